@@ -1,0 +1,89 @@
+"""What a run leaves behind: its checkpoints' curves and one row of averages over training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .spec import RunSpec
+
+INTERFERENCE = {
+    "qgi_plus": "Eq. (6), QGI+, mean absolute cosine of Q-gradients, different transitions",
+    "sgi": "Eq. (8), SGI, mean cosine of semi-gradients, self pairs included",
+    "sgi_off": "SGI without self pairs",
+    "mgi": "Eq. (9), MGI, mean cosine of semi- and full gradients",
+    "dgi": "App. F, DGI, mean dot product of semi- and full gradients",
+    "gi2": "Eq. (11), GI2, mean of 2 lr D_j u_ij - lr^2 u_ij^2",
+    "gi2_scaled": "GI2 over the batch's mean squared TD error, at most 1",
+    "gi2_minibatch": "GI2 of one step on the mean of the batch's semi-gradients",
+    "td_loss": "mean squared TD error of the metrics' batch",
+}
+ISOMETRY = {
+    "iso_o": "App. C, ISO_k with k = observation size",
+    "iso_p": "ISO_k with k = observation size + number of actions",
+    "iso_t": "ISO_k with k = observation size x number of actions",
+    "iso_3": "ISO_k with k = 3",
+}
+INJECTED = {
+    f"injected_{name}": f"{name} with LN switched for the measurement: on in a net without, off in LN"
+    for name in INTERFERENCE
+}
+SECOND_ORDER = {
+    "first_order": "2 lr DGI, the decrement's first-order term",
+    "squared": "mean of lr^2 u_ij^2, the second-order term that GI2 keeps",
+    "hessian": "mean of lr^2 D_j g_i' (Hessian of h_j) g_i, the second-order term that GI2 defers",
+    "realised": "mean fall of the squared TD error of j after one step on i alone",
+    "realised_minibatch": "the same after one step on the whole batch",
+}
+CURVES = (
+    {
+        "return": "greedy undiscounted return from the protocol's start states",
+        "return_default_start": "the same from Gymnasium's default reset",
+        "loss": "squared TD error of the training batch, mean over the steps up to the next checkpoint",
+        "weight_norm": "Frobenius norm of the hidden layer's (W, b)",
+        "effective_lr": "lr in use, divided by squared weight_norm under layer normalization",
+    }
+    | INTERFERENCE
+    | ISOMETRY
+    | INJECTED
+    | SECOND_ORDER
+)
+"""Measured at every checkpoint; a run's row holds the mean over training under the same name."""
+COUNTS = {
+    "clamped_steps": "steps after which at least one weight was clamped to +-1e6",
+    "first_clamp": "the first such step, -1 if none",
+    "diverged_step": "the first step whose loss was not finite, -1 if none",
+    "zero_gradients": "pairs left out of the cosines for a zero gradient, mean over checkpoints",
+    "goal_transitions": "terminated transitions in the dataset",
+    "seconds": "wall-clock seconds of the run on one core",
+}
+
+
+class Result(NamedTuple):
+    """One finished run.
+
+    `row` holds one number for each name in `CURVES` (mean over training) and `COUNTS`;
+    `curves` holds "step" and, for each name in `CURVES`, an array (checkpoints,).
+    What a run does not measure is NaN.
+    """
+
+    spec: RunSpec
+    row: dict[str, float]
+    curves: dict[str, np.ndarray]
+
+
+def make_result(
+    spec: RunSpec, curves: dict[str, np.ndarray], mean_loss: float, counts: dict[str, float]
+) -> Result:
+    """The `Result` of measured `curves`; names that were not measured are filled with NaN.
+
+    `mean_loss` is the training loss averaged over every step.
+    """
+    steps = spec.checkpoint_steps
+    full = {"step": steps} | {
+        name: np.asarray(curves.get(name, np.full(len(steps), np.nan)), float) for name in CURVES
+    }
+    row = {name: float(np.mean(full[name])) for name in CURVES}
+    row["loss"] = float(mean_loss)
+    return Result(spec, row | {name: counts[name] for name in COUNTS}, full)

@@ -1,0 +1,263 @@
+"""RunSpec: the whole identity of a training run, and the paper's studies as grids of runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
+from numbers import Integral, Real
+
+import numpy as np
+
+ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
+OPTIMIZERS = ("SGD", "Adam")
+NORMS = (
+    "none",
+    "layer",
+    "batch",
+    "weight",
+    "crossq",
+    "rms",  # LN without centring
+    "center",  # LN's centring alone
+    "layer_affine",  # LN with a trained gain and shift
+    "layer_after_relu",  # LN after the ReLU instead of before
+)
+DATA = ("protocol", "rollout")
+LR_CONTROLS = ("none", "project", "own_decay", "paired_decay")
+LEARNING_RATES = tuple(10.0 ** (-i / 2) for i in range(2, 11))  # 1e-1, 10^-1.5, ..., 1e-5
+CLAMP = 1e6  # App. G: every weight stays within +-1e6
+STREAMS = ("data", "init", "batches", "metrics", "evaluation")
+
+_CHOICES = {
+    "env": ENVS,
+    "norm": NORMS,
+    "optimizer": OPTIMIZERS,
+    "data": DATA,
+    "lr_control": LR_CONTROLS,
+}
+
+
+class SpecError(ValueError):
+    """A setting that no run can have; the message names it, what is allowed and what to write."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that determines one training run; two equal specs give the same bits.
+
+    **Arguments** (defaults: the protocol of the paper's App. G as the book reads it)
+
+    - `env`: CartPole, Acrobot, MountainCar or Pendulum.
+    - `norm`: what stands between the hidden layer and the ReLU, one of `NORMS`.
+    - `optimizer`: SGD (no momentum) or Adam (torch defaults).
+    - `lr`: the learning rate, the paper's eta.
+    - `seed`: fixes dataset, initial weights, batches and evaluation starts.
+      Runs that share it are paired: they differ only in the fields that differ.
+    - `steps`: gradient steps.
+    - `width`: hidden units, the paper's d.
+    - `batch_size`: transitions per gradient step, drawn with replacement.
+    - `gamma`: discount factor.
+    - `bias`: biases in both layers; False is the network as printed in Eqs. (1)-(3).
+    - `terminal_mask`: no bootstrap through terminated transitions.
+    - `data`: "protocol" (uniform state-actions for MountainCar and Pendulum, random-action
+      episodes for the others) or "rollout" (random-action episodes everywhere).
+    - `dataset_size`: transitions in the offline dataset.
+    - `gradient_scale`: 1 trains on half the squared TD error (Eq. 1), 2 on the squared error.
+    - `lr_control`: App. D; "project" (LN, weights back to their initial norm after every step),
+      "own_decay" (no LN, lr times the ratio of initial to present squared norm), "paired_decay"
+      (no LN, that ratio taken from the LN run of the same seed and lr).
+    - `checkpoints`: how often metrics and return are measured, evenly spaced from step 0.
+    - `eval_episodes`: greedy episodes per checkpoint.
+    - `second_order`: also measure the parts of the second-order expansion (slow).
+
+    **Raises** `SpecError` where a field has a value that no run can have.
+    """
+
+    env: str
+    norm: str = "none"
+    optimizer: str = "SGD"
+    lr: float = 1e-3
+    seed: int = 0
+    steps: int = 200_000
+    width: int = 128
+    batch_size: int = 128
+    gamma: float = 0.99
+    bias: bool = True
+    terminal_mask: bool = True
+    data: str = "protocol"
+    dataset_size: int = 10_000
+    gradient_scale: float = 1.0
+    lr_control: str = "none"
+    checkpoints: int = 100
+    eval_episodes: int = 10
+    second_order: bool = False
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise SpecError(
+                    f"{name} is {value!r}; allowed are {', '.join(choices)}; "
+                    f'write for example {name}="{_closest(value, choices)}"'
+                )
+        for name in ("bias", "terminal_mask", "second_order"):
+            self._require(name, isinstance(getattr(self, name), bool), "True or False", "True")
+        for name, low, high, example in (
+            ("seed", 0, 2**32 - 1, 0),
+            ("steps", 1, 10**9, 200_000),
+            ("width", 2, 4096, 128),
+            ("batch_size", 2, 4096, 128),
+            ("dataset_size", 2, 10**7, 10_000),
+            ("checkpoints", 1, 10_000, 100),
+            ("eval_episodes", 0, 10_000, 10),
+        ):
+            self._require_number(name, Integral, low, high, "a whole number", example)
+        self._require_number("lr", Real, 1e-30, 1e30, "a positive finite number", 1e-3)
+        self._require_number("gradient_scale", Real, 1e-6, 1e6, "a positive finite number", 1.0)
+        self._require_number("gamma", Real, 0.0, 1.0 - 1e-12, "a number below 1", 0.99)
+        self._require_size()
+        if self.lr_control == "project" and self.norm != "layer":
+            raise SpecError(
+                f'lr_control is "project" with norm={self.norm!r}; projection leaves the network '
+                'unchanged only under layer normalization; write norm="layer"'
+            )
+        if self.lr_control in ("own_decay", "paired_decay") and self.norm != "none":
+            raise SpecError(
+                f'lr_control is "{self.lr_control}" with norm={self.norm!r}; the decay is added to '
+                'networks without normalization; write norm="none"'
+            )
+
+    def _require(self, name: str, valid: bool, allowed: str, example: object) -> None:
+        if not valid:
+            value = getattr(self, name)
+            raise SpecError(f"{name} is {value!r}; it must be {allowed}; write {name}={example}")
+
+    def _require_number(self, name, kind, low, high, allowed, example) -> None:
+        value = getattr(self, name)
+        number = isinstance(value, kind) and not isinstance(value, bool)
+        valid = number and math.isfinite(value) and low <= value <= high
+        self._require(name, valid, f"{allowed} from {low:g} to {high:g}", example)
+        # numpy scalars become plain numbers, so that equal specs have equal keys
+        object.__setattr__(self, name, int(value) if kind is Integral else float(value))
+
+    def _require_size(self) -> None:
+        if self.dataset_size < self.batch_size:
+            raise SpecError(
+                f"dataset_size is {self.dataset_size}, smaller than batch_size={self.batch_size}; "
+                "metrics need a batch of different transitions; "
+                f"write dataset_size={self.batch_size} or more"
+            )
+
+    @property
+    def key(self) -> str:
+        """The content key: 16 hexadecimal digits that depend on every field and nothing else."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def checkpoint_steps(self) -> np.ndarray:
+        """The steps before whose update metrics and return are measured; step 0 is the first."""
+        count = min(self.checkpoints, self.steps)
+        return np.arange(count, dtype=np.int64) * self.steps // count
+
+    def rng(self, stream: str) -> np.random.Generator:
+        """The generator of one of the run's random `STREAMS`."""
+        return generator(self.env, self.seed, stream)
+
+
+FIELDS = tuple(field.name for field in fields(RunSpec))
+
+
+def generator(env: str, seed: int, stream: str) -> np.random.Generator:
+    """A generator that depends on (env, seed, stream) alone.
+
+    It depends on neither norm nor learning rate, so runs of one seed share dataset, initial
+    weights and batches: their differences are paired.
+    """
+    spawn_key = (ENVS.index(env), STREAMS.index(stream))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=spawn_key)))
+
+
+def grid(**axes) -> list[RunSpec]:
+    """One `RunSpec` for each combination; a list or tuple is an axis, anything else is fixed.
+
+    >>> len(grid(env="Pendulum", norm=("none", "layer"), seed=range(3)))
+    6
+    """
+    names = list(axes)
+    values = [v if isinstance(v, list | tuple | range) else (v,) for v in axes.values()]
+    return [RunSpec(**dict(zip(names, point, strict=True))) for point in product(*values)]
+
+
+def study(name: str) -> list[RunSpec]:
+    """The runs of one of the book's `STUDIES`, in a fixed order.
+
+    **Raises** `SpecError` for an unknown name.
+    """
+    if name not in STUDIES:
+        raise SpecError(f"study is {name!r}; allowed are {', '.join(STUDIES)}")
+    return STUDIES[name]()
+
+
+def _core() -> list[RunSpec]:
+    return grid(
+        optimizer=OPTIMIZERS,
+        env=ENVS,
+        norm=("none", "layer"),
+        lr=LEARNING_RATES,
+        seed=range(30),
+    )
+
+
+def _as_printed() -> list[RunSpec]:
+    return [replace(spec, bias=False) for spec in _core() if spec.seed < 10]
+
+
+def _table1() -> list[RunSpec]:
+    return grid(env=ENVS, norm=("batch", "weight"), lr=LEARNING_RATES, seed=range(20))
+
+
+def _lr_decay() -> list[RunSpec]:
+    controls = (("layer", "project"), ("none", "own_decay"), ("none", "paired_decay"))
+    return [
+        spec
+        for env in ENVS
+        for norm, control in controls
+        for spec in grid(env=env, norm=norm, lr_control=control, lr=LEARNING_RATES, seed=range(20))
+    ]
+
+
+def _variants() -> list[RunSpec]:
+    norms = ("crossq", "layer_affine", "layer_after_relu", "rms", "center")
+    return grid(env=ENVS, norm=norms, lr=LEARNING_RATES, seed=range(10))
+
+
+def _protocol() -> list[RunSpec]:
+    base = [s for s in _core() if s.optimizer == "SGD" and s.seed < 10]
+    return (
+        [replace(s, terminal_mask=False) for s in base if s.env != "Pendulum"]
+        + [replace(s, data="rollout") for s in base if s.env in ("MountainCar", "Pendulum")]
+        + [replace(s, gradient_scale=2.0) for s in base]
+    )
+
+
+def _second_order() -> list[RunSpec]:
+    return [replace(s, checkpoints=20, second_order=True) for s in _core() if s.seed < 5]
+
+
+STUDIES = {
+    "core": _core,
+    "as_printed": _as_printed,
+    "table1": _table1,
+    "lr_decay": _lr_decay,
+    "variants": _variants,
+    "protocol": _protocol,
+    "second_order": _second_order,
+}
+
+
+def _closest(value: object, choices: tuple[str, ...]) -> str:
+    """The choice that `value` differs from in case alone, else the first."""
+    return next((c for c in choices if c.lower() == str(value).lower()), choices[0])
