@@ -1,0 +1,106 @@
+"""Greedy evaluation, compiled: episodes of the task with the network's best action."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .networks import EPS, Params
+from .spec import NORMS
+from .tasks import Task, observe, step
+
+_WEIGHT, _LAYER, _RMS, _CENTER, _AFFINE, _AFTER = (
+    NORMS.index(norm)
+    for norm in ("weight", "layer", "rms", "center", "layer_affine", "layer_after_relu")
+)
+_BATCH = (NORMS.index("batch"), NORMS.index("crossq"))
+
+
+def greedy_return(task: Task, params: Params, norm: str, starts: np.ndarray) -> float:
+    """Mean undiscounted return of greedy episodes, first best action, to the task's time limit.
+
+    **Arguments**: `params`, the network's float32 arrays; `norm`, one of `spec.NORMS`, batch norm
+    and CrossQ with running statistics; `starts` (episodes, state_dim).
+
+    **Returns** the mean return, NaN for a network whose weights are not finite.
+    """
+    code = NORMS.index(norm)
+    W, b = params["W"].T.copy(), params["b"].copy()  # (obs_dim, width)
+    if code == _WEIGHT:
+        W *= params["g"] / np.linalg.norm(params["W"], axis=1)
+    if code in _BATCH:
+        inverse = 1.0 / np.sqrt(params["var"] + np.float32(EPS))
+        b = (b - params["mean"]) * inverse
+        W = W * inverse
+    if not all(np.isfinite(params[name]).all() for name in ("W", "b", "V", "c")):
+        return float("nan")
+    return _episodes(
+        task.index,
+        task.time_limit,
+        code,
+        W.astype(np.float32),
+        b.astype(np.float32),
+        params["V"],
+        params["c"],
+        params["gain"],
+        params["shift"],
+        starts.copy(),
+    )
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+def _episodes(index, time_limit, code, W, b, V, c, gain, shift, states):
+    obs = np.empty(W.shape[0], np.float32)
+    z = np.empty(W.shape[1], np.float32)
+    total = 0.0
+    for episode in range(len(states)):
+        state = states[episode]
+        for _ in range(time_limit):
+            observe(index, state, obs)
+            reward, terminated = step(
+                index, state, _best_action(code, W, b, V, c, gain, shift, obs, z)
+            )
+            total += reward
+            if terminated:
+                break
+    return total / len(states)
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+def _best_action(code, W, b, V, c, gain, shift, obs, z):
+    """The first action of highest Q(obs, .); `z` (width,) is scratch space."""
+    width = len(z)
+    for u in range(width):
+        z[u] = b[u]
+    for j in range(len(obs)):
+        x = obs[j]
+        for u in range(width):
+            z[u] += W[j, u] * x
+    if code == _AFTER:
+        for u in range(width):
+            z[u] = max(z[u], np.float32(0.0))
+    if code in (_LAYER, _CENTER, _AFFINE, _AFTER):
+        mean = 0.0
+        for u in range(width):
+            mean += z[u]
+        mean = np.float32(mean / width)
+        for u in range(width):
+            z[u] -= mean
+    if code in (_LAYER, _RMS, _AFFINE, _AFTER):
+        square = np.float32(0.0)
+        for u in range(width):
+            square += z[u] * z[u]
+        factor = np.float32(1.0 / np.sqrt(square / width + EPS))
+        for u in range(width):
+            z[u] = z[u] * factor * gain[u] + shift[u]
+    if code != _AFTER:
+        for u in range(width):
+            z[u] = max(z[u], np.float32(0.0))
+    best, best_q = 0, np.float32(-np.inf)
+    for a in range(len(c)):
+        q = c[a]
+        for u in range(width):
+            q += V[a, u] * z[u]
+        if q > best_q:
+            best, best_q = a, q
+    return best

@@ -1,0 +1,176 @@
+"""One training run as the protocol describes it, whoever does the learning.
+
+`run` draws the data, the batches and the measurements and keeps the books; a `Learner` holds the
+network and takes the gradient steps. There are two: `training.TorchLearner`, the plain reference,
+and `engine.FusedLearner`, the fast one. Everything random is drawn here, so both see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from time import perf_counter
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from . import metrics
+from .data import Transitions, goal_transitions, offline_dataset, sample
+from .networks import Params, QNetwork, initial_params
+from .results import SECOND_ORDER, Result, make_result
+from .spec import RunSpec
+from .tasks import TASKS, start_states
+
+
+class Progress(NamedTuple):
+    """What a stretch of gradient steps reports."""
+
+    loss_sum: float  # squared TD error of each step's batch, summed over the stretch
+    clamped_steps: int
+    first_clamp: int  # -1 if no weight was clamped
+    diverged_step: int  # the first step whose loss was not finite, -1 if none
+    norms: np.ndarray | None = None  # (steps,) Frobenius norm of (W, b) before each step
+
+
+class Learner(Protocol):
+    """A Q-network in training."""
+
+    def advance(self, first_step: int, batches: np.ndarray, lrs: np.ndarray) -> Progress:
+        """Takes one gradient step for each row of dataset indices in `batches` (steps, B)."""
+
+    def params(self) -> Params: ...
+
+    def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
+        """Every metric of `results.INTERFERENCE`, `ISOMETRY` (sizes `ks`) and `INJECTED`."""
+
+    def greedy_return(self, starts: np.ndarray) -> float:
+        """Mean undiscounted return of greedy episodes from `starts` (episodes, state_dim)."""
+
+
+MakeLearner = Callable[[RunSpec, Transitions, Params], Learner]
+STRETCH = 2_000  # steps whose batch indices are drawn at once, so memory does not grow with steps
+
+
+@lru_cache(maxsize=8)
+def dataset_of(env: str, seed: int, data: str, size: int) -> Transitions:
+    """`offline_dataset`, remembered: runs that share a seed follow one another in a sweep."""
+    return offline_dataset(env, seed, data=data, size=size)
+
+
+def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
+    """Trains and measures one run.
+
+    **Arguments**: `spec`, the run; `make_learner(spec, dataset, initial)`, the learner to use.
+
+    **Returns** the run's `Result`.
+    """
+    started = perf_counter()
+    task = TASKS[spec.env]
+    dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    learner = make_learner(spec, dataset, initial_params_of(spec))
+    ratios = _paired_ratios(spec, make_learner) if spec.lr_control == "paired_decay" else None
+    batch_rng, metrics_rng, start_rng = map(spec.rng, ("batches", "metrics", "evaluation"))
+    ks = isometry_sizes(spec.env)
+    initial_norm = weight_norm(learner.params())
+    curves: dict[str, list[float]] = {}
+    parts: list[Progress] = []
+
+    checkpoints = [*spec.checkpoint_steps.tolist(), spec.steps]
+    for first, last in zip(checkpoints[:-1], checkpoints[1:], strict=True):
+        batch = sample(dataset, metrics_rng, spec.batch_size)
+        measured = learner.measure(batch, ks, int(metrics_rng.integers(2**62)))
+        if spec.second_order:
+            measured |= _second_order(spec, learner.params(), batch)
+        if spec.eval_episodes:
+            for name, widened in (("return", True), ("return_default_start", False)):
+                starts = start_states(task, spec.eval_episodes, start_rng, widened)
+                measured[name] = learner.greedy_return(starts)
+        norm = weight_norm(learner.params())
+        measured["weight_norm"] = norm
+        measured["effective_lr"] = _effective_lr(spec, first, norm, initial_norm, ratios)
+        stretch = _advance(spec, learner, first, last, batch_rng, ratios)
+        parts += stretch
+        measured["loss"] = sum(part.loss_sum for part in stretch) / (last - first)
+        for name, value in measured.items():
+            curves.setdefault(name, []).append(value)
+
+    counts = {
+        "clamped_steps": sum(part.clamped_steps for part in parts),
+        "first_clamp": next((p.first_clamp for p in parts if p.first_clamp >= 0), -1),
+        "diverged_step": next((p.diverged_step for p in parts if p.diverged_step >= 0), -1),
+        "zero_gradients": float(np.mean(curves.pop("zero_gradients"))),
+        "goal_transitions": goal_transitions(dataset),
+        "seconds": perf_counter() - started,
+    }
+    mean_loss = sum(part.loss_sum for part in parts) / spec.steps
+    return make_result(spec, {k: np.array(v) for k, v in curves.items()}, mean_loss, counts)
+
+
+def initial_params_of(spec: RunSpec) -> Params:
+    """The run's initial weights; they depend on env, seed, width and bias alone."""
+    task = TASKS[spec.env]
+    return initial_params(spec.rng("init"), task.obs_dim, task.num_actions, spec.width, spec.bias)
+
+
+def isometry_sizes(env: str) -> dict[str, int]:
+    """App. C and E's k for each ISO_k: o, p = o + m, t = o m, and 3."""
+    o, m = TASKS[env].obs_dim, TASKS[env].num_actions
+    return {"iso_o": o, "iso_p": o + m, "iso_t": o * m, "iso_3": 3}
+
+
+def weight_norm(params: Params) -> float:
+    """Frobenius norm of the hidden layer's (W, b), in float64."""
+    return float(np.sqrt(sum(np.sum(params[name].astype(np.float64) ** 2) for name in "Wb")))
+
+
+def _second_order(spec: RunSpec, params: Params, batch: Transitions) -> dict[str, float]:
+    """`results.SECOND_ORDER`, by autograd whoever learns: it needs the network's own Hessian."""
+    task = TASKS[spec.env]
+    q = QNetwork(task.obs_dim, task.num_actions, spec.width, spec.norm, spec.bias)
+    q.load_params(params)
+    parts = metrics.second_order(q, batch, spec.lr, spec.gamma, spec.terminal_mask)
+    return {name: parts[name] for name in SECOND_ORDER}
+
+
+def _advance(
+    spec: RunSpec,
+    learner: Learner,
+    first: int,
+    last: int,
+    rng: np.random.Generator,
+    ratios: np.ndarray | None,
+) -> list[Progress]:
+    """Steps `first` to `last`, in stretches of at most `STRETCH`."""
+    parts = []
+    for start in range(first, last, STRETCH):
+        stop = min(start + STRETCH, last)
+        batches = rng.integers(
+            spec.dataset_size, size=(stop - start, spec.batch_size), dtype=np.int32
+        )
+        lrs = np.full(stop - start, spec.lr)
+        if ratios is not None:
+            lrs *= ratios[start:stop]
+        parts.append(learner.advance(start, batches, lrs))
+    return parts
+
+
+def _paired_ratios(spec: RunSpec, make_learner: MakeLearner) -> np.ndarray:
+    """App. D: |W_0|^2 / |W_t|^2 before each step t of the LN run of the same seed and lr."""
+    fields = {"norm": "layer", "lr_control": "none"}
+    paired = RunSpec(**(vars(spec) | fields))
+    dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    learner = make_learner(paired, dataset, initial_params_of(paired))
+    parts = _advance(paired, learner, 0, spec.steps, spec.rng("batches"), None)
+    norms = np.concatenate([part.norms for part in parts])
+    return norms[0] ** 2 / norms**2
+
+
+def _effective_lr(
+    spec: RunSpec, step: int, norm: float, initial_norm: float, ratios: np.ndarray | None
+) -> float:
+    """The learning rate in use; under LN, of the direction W/|W|, that is lr / |W|^2 (Lemma 5)."""
+    if spec.lr_control == "own_decay":
+        return spec.lr * initial_norm**2 / norm**2
+    if ratios is not None:
+        return spec.lr * float(ratios[step])
+    return spec.lr / norm**2 if spec.norm == "layer" else spec.lr

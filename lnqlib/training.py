@@ -1,0 +1,148 @@
+"""The reference: `train(spec)` with torch autograd, one step after another, nothing fused.
+
+It is the definition of a run. The engine does the same some thirty times faster and is held
+against it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import metrics
+from .data import Transitions
+from .networks import Params, QNetwork
+from .results import Result
+from .run import Progress, run
+from .spec import CLAMP, RunSpec
+from .tasks import TASKS, observe, step
+
+
+def train(spec: RunSpec) -> Result:
+    """Trains and measures `spec` with torch autograd in float32; see `run.run`."""
+    return run(spec, TorchLearner)
+
+
+class TorchLearner:
+    """A `run.Learner` made of `QNetwork`, `torch.optim` and the plain metrics."""
+
+    def __init__(self, spec: RunSpec, dataset: Transitions, initial: Params):
+        self.spec = spec
+        self.task = TASKS[spec.env]
+        self.q = self._network(spec.norm).load_params(initial)
+        optimizer = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}[spec.optimizer]
+        self.optimizer = optimizer(self.q.parameters(), lr=spec.lr)
+        discount = np.full(len(dataset.reward), spec.gamma, np.float32)
+        if spec.terminal_mask:
+            discount[dataset.terminated] = 0.0
+        self.data = [torch.as_tensor(a) for a in (*dataset[:4], discount)]
+        self.initial_norm = self._norm()
+
+    def advance(self, first_step: int, batches: np.ndarray, lrs: np.ndarray) -> Progress:
+        loss_sum, clamped, first_clamp, diverged = 0.0, 0, -1, -1
+        norms = np.empty(len(batches))
+        self.q.train()
+        for t, (indices, lr) in enumerate(zip(torch.as_tensor(batches), lrs, strict=True)):
+            norms[t] = self._norm()
+            if self.spec.lr_control == "own_decay":
+                lr = lr * self.initial_norm**2 / norms[t] ** 2
+            self.optimizer.param_groups[0]["lr"] = float(lr)
+            td_error = self._td_error(indices.long())
+            loss = td_error.detach().double().square().mean().item()
+            self.optimizer.zero_grad()
+            # half the squared TD error, so that an SGD step is exactly Eq. (1)
+            (0.5 * self.spec.gradient_scale * td_error.square().mean()).backward()
+            self.optimizer.step()
+            if self._clamp():
+                clamped += 1
+                first_clamp = first_step + t if first_clamp < 0 else first_clamp
+            if self.spec.lr_control == "project":
+                self._project()
+            loss_sum += loss
+            if not np.isfinite(loss) and diverged < 0:
+                diverged = first_step + t
+        return Progress(loss_sum, clamped, first_clamp, diverged, norms)
+
+    def params(self) -> Params:
+        return self.q.params()
+
+    def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
+        spec = self.spec
+        self.q.eval()
+        args = (batch, spec.lr, spec.gamma, spec.terminal_mask)
+        measured = metrics.interference(self.q, *args)
+        with torch.no_grad():
+            features = self.q.double().features(torch.as_tensor(batch.obs).double()).numpy()
+        self.q.float()
+        for name, k in ks.items():
+            enough = k <= len(features)
+            rng = np.random.default_rng(seed)
+            measured[name] = metrics.isometry(features, k, rng) if enough else np.nan
+        if spec.norm in ("none", "layer"):
+            switched = self._network("layer" if spec.norm == "none" else "none")
+            injected = metrics.interference(switched.load_params(self.q.params()), *args)
+            injected.pop("zero_gradients")
+            measured |= {f"injected_{name}": value for name, value in injected.items()}
+        return measured
+
+    @torch.no_grad()
+    def greedy_return(self, starts: np.ndarray) -> float:
+        task, total = self.task, 0.0
+        self.q.eval()
+        states = starts.copy()
+        obs = np.empty((len(states), task.obs_dim), np.float32)
+        running = np.arange(len(states))
+        for _ in range(task.time_limit):
+            for i in running:
+                observe(task.index, states[i], obs[i])
+            actions = self.q(torch.as_tensor(obs[running])).argmax(1).tolist()
+            ended = []
+            for i, action in zip(running, actions, strict=True):
+                reward, terminated = step(task.index, states[i], action)
+                total += reward
+                if terminated:
+                    ended.append(i)
+            running = np.setdiff1d(running, ended)
+            if not len(running):
+                break
+        return total / len(states)
+
+    def _network(self, norm: str) -> QNetwork:
+        task, spec = self.task, self.spec
+        return QNetwork(task.obs_dim, task.num_actions, spec.width, norm, spec.bias)
+
+    def _td_error(self, indices: Tensor) -> Tensor:
+        """Delta = Q(s, a) - r - gamma (1 - terminated) max Q(s', .), the target held constant."""
+        obs, action, reward, next_obs, discount = (array[indices] for array in self.data)
+        if self.spec.norm == "crossq":
+            q, next_q = self.q(torch.cat([obs, next_obs])).chunk(2)
+        else:
+            with torch.no_grad():
+                next_q = self.q(next_obs)
+            q = self.q(obs)
+        target = reward + discount * next_q.detach().amax(1)
+        return q.gather(1, action[:, None])[:, 0] - target
+
+    def _hidden(self) -> list[Tensor]:
+        tensors = self.q.tensors()
+        return [tensors[name] for name in ("W", "b") if name in tensors]
+
+    def _norm(self) -> float:
+        with torch.no_grad():
+            return sum(t.double().square().sum().item() for t in self._hidden()) ** 0.5
+
+    @torch.no_grad()
+    def _clamp(self) -> bool:
+        """App. G: every weight back into +-1e6; whether one was outside."""
+        largest = max(p.abs().max().item() for p in self.q.parameters())
+        for p in self.q.parameters():
+            p.clamp_(-CLAMP, CLAMP)
+        return largest > CLAMP
+
+    @torch.no_grad()
+    def _project(self) -> None:
+        """App. D: (W, b) back to its initial Frobenius norm."""
+        scale = self.initial_norm / self._norm()
+        for tensor in self._hidden():
+            tensor.mul_(scale)

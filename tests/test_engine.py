@@ -1,0 +1,270 @@
+"""The engine against the torch reference: same start, same batches, same answers."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from lnqlib import engine, training
+from lnqlib.networks import QNetwork
+from lnqlib.run import dataset_of, initial_params_of
+from lnqlib.spec import ENVS, NORMS, RunSpec
+from lnqlib.tasks import TASKS
+
+STEPS = 100
+BATCH_NORMS = ("batch", "crossq")
+
+
+def compared(spec: RunSpec) -> tuple[str, ...]:
+    """The arrays that must agree.
+
+    A bias before batch norm has no gradient, only torch's rounding noise, which Adam scales up to
+    whole steps: there the bias, and the running mean that carries it, are left out.
+    """
+    names = ("W", "b", "V", "c", "g", "gain", "shift", "mean", "var")
+    noisy = spec.norm in BATCH_NORMS and spec.optimizer == "Adam" and spec.bias
+    return tuple(name for name in names if not (noisy and name in ("b", "mean")))
+
+
+def learners(spec: RunSpec, params=None):
+    dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    params = params or initial_params_of(spec)
+    return [make(spec, dataset, params) for make in (engine.FusedLearner, training.TorchLearner)]
+
+
+def batches(spec: RunSpec, steps: int) -> np.ndarray:
+    shape = (steps, spec.batch_size)
+    return spec.rng("batches").integers(spec.dataset_size, size=shape, dtype=np.int32)
+
+
+def distance(ours, theirs, names: tuple[str, ...]) -> float:
+    """The largest relative difference of an array, in the norm of the array."""
+    return max(
+        np.linalg.norm(ours[name].astype(float) - theirs[name])
+        / max(np.linalg.norm(theirs[name].astype(float)), 1e-6)
+        for name in names
+    )
+
+
+def compare(spec: RunSpec) -> tuple[float, float]:
+    """Relative distance of the weights after 1 and after `STEPS` steps."""
+    ours, theirs = learners(spec)
+    indices, lrs = batches(spec, STEPS), np.full(STEPS, spec.lr)
+    found = []
+    for first, last in ((0, 1), (1, STEPS)):
+        a = ours.advance(first, indices[first:last], lrs[first:last])
+        b = theirs.advance(first, indices[first:last], lrs[first:last])
+        assert a.loss_sum == pytest.approx(b.loss_sum, rel=1e-4)
+        assert a[1:4] == b[1:4]
+        if "b" in compared(spec):
+            np.testing.assert_allclose(a.norms, b.norms, rtol=1e-4)
+        found.append(distance(ours.params(), theirs.params(), compared(spec)))
+    return found[0], found[1]
+
+
+# every kernel is compiled once, some seconds each: the pairs that the studies' bulk uses always,
+# the rest of task x norm x optimizer x bias when asked for (pytest -m slow)
+USUAL = {(env, norm) for env in ENVS for norm in ("none", "layer")} | {
+    ("MountainCar", norm) for norm in NORMS
+}
+GRID = [
+    pytest.param(env, norm, marks=[] if (env, norm) in USUAL else [pytest.mark.slow])
+    for env in ENVS
+    for norm in NORMS
+]
+
+
+@pytest.mark.parametrize(("env", "norm"), GRID)
+def test_steps_agree_with_torch(env: str, norm: str) -> None:
+    for optimizer, lr in (("SGD", 1e-2), ("Adam", 1e-3)):
+        one, many = compare(RunSpec(env, norm=norm, optimizer=optimizer, lr=lr))
+        assert one <= 1e-5, (optimizer, one)
+        assert many <= 1e-3, (optimizer, many)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("env", "norm"), [(env, norm) for env in ENVS for norm in NORMS])
+def test_steps_without_biases_agree_with_torch(env: str, norm: str) -> None:
+    for optimizer, lr in (("SGD", 1e-2), ("Adam", 1e-3)):
+        one, many = compare(RunSpec(env, norm=norm, optimizer=optimizer, lr=lr, bias=False))
+        assert one <= 1e-5, (optimizer, one)
+        assert many <= 1e-3, (optimizer, many)
+
+
+VARIANTS = (
+    {"bias": False},
+    {"terminal_mask": False},
+    {"gradient_scale": 2.0},
+    {"data": "rollout"},
+    {"batch_size": 30, "width": 50},
+    {"batch_size": 7, "width": 3, "gamma": 0.5},
+)
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_variants_agree_with_torch(norm: str, changes: dict) -> None:
+    spec = RunSpec("MountainCar", norm=norm, lr=1e-2, **changes)
+    one, many = compare(spec)
+    assert one <= 1e-5 and many <= 1e-3
+
+
+@pytest.mark.parametrize("norm", ["batch", "crossq", "layer_affine", "layer_after_relu"])
+def test_odd_sizes_agree_with_torch(norm: str) -> None:
+    one, many = compare(RunSpec("MountainCar", norm=norm, lr=1e-3, batch_size=7, width=5))
+    assert one <= 1e-5 and many <= 1e-3
+
+
+@pytest.mark.parametrize(("control", "norm"), [("project", "layer"), ("own_decay", "none")])
+def test_lr_controls_agree_with_torch(control: str, norm: str) -> None:
+    spec = RunSpec("Pendulum", norm=norm, lr=1e-2, lr_control=control)
+    one, many = compare(spec)
+    assert one <= 1e-5 and many <= 1e-3
+    uncontrolled = learners(replace(spec, lr_control="none"))[0]
+    controlled = learners(spec)[0]
+    for learner in (uncontrolled, controlled):
+        learner.advance(0, batches(spec, STEPS), np.full(STEPS, spec.lr))
+    assert distance(uncontrolled.params(), controlled.params(), ("W", "V")) > 1e-3
+
+
+def test_paired_decay_follows_the_layer_norm_run() -> None:
+    spec = RunSpec("Pendulum", lr=1e-2, lr_control="paired_decay", steps=300, checkpoints=3)
+    paired = engine.train(replace(spec, norm="layer", lr_control="none"))
+    decayed = engine.train(spec)
+    ratios = (paired.curves["weight_norm"][0] / paired.curves["weight_norm"]) ** 2
+    np.testing.assert_allclose(decayed.curves["effective_lr"], spec.lr * ratios, rtol=1e-6)
+    assert ratios[-1] < 0.999
+
+
+def test_clamp_counts_agree_with_torch() -> None:
+    spec = RunSpec("Pendulum", lr=0.1, bias=False)
+    params = initial_params_of(spec)
+    params["W"] *= 3e3
+    ours, theirs = learners(spec, params)
+    indices, lrs = batches(spec, 20), np.full(20, spec.lr)
+    a, b = ours.advance(5, indices, lrs), theirs.advance(5, indices, lrs)
+    assert a[1:4] == b[1:4]
+    assert 0 < a.clamped_steps and 5 <= a.first_clamp < 25
+    assert np.abs(ours.params()["V"]).max() <= 1e6
+
+
+def test_divergence_is_recorded_with_its_step() -> None:
+    spec = RunSpec("MountainCar", lr=1e-3)
+    params = initial_params_of(spec)
+    params["V"][0, 0] = np.nan
+    for learner in learners(spec, params):
+        progress = learner.advance(7, batches(spec, 3), np.full(3, spec.lr))
+        assert progress.diverged_step == 7 and np.isnan(progress.loss_sum)
+
+
+def test_layer_norm_is_accurate_where_the_mean_dwarfs_the_spread() -> None:
+    """One step against torch in float64: the mean of W s + b is a thousand times its spread."""
+    spec = RunSpec("MountainCar", norm="layer", lr=1e-2)
+    params = initial_params_of(spec)
+    params["b"] += 1000.0 * params["b"].std()
+    ours = learners(spec, params)[0]
+    indices = batches(spec, 1)
+    ours.advance(0, indices, np.full(1, spec.lr))
+
+    dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    rows = indices[0]
+    q = QNetwork(2, 3, norm="layer").load_params(params).double()
+    obs, next_obs = (torch.as_tensor(a[rows]).double() for a in (dataset.obs, dataset.next_obs))
+    taken = q(obs).gather(1, torch.as_tensor(dataset.action[rows])[:, None])[:, 0]
+    discount = torch.as_tensor(0.99 * ~dataset.terminated[rows])
+    target = torch.as_tensor(dataset.reward[rows]) + discount * q(next_obs).amax(1).detach()
+    (0.5 * (taken - target).square().mean()).backward()
+    for name, tensor in q.tensors().items():
+        change = ours.params()[name].astype(float) - params[name]
+        expected = -spec.lr * tensor.grad.numpy()
+        rounding = np.abs(params[name]).max() * 2.0**-23  # of the float32 weights themselves
+        np.testing.assert_allclose(change, expected, rtol=1e-4, atol=rounding + 1e-9)
+
+
+SHORT = [
+    RunSpec(env, norm=norm, optimizer=optimizer, lr=1e-3, steps=60, checkpoints=3)
+    for env, norm, optimizer in itertools.product(
+        ("CartPole", "MountainCar"), ("none", "layer"), ("SGD", "Adam")
+    )
+]
+
+
+@pytest.mark.parametrize("spec", SHORT, ids=lambda s: f"{s.env}-{s.norm}-{s.optimizer}")
+def test_every_column_of_a_short_run_agrees_with_the_plain_metrics(spec: RunSpec) -> None:
+    ours, theirs = engine.train(spec), training.train(spec)
+    for name, value in theirs.row.items():
+        if name != "seconds":
+            assert ours.row[name] == pytest.approx(value, rel=1e-3, abs=1e-7, nan_ok=True), name
+    for name, curve in theirs.curves.items():
+        np.testing.assert_allclose(ours.curves[name], curve, rtol=1e-3, atol=1e-7, err_msg=name)
+
+
+@pytest.mark.parametrize("norm", [n for n in NORMS if n not in ("none", "layer")])
+def test_measurements_of_the_other_norms_agree_with_the_plain_metrics(norm: str) -> None:
+    spec = RunSpec("MountainCar", norm=norm, lr=1e-3, steps=20, checkpoints=2)
+    ours, theirs = engine.train(spec), training.train(spec)
+    for name, value in theirs.row.items():
+        if name != "seconds":
+            assert ours.row[name] == pytest.approx(value, rel=1e-3, abs=1e-7, nan_ok=True), name
+
+
+def test_second_order_parts_are_measured() -> None:
+    spec = RunSpec("MountainCar", lr=1e-2, steps=4, checkpoints=2, second_order=True)
+    row = engine.train(spec).row
+    assert row["first_order"] == pytest.approx(2 * spec.lr * row["dgi"], rel=1e-6)
+    assert row["gi2"] == pytest.approx(row["first_order"] - row["squared"], rel=1e-6)
+    assert np.isfinite(row["hessian"]) and np.isfinite(row["realised"])
+
+
+def test_same_spec_same_bits() -> None:
+    spec = RunSpec("Acrobot", norm="layer", optimizer="Adam", steps=500, checkpoints=5)
+    first, second = engine.train(spec), engine.train(spec)
+    for name, curve in first.curves.items():
+        np.testing.assert_array_equal(curve, second.curves[name], err_msg=name)
+
+
+def test_checkpoints_do_not_disturb_training() -> None:
+    spec = RunSpec("MountainCar", steps=3000, checkpoints=2, eval_episodes=1)
+    few = engine.train(spec)
+    many = engine.train(replace(spec, checkpoints=7))
+    assert few.row["loss"] == pytest.approx(many.row["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_greedy_episodes_agree_with_gymnasium(env: str) -> None:
+    """The compiled evaluation against Gymnasium's environment played by the torch network."""
+    task = TASKS[env]
+    spec = RunSpec(env, norm="layer", lr=1e-3)
+    ours, theirs = learners(spec)
+    gym_env = gymnasium.make(task.gym_id).unwrapped
+    obs, _ = gym_env.reset(seed=3)
+    start = np.zeros((1, 4))
+    start[0, : task.state_dim] = np.asarray(gym_env.state, float)
+    total = 0.0
+    for _ in range(task.time_limit):
+        with torch.no_grad():
+            action = int(theirs.q.eval()(torch.as_tensor(obs, dtype=torch.float32)[None]).argmax())
+        played = np.array([2.0 * (action - 1)], np.float32) if env == "Pendulum" else action
+        obs, reward, terminated, _, _ = gym_env.step(played)
+        total += float(reward)
+        if terminated:
+            break
+    assert ours.greedy_return(start) == pytest.approx(total, rel=1e-3)
+
+
+def test_runs_agree_in_distribution() -> None:
+    """Eight seeds each: chaos separates single runs, not their mean (4 standard errors)."""
+    specs = [
+        RunSpec("CartPole", norm="layer", lr=1e-2, seed=s, steps=1500, checkpoints=5)
+        for s in range(8)
+    ]
+    ours, theirs = ([train(s).row for s in specs] for train in (engine.train, training.train))
+    for name in ("loss", "return", "gi2", "sgi", "qgi_plus", "iso_p"):
+        a, b = (np.array([row[name] for row in rows]) for rows in (ours, theirs))
+        error = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / len(specs))
+        assert abs(a.mean() - b.mean()) <= 4 * error + 1e-9, name
