@@ -1,0 +1,355 @@
+"""The book's figures: one function a figure, a frame in, a `Figure` out.
+
+Through the whole book a norm has one colour, LN a filled mark and a solid line, None a hollow mark
+and a dashed line. A triangle says that at least one seed had its weights clamped, a band is the 95%
+bootstrap interval over seeds, and a line at the foot says what the figure was drawn from. Beyond
+a dotted line, where diverged runs lie, decades are drawn closer together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from .data import Transitions
+from .scales import set_decades
+from .sketches import SKETCHES
+from .spec import ENVS, NORMS
+from .stats import point_summary, spearman_interval
+
+WIDTH = 9.0  # inches; the page shows a figure about 800 pixels wide
+COLORS = dict(zip(NORMS, sns.color_palette("colorblind", len(NORMS)), strict=True))
+NAMES = {"none": "None", "layer": "LN", "batch": "BN", "weight": "WN", "crossq": "CrossQ"}
+NAMES |= {"rms": "RMS", "center": "centring", "layer_affine": "LN, affine"}
+NAMES |= {"layer_after_relu": "LN after ReLU"}
+LABELS = {
+    "loss": r"training loss $\ell$",
+    "qgi_plus": r"$\mathrm{QGI}_+$",
+    "sgi": r"$\mathrm{SGI}$",
+    "mgi": r"$\mathrm{MGI}$",
+    "dgi": r"$\mathrm{DGI}$",
+    "gi2": r"$\mathrm{GI}_2$",
+    "gi2_scaled": r"$\mathrm{GI}_2\,/\,\ell$",
+    "td_loss": r"batch loss $\ell$",
+    "injected_gi2": r"$\mathrm{GI}_2$, LN injected",
+    "lr": r"learning rate $\eta$",
+    "step": "gradient step",
+}
+LABELS |= {f"iso_{k}": rf"$\mathrm{{ISO}}_{k}$" for k in "opt3"}
+LOG = {"loss", "td_loss", "weight_norm", "effective_lr"}
+SIGNED_LOG = {"dgi", "gi2", "gi2_scaled", "gi2_minibatch", "injected_gi2", "injected_gi2_scaled"}
+GREY = "0.45"
+STYLE = sns.axes_style("ticks") | {
+    "figure.dpi": 160,
+    "figure.facecolor": "white",  # the dark theme shows pictures on white, so this suits both
+    "savefig.facecolor": "white",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.92",
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def _figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draws in the book's style and leaves no figure open, so that a notebook shows it once."""
+
+    @wraps(draw)
+    def styled(*args, **kwargs) -> Figure:
+        with plt.rc_context(STYLE):
+            figure = draw(*args, **kwargs)
+            plt.close(figure)
+        return figure
+
+    return styled
+
+
+@_figure
+def metric_by_lr(
+    frame: pd.DataFrame, metrics: Sequence[str], envs: Sequence[str] | None = None
+) -> Figure:
+    """Fig. 2: each metric, averaged over training, against the learning rate, by norm.
+
+    **Arguments** `frame`: one row a run, one optimizer. `metrics`: columns of it, one row of panels
+    each. `envs`: one column of panels each; one environment alone has its panels side by side.
+
+    **Returns** the figure: means over seeds, their 95% bootstrap bands, triangles where at least
+    one seed was clamped. Points without a finite value are not drawn.
+    """
+    envs = _envs(frame, envs)
+    figure, panels = _panels(metrics, envs)
+    for (metric, env), ax in panels.items():
+        summary = point_summary(frame[frame["env"] == env], metric)
+        ax.set_xscale("log")
+        _scale(ax, "y", metric, summary)
+        for norm, points in summary.groupby("norm", sort=False):
+            _band(ax, points["lr"], points, norm)
+            _marks(ax, points["lr"], points["value"], points["clamped"], norm)
+    return _finish(figure, frame, LABELS["lr"], bool((frame["clamped_steps"] > 0).any()))
+
+
+@_figure
+def scatter_vs(
+    frame: pd.DataFrame,
+    x: str | Sequence[str],
+    y: str = "loss",
+    envs: Sequence[str] | None = None,
+) -> Figure:
+    """Fig. 1: metric `x` against `y`, one point for each (lr, norm), averaged over seeds.
+
+    **Arguments** `frame`: one row a run, one optimizer. `x`: a metric, or several for a row of
+    panels each. `y`: the metric on the vertical axis. `envs`: one column of panels each.
+
+    **Returns** the figure; larger marks are larger learning rates, a panel's title holds Spearman's
+    rho over its points with the 95% interval from resampled seeds.
+    """
+    envs = _envs(frame, envs)
+    figure, panels = _panels([x] if isinstance(x, str) else x, envs)
+    for (metric, env), ax in panels.items():
+        runs = frame[frame["env"] == env]
+        xs, ys = point_summary(runs, metric), point_summary(runs, y)
+        _scale(ax, "x", metric, xs)
+        _scale(ax, "y", y, ys)
+        sizes = 14 + 60 * _unit(np.log(xs["lr"].to_numpy()))
+        for norm in xs["norm"].unique():
+            at = (xs["norm"] == norm).to_numpy()
+            _marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
+        rho = spearman_interval(runs, metric, y)
+        ax.set_title(f"{env}\n" + rf"$\rho$ = {rho:.2f}".replace("-", "\N{MINUS SIGN}"))
+        ax.set_xlabel(_label(metric))
+        ax.set_ylabel(_label(y) if env == envs[0] or len(envs) == 1 else "")
+    return _finish(figure, frame, None, bool((frame["clamped_steps"] > 0).any()))
+
+
+@_figure
+def learning_curves(
+    curves: pd.DataFrame,
+    metrics: Sequence[str] = ("loss", "return", "gi2"),
+    envs: Sequence[str] | None = None,
+) -> Figure:
+    """Each metric against the gradient step, by norm.
+
+    **Arguments** `curves`: one row a checkpoint, with env, norm, optimizer, lr, seed and steps of
+    its run. `metrics`, `envs`: as in `metric_by_lr`.
+
+    **Returns** the figure: means over the runs of a norm, with 95% bootstrap bands where there are
+    several.
+    """
+    envs = _envs(curves, envs)
+    figure, panels = _panels(metrics, envs)
+    for (metric, env), ax in panels.items():
+        runs = curves[curves["env"] == env]
+        _scale(ax, "y", metric, runs.assign(value=runs[metric], clamped=False))
+        for norm, points in runs.groupby("norm", sort=False):
+            sns.lineplot(
+                points.replace([np.inf, -np.inf], np.nan),
+                x="step",
+                y=metric,
+                ax=ax,
+                seed=0,
+                color=COLORS[norm],
+                linestyle=_dash(norm),
+                err_kws={"linewidth": 0, "alpha": 0.2},
+            )
+        ax.set_xlabel("")
+        ax.set_ylabel(_label(metric) if env == envs[0] else "")
+        ax.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if step else "0")
+    return _finish(figure, curves, LABELS["step"], False)
+
+
+@_figure
+def expansion_errors(errors: pd.DataFrame) -> Figure:
+    """Eq. (10): how far each approximation of one step's loss decrement is off, by learning rate.
+
+    **Arguments** `errors`: the column lr, and one column of absolute errors an approximation.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH * 0.6, 3.0))
+    approximations = [column for column in errors if column != "lr"]
+    colors = sns.color_palette("colorblind")[2:]
+    for name, color, marker in zip(approximations, colors, "sDv", strict=False):
+        style = {"color": color, "marker": marker, "markersize": 4, "label": _label(name)}
+        ax.loglog(errors["lr"], errors[name], **style)
+    ax.set(xlabel=LABELS["lr"], ylabel="absolute error")
+    ax.legend(loc="upper left")
+    return figure
+
+
+@_figure
+def dataset_coverage(datasets: dict[str, Transitions], note: str = "") -> Figure:
+    """Where the transitions of each environment's dataset lie, and those that terminated.
+
+    **Arguments** `datasets`: by environment. `note`: what they are, for the figure's foot.
+
+    **Returns** the figure: counts on a log scale, states after terminated transitions as crosses.
+    """
+    size = (WIDTH * (0.2 * len(datasets) + 0.2), 2.7)
+    figure, axes = plt.subplots(1, len(datasets), figsize=size, squeeze=False)
+    for ax, (env, dataset) in zip(axes[0], datasets.items(), strict=True):
+        horizontal, vertical, coordinates = _COORDINATES[env]
+        bins = ax.hexbin(
+            *coordinates(dataset.obs), gridsize=28, bins="log", mincnt=1, cmap="viridis", lw=0
+        )
+        goals = dataset.next_obs[dataset.terminated]
+        ax.plot(*coordinates(goals), "x", color="tab:red", markersize=3, alpha=0.6)
+        ax.set(xlabel=horizontal, ylabel=vertical)
+        ax.set_title(f"{env}\n{len(goals):,} of {len(dataset.action):,} terminated")
+        ax.grid(False)
+    figure.colorbar(bins, ax=axes[0, -1], label="transitions in a cell")
+    figure.supxlabel(note, x=0.995, ha="right", fontsize=7.5, color=GREY)
+    return figure
+
+
+@_figure
+def task_pictures(envs: Sequence[str] = ENVS) -> Figure:
+    """The tasks as sketches: what moves, what the actions push, and where the goal is."""
+    size = (len(envs) * WIDTH / 4, WIDTH / 4)
+    figure, axes = plt.subplots(1, len(envs), figsize=size, squeeze=False)
+    for ax, env in zip(axes[0], envs, strict=True):
+        SKETCHES[env](ax)
+        ax.set(title=env, xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal")
+        ax.axis("off")
+    return figure
+
+
+def _envs(frame: pd.DataFrame, envs: Sequence[str] | None) -> list[str]:
+    """`envs`, by default those in the frame in the book's order."""
+    return list(envs or [env for env in ENVS if (frame["env"] == env).any()])
+
+
+def _panels(
+    metrics: Sequence[str], envs: Sequence[str]
+) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """One panel for each (metric, env), labelled; one environment's panels stand side by side."""
+    shape = (len(metrics), len(envs)) if len(envs) > 1 else (1, len(metrics))
+    width = WIDTH if shape[1] > 2 else WIDTH * (0.45 + 0.15 * shape[1])
+    height = (2.0 if shape[1] > 2 else 2.8) * shape[0] + 0.7
+    figure, axes = plt.subplots(*shape, figsize=(width, height), squeeze=False)
+    panels = {}
+    for index, (metric, env) in enumerate((m, e) for m in metrics for e in envs):
+        ax = panels[metric, env] = axes.flat[index]
+        if index < len(envs) or len(envs) == 1:
+            ax.set_title(env)
+        if env == envs[0]:
+            ax.set_ylabel(_label(metric))
+    return figure, panels
+
+
+def _label(metric: str) -> str:
+    return LABELS.get(metric, metric.replace("_", " "))
+
+
+def _dash(norm: str) -> str:
+    return "--" if norm == "none" else "-"
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    """`x` moved and scaled to [0, 1]; 0.5 where it is constant."""
+    spread = np.ptp(x)
+    return (x - x.min()) / spread if spread else np.full(len(x), 0.5)
+
+
+def _scale(ax: Axes, axis: str, metric: str, points: pd.DataFrame) -> None:
+    """A log axis for what spans decades, a signed one where it has both signs; else as it is."""
+    if metric in LOG or metric in SIGNED_LOG:
+        values = points.filter(["value", "low", "high"])
+        usual = values[~points["clamped"]]
+        set_decades(ax, axis, np.ravel(values), np.ravel(usual), signed=metric in SIGNED_LOG)
+
+
+def _band(ax: Axes, x: pd.Series, points: pd.DataFrame, norm: str) -> None:
+    ax.plot(x, points["value"], color=COLORS[norm], linestyle=_dash(norm), linewidth=1.4)
+    ax.fill_between(x, points["low"], points["high"], color=COLORS[norm], alpha=0.2, linewidth=0)
+
+
+def _marks(
+    ax: Axes,
+    x: pd.Series,
+    y: pd.Series,
+    clamped: pd.Series,
+    norm: str,
+    sizes: np.ndarray | None = None,
+) -> None:
+    """Circles, and triangles where a seed was clamped; hollow without normalization."""
+    sizes = np.full(len(x), 22.0) if sizes is None else sizes
+    face = "white" if norm == "none" else COLORS[norm]
+    for marker, at in (("o", ~clamped.to_numpy(bool)), ("^", clamped.to_numpy(bool))):
+        ax.scatter(
+            x[at],
+            y[at],
+            sizes[at],
+            marker=marker,
+            facecolor=face,
+            edgecolor=COLORS[norm],
+            linewidth=1.2,
+            zorder=3,
+            label=f"{norm} {marker}",
+        )
+
+
+def provenance(frame: pd.DataFrame) -> str:
+    """What a figure was drawn from, as in `3 seeds, 20,000 steps, SGD`."""
+    seeds = frame.groupby(["env", "norm"])["seed"].nunique()
+    counts = sorted({seeds.min(), seeds.max()})
+    steps = " or ".join(f"{n:,}" for n in sorted(frame["steps"].unique()))
+    optimizers = " and ".join(sorted(frame["optimizer"].unique(), reverse=True))
+    word = "seed" if counts == [1] else "seeds"
+    return f"{' to '.join(map(str, counts))} {word}, {steps} steps, {optimizers}"
+
+
+def _finish(figure: Figure, frame: pd.DataFrame, xlabel: str | None, triangles: bool) -> Figure:
+    """The legend above, the horizontal axis' label and the provenance below."""
+    if xlabel:
+        for ax in figure.axes:
+            if ax.get_subplotspec().is_last_row():
+                ax.set_xlabel(xlabel)
+    norms = [norm for norm in NORMS if (frame["norm"] == norm).any()]
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=COLORS[norm],
+            linestyle=_dash(norm),
+            marker="o",
+            markersize=5,
+            markerfacecolor="white" if norm == "none" else COLORS[norm],
+            label=NAMES[norm],
+        )
+        for norm in norms
+    ]
+    if triangles:
+        label = "at least one seed was clamped"
+        handles += [Line2D([], [], color=GREY, linestyle="", marker="^", markersize=5, label=label)]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    figure.supxlabel(provenance(frame), x=0.995, ha="right", fontsize=7.5, color=GREY)
+    return figure
+
+
+_COORDINATES = {
+    "CartPole": (r"position $x$", r"angle $\vartheta$", lambda obs: (obs[:, 0], obs[:, 2])),
+    "Acrobot": (
+        r"angle $\vartheta_1$",
+        r"angle $\vartheta_2$",
+        lambda obs: (np.arctan2(obs[:, 1], obs[:, 0]), np.arctan2(obs[:, 3], obs[:, 2])),
+    ),
+    "MountainCar": (r"position $x$", r"velocity $v$", lambda obs: (obs[:, 0], obs[:, 1])),
+    "Pendulum": (
+        r"angle $\vartheta$",
+        r"velocity $\dot\vartheta$",
+        lambda obs: (np.arctan2(obs[:, 1], obs[:, 0]), obs[:, 2]),
+    ),
+}
+"""Axis labels and the two coordinates of an observation (N, obs_dim) that a coverage plot shows."""

@@ -1,0 +1,88 @@
+"""The four tasks as small drawings: what moves, what the actions push, where the goal is."""
+
+from __future__ import annotations
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+
+BODY, GREY = "0.35", "0.45"
+ROD, PUSH, GOAL = sns.color_palette("colorblind", 3)
+
+
+def cartpole(ax: Axes) -> None:
+    """A pole on a cart that is pushed left or right."""
+    ax.plot([-1.15, 1.15], [-0.62, -0.62], color=BODY, linewidth=1.2)
+    ax.add_patch(FancyBboxPatch((-0.3, -0.58), 0.6, 0.26, "round,pad=0.03", color=BODY))
+    ax.plot([0, 0], [-0.3, 0.95], color=GREY, linestyle=":", linewidth=1)
+    _rod(ax, (0, -0.3), (0.2, 0.85))
+    _push(ax, (-0.95, -0.45), (-0.42, -0.45), "<|-")
+    _push(ax, (0.42, -0.45), (0.95, -0.45), "-|>")
+    _joint(ax, (0, -0.3))
+    _aim(ax, "keep the pole up")
+
+
+def acrobot(ax: Axes) -> None:
+    """Two links that hang from a shoulder, with torque at the elbow."""
+    shoulder, elbow, tip = (0.0, 0.2), (0.36, -0.28), (0.95, -0.18)
+    ax.plot([-1.15, 1.15], [0.8, 0.8], color=GOAL, linestyle="--", linewidth=1.6)
+    _rod(ax, shoulder, elbow)
+    _rod(ax, elbow, tip)
+    _joint(ax, shoulder)
+    _joint(ax, elbow)
+    _push(ax, (0.12, -0.42), (0.58, -0.48), bend=0.6)
+    _aim(ax, "swing the tip above the line")
+
+
+def mountain_car(ax: Axes) -> None:
+    """A car in a valley, too weak to drive straight up to the flag."""
+    position = np.linspace(-1.2, 0.6, 200)
+    x, height = (position + 0.3) / 0.85, 0.75 * np.sin(3 * position)
+    ax.fill_between(x, height, -0.85, color="0.9", linewidth=0)
+    ax.plot(x, height, color=BODY, linewidth=1.5)
+    at = np.argmin(abs(position + 0.75))
+    along = np.array([x[at + 1] - x[at], height[at + 1] - height[at]])
+    along /= np.linalg.norm(along)
+    ground, up = np.array([x[at], height[at]]), np.array([-along[1], along[0]])
+    ax.add_patch(Circle(ground + 0.11 * up, 0.1, color=ROD, zorder=4))
+    _push(ax, ground + 0.34 * up - 0.32 * along, ground + 0.34 * up + 0.32 * along)
+    goal = np.argmin(abs(position - 0.5))
+    ax.plot([x[goal]] * 2, [height[goal], height[goal] + 0.4], color=BODY, linewidth=1.5)
+    ax.add_patch(Rectangle((x[goal] - 0.2, height[goal] + 0.26), 0.2, 0.14, color=GOAL))
+    _aim(ax, "reach the flag")
+
+
+def pendulum(ax: Axes) -> None:
+    """A rod with torque at its pivot, too weak to lift it in one go."""
+    ax.plot([0, 0], [0, 0.9], color=GOAL, linestyle="--", linewidth=1.6)
+    _rod(ax, (0, 0), (0.62, -0.5))
+    _joint(ax, (0, 0))
+    _push(ax, (-0.22, -0.3), (-0.1, 0.34), bend=-0.6)
+    _aim(ax, "swing up and stay there")
+
+
+SKETCHES = {
+    "CartPole": cartpole,
+    "Acrobot": acrobot,
+    "MountainCar": mountain_car,
+    "Pendulum": pendulum,
+}
+
+
+def _rod(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    ax.plot(*zip(start, end, strict=True), color=ROD, linewidth=6, solid_capstyle="round")
+
+
+def _joint(ax: Axes, center: tuple[float, float]) -> None:
+    ax.add_patch(Circle(center, 0.06, color=BODY, zorder=4))
+
+
+def _push(ax: Axes, start, end, arrow: str = "<|-|>", bend: float = 0.0) -> None:
+    """An arrow where the actions push or turn."""
+    style = {"arrowstyle": arrow, "color": PUSH, "lw": 1.6, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", end, start, arrowprops=style | {"connectionstyle": f"arc3,rad={bend}"})
+
+
+def _aim(ax: Axes, text: str) -> None:
+    ax.text(0, -1.05, text, ha="center", color=GREY)

@@ -1,0 +1,287 @@
+"""Statistics over seeds: bootstrap intervals, rank correlations, paired effects, table cells.
+
+Every interval is a percentile bootstrap over seeds, because seeds are what a repetition of the
+experiment would draw anew. A value that is not finite has no mean and no place in an interval: it
+is left out and counted in `left_out`, never dropped silently.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from .spec import ENVS
+
+LEVEL = 0.95
+RESAMPLES = 2000
+POINT = ["lr", "norm"]  # one point of a scatter plot: all its seeds
+
+Statistic = Callable[..., np.ndarray]
+"""`np.mean` or `np.median`."""
+_SKIPPING_NAN = {np.mean: np.nanmean, np.median: np.nanmedian}
+
+
+class Interval(NamedTuple):
+    """A statistic with its bootstrap interval.
+
+    `count` is what the statistic was computed from (seeds, or points of a correlation), `left_out`
+    how many more had no finite value. `low` and `high` are NaN for fewer than 2 seeds.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+    left_out: int = 0
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval lies wholly on one side of zero, else 0."""
+        return int(self.low > 0) - int(self.high < 0)
+
+    def __format__(self, spec: str) -> str:
+        """`f"{interval:.2f}"` gives `-0.83 [-0.90, -0.71]`."""
+        value, low, high = (format(x, spec) for x in self[:3])
+        return f"{value} [{low}, {high}]" if np.isfinite(self.low) else value
+
+
+def bootstrap_interval(
+    values: np.ndarray,
+    statistic: Statistic = np.mean,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap of `statistic` over `values`, one value a seed: (seeds,).
+
+    **Arguments** `statistic`: `np.mean` or `np.median`. `level`: the interval's coverage.
+    `resamples`: bootstrap draws. `seed`: of the draws.
+
+    **Returns** an `Interval`; its `count` is the number of finite values.
+    """
+    values = np.asarray(values, float)
+    finite = values[np.isfinite(values)]
+    left_out = len(values) - len(finite)
+    if len(finite) == 0:
+        return Interval(np.nan, np.nan, np.nan, 0, left_out)
+    draws = _draws(len(finite), resamples, seed)  # (resamples, seeds)
+    low, high = _bounds(statistic(finite[draws], axis=-1), len(finite), level)
+    return Interval(float(statistic(finite, axis=-1)), low, high, len(finite), left_out)
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray | float:
+    """Spearman's rho along the last axis: the Pearson correlation of ranks, ties averaged.
+
+    **Arguments** `x`, `y`: (..., points). Points where either is NaN are left out; infinities rank.
+
+    **Returns** (...) rho; NaN where fewer than 3 points are left or one side is constant.
+    """
+    x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+    present = ~(np.isnan(x) | np.isnan(y))
+    ranks = [
+        np.where(present, rankdata(np.where(present, v, np.nan), axis=-1, nan_policy="omit"), 0.0)
+        for v in (x, y)
+    ]
+    n = present.sum(-1, keepdims=True)
+    a, b = (np.where(present, r - (n + 1) / 2, 0.0) for r in ranks)  # ranks always average (n+1)/2
+    norm = np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
+    defined = (n[..., 0] >= 3) & (norm > 0)
+    rho = np.where(defined, (a * b).sum(-1) / np.where(norm > 0, norm, 1.0), np.nan)
+    return rho if rho.ndim else float(rho)
+
+
+def spearman_interval(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    clamped: bool = True,
+    statistic: Statistic = np.mean,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """rho of `x` and `y` over the (lr, norm) points of one environment and optimizer.
+
+    Each point is the `statistic` over its seeds. The interval resamples seeds, the same ones for
+    every point, since runs of one seed share dataset, initial weights and batches.
+
+    **Arguments** `frame`: one row a run. `clamped`: whether points with a clamped seed take part.
+
+    **Returns** an `Interval`; `count` is the number of points, `left_out` how many were left out
+    for want of a finite value (clamped points left out by choice are not counted).
+
+    **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
+    """
+    if not clamped:
+        frame = frame[frame.groupby(POINT)["clamped_steps"].transform("max") == 0]
+    if frame.empty:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    xs, ys = (_by_point(frame, metric) for metric in (x, y))  # (seeds, points)
+    draws = _draws(len(xs), resamples, seed)
+    resampled = spearman(_means(xs[draws], statistic), _means(ys[draws], statistic))
+    low, high = _bounds(resampled, len(xs), level)
+    x_means, y_means = _means(xs, statistic), _means(ys, statistic)  # (points,)
+    count = int((~np.isnan(x_means + y_means)).sum())
+    return Interval(spearman(x_means, y_means), low, high, count, len(x_means) - count)
+
+
+def point_summary(frame: pd.DataFrame, metric: str, **bootstrap) -> pd.DataFrame:
+    """One row for each (env, norm, lr): `metric` over seeds, and whether any seed was clamped.
+
+    **Returns** columns env, norm, lr, value, low, high, count, left_out, clamped; by rising lr.
+    """
+    rows = [
+        {"env": env, "norm": norm, "lr": lr}
+        | bootstrap_interval(runs[metric], **bootstrap)._asdict()
+        | {"clamped": bool((runs["clamped_steps"] > 0).any())}
+        for (env, norm, lr), runs in frame.groupby(["env", "norm", "lr"], sort=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def paired_effect(
+    frame: pd.DataFrame, metric: str, norm: str = "layer", baseline: str = "none", **bootstrap
+) -> pd.DataFrame:
+    """`metric` under `norm` minus under `baseline`, at each learning rate, paired by seed.
+
+    **Arguments** `frame`: one row a run, one environment and optimizer. `bootstrap`: passed on to
+    `bootstrap_interval`.
+
+    **Returns** one row a learning rate: lr, value, low, high, count (seeds), left_out.
+
+    **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
+    """
+    differences = _differences(frame, metric, norm, baseline)
+    rows = [
+        {"lr": lr} | bootstrap_interval(differences[lr], **bootstrap)._asdict()
+        for lr in differences
+    ]
+    return pd.DataFrame(rows)
+
+
+def sign_share(
+    frame: pd.DataFrame,
+    metric: str,
+    sign: int,
+    norm: str = "layer",
+    baseline: str = "none",
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """The share of learning rates at which the paired effect on `metric` has `sign` (1 or -1).
+
+    **Returns** an `Interval` over jointly resampled seeds; `count` is the number of learning rates,
+    `left_out` how many had no pair with finite values.
+    """
+    differences = _differences(frame, metric, norm, baseline).to_numpy()  # (seeds, lrs)
+    draws = _draws(len(differences), resamples, seed)
+    low, high = _bounds(_share(_means(differences[draws]), sign), len(differences), level)
+    means = _means(differences)
+    count = int((~np.isnan(means)).sum())
+    return Interval(float(_share(means, sign)), low, high, count, len(means) - count)
+
+
+def sign_agreement(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    sign: int,
+    norm: str = "layer",
+    baseline: str = "none",
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """The share of learning rates at which the paired effects on `x` and `y` agree in sign.
+
+    **Arguments** `sign`: 1 for equal signs, -1 for opposite ones.
+
+    **Returns** an `Interval` as `sign_share` does.
+    """
+    xs, ys = (_differences(frame, m, norm, baseline).to_numpy() for m in (x, y))
+    draws = _draws(len(xs), resamples, seed)
+    resampled = np.sign(_means(xs[draws])) * np.sign(_means(ys[draws]))
+    low, high = _bounds(_share(resampled, sign), len(xs), level)
+    signs = np.sign(_means(xs)) * np.sign(_means(ys))
+    count = int((~np.isnan(signs)).sum())
+    return Interval(float(_share(signs, sign)), low, high, count, len(signs) - count)
+
+
+def by_env(frame: pd.DataFrame, statistic: Callable[..., Interval], *args, **kwargs) -> pd.Series:
+    """`statistic(runs, ...)` for the runs of each environment in the frame, in the book's order."""
+    groups = {env: frame[frame["env"] == env] for env in ENVS}
+    return pd.Series(
+        {env: statistic(runs, *args, **kwargs) for env, runs in groups.items() if len(runs)}
+    )
+
+
+def table_cell(frame: pd.DataFrame, metric: str = "return", **bootstrap) -> Interval:
+    """Table 1's cell: `metric` averaged over learning rates within a seed, then over seeds.
+
+    A seed that lacks a learning rate, or has a value there that is not finite, is left out.
+
+    **Raises** `ValueError` where (lr, norm, seed) does not identify a run, or norms are mixed.
+    """
+    norms = sorted(set(frame["norm"]))
+    if len(norms) > 1:
+        raise ValueError(
+            f"a table cell holds one norm, the frame holds {', '.join(norms)}; "
+            "select one, as in frame[frame.norm == 'layer']"
+        )
+    by_seed = _by_point(frame, metric).mean(axis=1)  # (seeds,); a missing lr makes its seed NaN
+    return bootstrap_interval(by_seed, **bootstrap)
+
+
+def _draws(seeds: int, resamples: int, seed: int) -> np.ndarray:
+    """Indices of resampled seeds: (resamples, seeds)."""
+    return np.random.default_rng(seed).integers(seeds, size=(resamples, seeds))
+
+
+def _bounds(resampled: np.ndarray, seeds: int, level: float) -> tuple[float, float]:
+    """The percentile interval; one seed says nothing about the spread over seeds."""
+    if seeds < 2 or np.isnan(resampled).all():
+        return np.nan, np.nan
+    low, high = np.nanquantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _by_point(frame: pd.DataFrame, metric: str) -> np.ndarray:
+    """`metric` as (seeds, points), NaN where a run is missing."""
+    return _pivot(frame, metric).to_numpy(float)
+
+
+def _differences(frame: pd.DataFrame, metric: str, norm: str, baseline: str) -> pd.DataFrame:
+    """Paired differences: one row a seed, one column a learning rate that both norms have."""
+    table = _pivot(frame, metric)
+    treated, plain = (table.xs(name, level="norm", axis=1) for name in (norm, baseline))
+    shared = treated.columns.intersection(plain.columns)
+    return treated[shared] - plain[shared]
+
+
+def _pivot(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    if frame.duplicated([*POINT, "seed"]).any():
+        raise ValueError(
+            "the frame holds several runs of one (lr, norm, seed); select one environment, "
+            "optimizer and protocol first, as in frame[frame.env == 'Pendulum']"
+        )
+    return frame.pivot(index="seed", columns=POINT, values=metric)
+
+
+def _means(values: np.ndarray, statistic: Statistic = np.mean) -> np.ndarray:
+    """`statistic` over seeds of (..., seeds, points), finite values alone; NaN where none is."""
+    finite = np.where(np.isfinite(values), values, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a point without finite values is NaN
+        return _SKIPPING_NAN[statistic](finite, axis=-2)
+
+
+def _share(effects: np.ndarray, sign: int) -> np.ndarray:
+    """Share of the last axis with `sign`, among those that are not NaN."""
+    present = ~np.isnan(effects)
+    return (np.sign(effects) == sign).sum(-1) / np.where(present.any(-1), present.sum(-1), np.nan)

@@ -1,0 +1,234 @@
+"""Figures drawn from frames whose means, ranks and clamps are known in advance."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from conftest import ROOT
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+
+from lnqlib import plots, scales
+from lnqlib.data import Transitions
+from lnqlib.spec import ENVS, LEARNING_RATES
+
+LRS = (1e-3, 1e-2, 1e-1)
+CLAMPED = ("none", 1e-1)
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """Two environments; None at the largest lr has one clamped seed and a loss of 10^25."""
+    rows = [
+        {"env": env, "norm": norm, "lr": lr, "seed": seed, "steps": 1500, "optimizer": "Adam"}
+        | {"loss": 10 ** RNG.normal(25 if (norm, lr) == CLAMPED else 0, 0.3)}
+        | {"gi2": RNG.normal() * (-1e20 if (norm, lr) == CLAMPED else 0.1)}
+        | {"return": RNG.normal(), "clamped_steps": int((norm, lr) == CLAMPED and seed == 1)}
+        for env in ("Acrobot", "Pendulum")
+        for norm in ("none", "layer")
+        for lr in LRS
+        for seed in range(3)
+    ]
+    return pd.DataFrame(rows)
+
+
+def drawn(ax, norm, marker):
+    """The marked points of a norm: (points, 2)."""
+    found = [c for c in ax.collections if c.get_label() == f"{norm} {marker}"]
+    return np.concatenate([np.asarray(c.get_offsets()) for c in found])
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(plt.Text)]
+
+
+def ink(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].std()
+
+
+def test_metric_by_lr_draws_means_and_marks_clamped_points(runs):
+    figure = plots.metric_by_lr(runs, ["gi2", "loss", "return"])
+    assert np.shape(figure.axes) == (6,)
+    means = runs.groupby(["env", "norm", "lr"]).mean(numeric_only=True)
+    for index, (metric, env) in enumerate(
+        (m, e) for m in ("gi2", "loss", "return") for e in ("Acrobot", "Pendulum")
+    ):
+        ax = figure.axes[index]
+        circles, triangles = drawn(ax, "none", "o"), drawn(ax, "none", "^")
+        assert circles[:, 0].tolist() == [1e-3, 1e-2]
+        assert triangles[:, 0].tolist() == [1e-1]
+        assert triangles[0, 1] == pytest.approx(means.loc[(env, "none", 1e-1), metric])
+        expected = means.loc[(env, "layer"), metric]
+        assert drawn(ax, "layer", "o") == pytest.approx(np.array([LRS, expected]).T)
+        assert ax.get_xscale() == "log"
+    assert len(drawn(ax, "layer", "^")) == 0
+
+
+def test_bands_are_the_bootstrap_intervals(runs):
+    figure = plots.metric_by_lr(runs, ["return"], ["Pendulum"])
+    (band,) = (
+        c
+        for c in figure.axes[0].collections
+        if c.get_alpha() and to_rgb(c.get_facecolor()[0]) == to_rgb(plots.COLORS["layer"])
+    )
+    low, high = band.get_paths()[0].get_extents().intervaly
+    # three seeds: with probability 1/27 a resample is one seed three times, so the 95% interval
+    # reaches from the smallest seed to the largest
+    point = runs[(runs.env == "Pendulum") & (runs.norm == "layer")].groupby("lr")["return"]
+    assert (low, high) == pytest.approx((point.min().min(), point.max().max()))
+
+
+def test_a_single_environment_has_its_panels_side_by_side(runs):
+    figure = plots.metric_by_lr(runs, ["gi2", "loss", "return"], ["Pendulum"])
+    assert len({ax.get_position().y0 for ax in figure.axes}) == 1
+    assert [ax.get_title() for ax in figure.axes] == ["Pendulum"] * 3
+
+
+def test_scatter_states_the_rank_correlation(runs):
+    figure = plots.scatter_vs(runs, ["gi2", "return"], "loss")
+    assert len(figure.axes) == 4
+    means = runs.groupby(["env", "norm", "lr"]).mean(numeric_only=True)
+    for ax, (metric, env) in zip(
+        figure.axes,
+        [(m, e) for m in ("gi2", "return") for e in ("Acrobot", "Pendulum")],
+        strict=True,
+    ):
+        points = means.loc[env]
+        rho = scipy.stats.spearmanr(points[metric], points["loss"]).statistic
+        assert f"{rho:.2f} [".replace("-", "\N{MINUS SIGN}") in ax.get_title()
+        offsets = [drawn(ax, norm, marker) for norm in ("none", "layer") for marker in "o^"]
+        together = np.concatenate(offsets)
+        assert sorted(together[:, 0]) == pytest.approx(sorted(points[metric]))
+        assert drawn(ax, "none", "^")[0] == pytest.approx(
+            points.loc[CLAMPED, [metric, "loss"]].tolist()
+        )
+
+
+def test_figures_say_what_they_were_drawn_from(runs):
+    assert "3 seeds, 1,500 steps, Adam" in texts(plots.metric_by_lr(runs, ["loss"]))
+    fewer = runs[~((runs.env == "Acrobot") & (runs.seed == 2))]
+    assert "2 to 3 seeds, 1,500 steps, Adam" in texts(plots.scatter_vs(fewer, "gi2"))
+    one = runs[runs.seed == 0].assign(optimizer="SGD")
+    assert plots.provenance(one) == "1 seed, 1,500 steps, SGD"
+
+
+def test_the_legend_speaks_of_clamping_only_where_it_happened(runs):
+    clamped = "at least one seed was clamped"
+    assert clamped in texts(plots.metric_by_lr(runs, ["loss"]))
+    assert clamped not in texts(plots.metric_by_lr(runs.assign(clamped_steps=0), ["loss"]))
+
+
+def test_values_without_a_place_on_the_axis_do_no_harm(runs):
+    broken = runs.assign(gi2=np.where(runs.lr == 1e-1, np.nan, 0.0))
+    broken.loc[broken.seed == 0, "loss"] = np.inf
+    assert ink(plots.metric_by_lr(broken, ["gi2", "loss"])) > 5
+    assert ink(plots.scatter_vs(broken, "gi2")) > 5
+
+
+def test_learning_curves_draw_each_run(runs):
+    steps = np.arange(0, 1500, 500)
+    curves = pd.concat(
+        [
+            runs[(runs.seed == 0) & (runs.lr == 1e-2)].assign(step=step, loss=10.0 + step)
+            for step in steps
+        ]
+    )
+    figure = plots.learning_curves(curves, ["loss", "return"])
+    assert len(figure.axes) == 4
+    for line in figure.axes[0].get_lines()[:2]:
+        assert line.get_xydata() == pytest.approx(np.array([steps, 10.0 + steps]).T)
+
+
+def test_dataset_coverage_counts_terminated_transitions():
+    obs = RNG.normal(size=(50, 2)).astype(np.float32)
+    terminated = np.arange(50) % 10 == 0
+    data = Transitions(obs, np.zeros(50, int), np.zeros(50), obs + 1, terminated)
+    figure = plots.dataset_coverage({"MountainCar": data}, note="seed 7")
+    assert "MountainCar\n5 of 50 terminated" in texts(figure)
+    assert "seed 7" in texts(figure)
+    (crosses,) = figure.axes[0].get_lines()
+    assert crosses.get_xydata() == pytest.approx(obs[terminated] + 1)
+    assert figure.axes[0].collections[0].get_array().sum() == 50
+
+
+def test_task_pictures_draw_every_task():
+    figure = plots.task_pictures()
+    assert [ax.get_title() for ax in figure.axes] == list(ENVS)
+    assert ink(figure) > 5
+    assert len(plots.task_pictures(("Pendulum",)).axes) == 1
+
+
+def test_drawing_leaves_no_figure_open_and_no_style_behind(runs, monkeypatch):
+    monkeypatch.setitem(plt.rcParams, "font.size", 3.5)
+    monkeypatch.setitem(plt.rcParams, "axes.grid", False)
+    plots.scatter_vs(runs, "gi2")
+    plots.task_pictures()
+    assert plt.get_fignums() == []
+    assert (plt.rcParams["font.size"], plt.rcParams["axes.grid"]) == (3.5, False)
+
+
+def test_expansion_errors_draws_each_approximation():
+    errors = pd.DataFrame({"lr": LRS, "first order": [1e-6, 1e-4, 1e-2], "gi2": [1e-7, 1e-5, 1e-3]})
+    (ax,) = plots.expansion_errors(errors).axes
+    for line, name in zip(ax.get_lines(), ["first order", "gi2"], strict=True):
+        assert line.get_xydata() == pytest.approx(errors[["lr", name]].to_numpy())
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+
+
+def test_none_and_ln_differ_in_color_fill_and_line(runs):
+    ax = plots.metric_by_lr(runs, ["return"]).axes[0]
+    none, layer = (
+        next(c for c in ax.collections if c.get_label() == f"{n} o") for n in ("none", "layer")
+    )
+    assert to_rgb(none.get_facecolor()[0]) == (1.0, 1.0, 1.0)
+    assert to_rgb(layer.get_facecolor()[0]) == to_rgb(layer.get_edgecolor()[0])
+    assert to_rgb(none.get_edgecolor()[0]) != to_rgb(layer.get_edgecolor()[0])
+    assert {line.get_linestyle() for line in ax.get_lines()} >= {"--", "-"}
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_decades_positions_and_values_are_inverse(signed):
+    scale = scales.Decades(unit=1e-3, knee=4.0, squeeze=7.0, signed=signed)
+    values = np.logspace(-8, 28, 200)
+    values = np.concatenate([-values[::-1], values]) if signed else values
+    positions = scale.forward(values)
+    assert (np.diff(positions) > 0).all()
+    assert scale.inverse(positions) == pytest.approx(values, rel=1e-9)
+
+
+def test_decades_keep_most_of_the_axis_for_the_usual_values():
+    usual = np.array([0.5, 3.0, 80.0])
+    values = np.append(usual, [1e22, 1e27])
+    scale = scales.decades(values, usual, signed=False)
+    low, high, top = scale.forward(np.array([0.5, 80.0, 1e27]))
+    assert (high - low) / (top - low) > 0.4
+    assert len(scale.knees) == 1
+    assert 80 < scale.knees[0] < 1e22
+    assert scales.decades(usual, usual, signed=False).knees == []
+
+
+def test_ticks_are_powers_of_ten_apart_from_each_other():
+    values = np.array([-1e25, -1e-3, 2e-2, 0.4])
+    scale = scales.decades(values, values[1:], signed=True)
+    ticks = np.sort(scale.ticks(values, most=8))
+    assert 0.0 in ticks
+    assert ticks.min() < -1e20
+    exponents = np.log10(np.abs(ticks[ticks != 0]))
+    assert exponents == pytest.approx(np.round(exponents))
+    positions = scale.forward(ticks)
+    assert np.diff(positions).min() >= np.ptp(scale.forward(values)) / 8 - 1e-9
+
+
+@pytest.mark.parametrize("chapter", ["index", "setting", "gi2"])
+def test_chapters_ask_for_the_papers_learning_rates(chapter):
+    cells = json.loads((ROOT / f"chapters/{chapter}.ipynb").read_text())["cells"]
+    (cell,) = (c for c in cells if c["metadata"].get("tags") == ["parameters"])
+    names: dict = {}
+    exec("".join(cell["source"]), names)
+    assert tuple(names["learning_rates"]) == LEARNING_RATES
