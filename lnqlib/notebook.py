@@ -1,0 +1,242 @@
+"""What a chapter needs from its notebook: checked parameters, glued numbers, a figure's source."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import NoReturn
+
+import numpy as np
+import pandas as pd
+from IPython import get_ipython
+
+from .spec import ENVS, OPTIMIZERS, RunSpec, grid
+
+SPELLING = {
+    "env": "-p env Pendulum",
+    "optimizer": "-p optimizer Adam",
+    "seeds": "-p seeds 3",
+    "steps": "-p steps 20000",
+    "learning_rates": "-y '{learning_rates: [1.0e-4, 1.0e-3]}'",
+    "workers": "-p workers 2",
+    "refresh": "-p refresh True",
+}
+"""A chapter's parameters, each with a way to give it to papermill."""
+
+
+class ParameterError(ValueError):
+    """A parameter that a chapter cannot use; the message names it, what is allowed, what to write.
+
+    IPython, and so papermill, shows the message alone: it is the last line of the output.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A chapter's parameters after `parameters` has checked them."""
+
+    envs: tuple[str, ...]
+    optimizer: str
+    seeds: int
+    steps: int
+    learning_rates: tuple[float, ...]
+    workers: int
+    refresh: bool
+
+    def specs(self, norms: tuple[str, ...] = ("none", "layer"), **fields) -> list[RunSpec]:
+        """The runs these parameters ask for, one for each env, norm, learning rate and seed.
+
+        `fields` sets further fields of `RunSpec`; a list or tuple is one more axis.
+        """
+        axes = {
+            "env": self.envs,
+            "norm": norms,
+            "optimizer": self.optimizer,
+            "lr": self.learning_rates,
+            "seed": range(self.seeds),
+            "steps": self.steps,
+        }
+        return grid(**axes | fields)
+
+    def sweep(self, specs: list[RunSpec]) -> pd.DataFrame:
+        """`lnqlib.sweep.sweep` of `specs` with these parameters' workers and refresh."""
+        from .sweep import sweep  # here, so that a wrong parameter is told before torch is loaded
+
+        return sweep(specs, workers=self.workers or None, refresh=self.refresh)
+
+
+def parameters(*, env, optimizer, seeds, steps, learning_rates, workers, refresh) -> Parameters:
+    """Checks a chapter's parameters; call it in the cell that follows the `parameters` cell.
+
+    Papermill passes what it does not understand: an unknown name only warns, a list given with
+    `-p` arrives as a string, and so does `false`. Here each of them stops the chapter before
+    anything is trained.
+
+    **Arguments**
+
+    - `env`: one of `ENVS`, or "all".
+    - `optimizer`: one of `OPTIMIZERS`.
+    - `seeds`: how many seeds, counted from 0.
+    - `steps`: gradient steps a run.
+    - `learning_rates`: a list of positive numbers.
+    - `workers`: how many threads train; 0 is one for each core.
+    - `refresh`: train again what is already in the results.
+
+    **Raises** `ParameterError`.
+    """
+    check_names()
+    envs = ENVS if _choice("env", env, (*ENVS, "all")) == "all" else (env,)
+    return Parameters(
+        envs=envs,
+        optimizer=_choice("optimizer", optimizer, OPTIMIZERS),
+        seeds=whole_number("seeds", seeds, 1, 10_000),
+        steps=whole_number("steps", steps, 1, 10**9),
+        learning_rates=_learning_rates(learning_rates),
+        workers=whole_number("workers", workers, 0, 1024),
+        refresh=_boolean("refresh", refresh),
+    )
+
+
+def check_names(spelling: dict[str, str] = SPELLING) -> None:
+    """Stops the chapter if papermill was given a name that is not among its parameters.
+
+    Papermill puts what it is given into a cell of plain assignments under the comment
+    "# Parameters", so the names are read from that cell in the kernel's history. Without such a
+    cell, in JupyterLab or in the book, there is nothing to check.
+
+    **Arguments**: `spelling`, the chapter's parameters, each with a way to give it to papermill.
+
+    **Raises** `ParameterError`.
+    """
+    for name, value in _injected(get_ipython()).items():
+        if name not in spelling:
+            closest = difflib.get_close_matches(name, spelling, n=1, cutoff=0.25)
+            example = spelling[closest[0]] if closest else list(spelling.values())[-1]
+            raise ParameterError(
+                f"{name} is {_cut(value)}, but no parameter is called {name}; "
+                f"allowed are {', '.join(spelling)}; write for example {example}"
+            )
+
+
+def whole_number(name: str, value: object, low: int, high: int, example: str = "") -> int:
+    """`value` as an int from `low` to `high`; 2e4 on the command line arrives as 20000.0.
+
+    **Arguments**: `example`, a way to give it to papermill; needed for names not in `SPELLING`.
+
+    **Raises** `ParameterError`.
+    """
+    whole = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
+    if isinstance(value, bool) or not whole or not low <= value <= high:
+        _fail(name, value, f"a whole number from {low:,} to {high:,}", example)
+    return int(value)
+
+
+def _injected(shell) -> dict[str, str]:
+    """Names and values, as written, of the newest cell that papermill injected into `shell`."""
+    cells = shell.history_manager.input_hist_raw if shell else []
+    cell = next((c for c in reversed(cells) if c.startswith("# Parameters\n")), "")
+    assignments = [node for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
+    return {node.targets[0].id: ast.unparse(node.value) for node in assignments}
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        lower = {choice.lower(): choice for choice in choices}
+        closest = difflib.get_close_matches(str(value).lower(), lower, n=1, cutoff=0.5)
+        example = f"-p {name} {lower[closest[0]]}" if closest else ""
+        _fail(name, value, f"one of {', '.join(choices)}", example)
+    return value
+
+
+def _boolean(name: str, value: object) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        false = str(value).strip().lower() in ("false", "no", "off", "0")
+        _fail(name, value, "True or False with a capital letter", f"-p {name} {not false}")
+    return bool(value)
+
+
+def _learning_rates(value: object) -> tuple[float, ...]:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, list | tuple) or not value:
+        _fail("learning_rates", value, "a list of positive numbers", _list_spelling(str(value)))
+    for lr in value:
+        number = isinstance(lr, Real) and not isinstance(lr, bool)
+        if not number or not math.isfinite(lr) or not 1e-30 <= lr <= 1e30:
+            shown = _list_spelling(" ".join(map(str, value)))
+            allowed = "positive finite numbers from 1e-30 to 1e30, 1e-4 spelled 1.0e-4"
+            _fail("learning_rates", value, f"a list of {allowed}", shown, f"holds {_shown(lr)}")
+    return tuple(dict.fromkeys(float(lr) for lr in value))
+
+
+def _list_spelling(text: str) -> str:
+    """How to give papermill the learning rates that `text` seems to mean."""
+    found = re.findall(r"(?<![\w.+-])\d*\.?\d+(?:[eE][-+]?\d+)?(?![\w.])", text)
+    rates = [float(number) for number in found if 1e-30 <= float(number) <= 1e30][:9]
+    if not rates:
+        return SPELLING["learning_rates"]
+    return f"-y '{{learning_rates: [{', '.join(map(_yaml_number, rates))}]}}'"
+
+
+def _yaml_number(x: float) -> str:
+    """`x` as YAML reads a float: with a point, and a sign in the exponent."""
+    mantissa, _, exponent = repr(x).partition("e")
+    if not exponent:
+        return mantissa
+    return f"{mantissa}{'' if '.' in mantissa else '.0'}e{int(exponent):+d}"
+
+
+def _fail(name: str, value: object, allowed: str, example: str = "", verb: str = "") -> NoReturn:
+    said = verb or f"is {_shown(value)}"
+    raise ParameterError(f"{name} {said}; it must be {allowed}; write {example or SPELLING[name]}")
+
+
+def _shown(value: object) -> str:
+    return _cut(repr(value.item() if isinstance(value, np.generic) else value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def glue(**values: object) -> None:
+    """Stores each value under its name for the chapters' text, {glue:text}`name:.2f`.
+
+    Nothing is shown in the cell. Works under papermill and in JupyterLab, too.
+    """
+    from myst_nb import glue as store  # here, because it loads all of Sphinx
+
+    for name, value in values.items():
+        # a numpy number would be stored as "np.float64(1.5)"
+        store(name, value.item() if isinstance(value, np.generic) else value, display=False)
+
+
+def describe(frame: pd.DataFrame) -> str:
+    """What the rows of `frame` are, for a figure's title: "30 seeds, 200,000 steps, SGD".
+
+    **Arguments**
+
+    - `frame`: one row a run, with the columns of `RunSpec`.
+
+    **Returns** seeds, steps and optimizer as the rows have them; where the points (env, norm,
+    lr, ...) differ in their number of seeds, as in "3 to 30 seeds", the range.
+    """
+    if frame.empty:
+        return "no runs"
+    point = [c for c in ("env", "norm", "optimizer", "lr", "steps") if c in frame]
+    seeds = frame.groupby(point, observed=True)["seed"].nunique()
+    optimizers = " and ".join(frame["optimizer"].astype(str).unique())
+    return f"{_range(seeds, 'seed')}, {_range(frame['steps'], 'step')}, {optimizers}"
+
+
+def _range(numbers: pd.Series, noun: str) -> str:
+    low, high = int(numbers.min()), int(numbers.max())
+    plural = "" if low == high == 1 else "s"
+    return f"{low:,}{f' to {high:,}' if high > low else ''} {noun}{plural}"

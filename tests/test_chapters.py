@@ -1,0 +1,176 @@
+"""Every chapter as a reader runs it: papermill, other parameters, wrong parameters."""
+
+from collections import Counter
+
+import nbformat
+import papermill
+import pytest
+import yaml
+from conftest import ROOT, tool
+
+from lnqlib.notebook import SPELLING
+from lnqlib.spec import ENVS
+
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+QUICK = {"env": "Pendulum", "seeds": 1, "steps": 200, "learning_rates": [1e-4, 1e-2]}
+QUICK |= {"trials": 200}
+
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def quick(path) -> list[str]:
+    """Arguments that make papermill's run of a chapter a short one."""
+    known = papermill.inspect_notebook(str(path))
+    return ["-y", yaml.dump({name: QUICK[name] for name in QUICK if name in known})]
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def outputs(path, kind: str) -> list[str]:
+    """All outputs of MIME type `kind` in a notebook; "stream" for printed text."""
+    found = [output for cell in code_cells(path) for output in cell.outputs]
+    if kind == "stream":
+        return [output.text for output in found if output.output_type == "stream"]
+    return [output.data[kind] for output in found if kind in output.get("data", {})]
+
+
+@pytest.fixture(scope="session")
+def executed(store, tmp_path_factory):
+    """Maps a chapter to the notebook that papermill makes of it, called from a foreign folder."""
+    done = {}
+
+    def execute(path):
+        if path not in done:
+            folder = tmp_path_factory.mktemp(path.stem)
+            arguments = [path, "out.ipynb", *quick(path)]
+            finished = tool("papermill", *arguments, cwd=folder, LNQ_STORE=store)
+            assert finished.returncode == 0, finished.stdout
+            done[path] = folder / "out.ipynb"
+        return done[path]
+
+    return execute
+
+
+def test_the_table_of_contents_names_every_chapter():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    files = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+    assert {path.stem for path in CHAPTERS} == {
+        file.removeprefix("chapters/") for file in files if (ROOT / f"{file}.ipynb").exists()
+    }
+    assert CHAPTERS
+
+
+@each_chapter
+def test_it_is_committed_without_outputs(path):
+    for cell in code_cells(path):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+    assert nbformat.read(path, as_version=4).metadata.kernelspec.name == "python3"
+
+
+@each_chapter
+def test_its_first_cells_are_the_parameters_and_their_check(path):
+    first, second, *others = code_cells(path)
+    assert first.metadata.tags == ["parameters"]
+    assert "notebook.parameters(" in second.source or "check_names(" in second.source
+    assert not any("parameters" in cell.metadata.get("tags", []) for cell in others)
+
+
+@each_chapter
+def test_papermill_explains_every_parameter(path):
+    known = papermill.inspect_notebook(str(path))
+    assert known
+    if "parameters(" in code_cells(path)[1].source:
+        assert list(known) == list(SPELLING)
+    for parameter in known.values():
+        assert parameter["inferred_type_name"] != "None"
+        assert len(parameter["help"]) > 5
+
+
+@each_chapter
+def test_it_runs_with_other_parameters_from_another_folder(path, executed):
+    cells = code_cells(executed(path))
+    assert all(cell.execution_count for cell in cells)
+    assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
+    assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in cells)
+
+
+@each_chapter
+def test_every_drawing_has_a_name_a_caption_and_a_description(path, executed):
+    drawings = [
+        c
+        for c in code_cells(executed(path))
+        if any("image/png" in o.get("data", {}) for o in c.outputs)
+    ]
+    assert drawings or "mystnb" not in path.read_text()
+    for cell in drawings:
+        figure, image = cell.metadata.mystnb.figure, cell.metadata.mystnb.image
+        assert figure.name.startswith("fig-")
+        assert len(figure.caption) > 20
+        assert len(image.alt) > 20
+
+
+def test_no_two_figures_share_a_name():
+    figures = [
+        cell.metadata.mystnb.figure.name
+        for path in CHAPTERS
+        for cell in code_cells(path)
+        if "figure" in cell.metadata.get("mystnb", {})
+    ]
+    assert Counter(figures).most_common(1)[0][1] == 1
+
+
+@pytest.mark.parametrize("folder", [".", "chapters"])
+def test_papermill_from_inside_the_repository(folder, store, tmp_path):
+    cwd, path = ROOT / folder, ROOT / "chapters" / "gi2.ipynb"
+    out = tmp_path / "out.ipynb"
+    arguments = [path.relative_to(cwd), out, *quick(path)]
+    finished = tool("papermill", *arguments, cwd=cwd, LNQ_STORE=store)
+    assert finished.returncode == 0, finished.stdout
+    assert outputs(out, "image/png")
+    shown = " ".join(
+        outputs(out, "text/html") + outputs(out, "text/plain") + outputs(out, "stream")
+    )
+    assert not any(env in shown for env in ENVS if env != "Pendulum")
+
+
+WRONG = [
+    (["-p", "lr", "0.1"], "lr is 0.1, but no parameter is called lr"),
+    (["-p", "env", "pendulum"], "-p env Pendulum"),
+    (["-p", "env", "Walker"], "env is 'Walker'; it must be one of CartPole, Acrobot"),
+    (["-p", "optimizer", "RMSprop"], "optimizer is 'RMSprop'; it must be one of SGD, Adam"),
+    (["-p", "learning_rates", "[1e-4]"], "learning_rates is '[1e-4]'; it must be a list"),
+    (["-y", "{learning_rates: [1e-4]}"], "-y '{learning_rates: [0.0001]}'"),
+    (["-y", "{learning_rates: []}"], "learning_rates is []; it must be a list"),
+    (["-y", "{learning_rates: [-1.0]}"], "learning_rates holds -1.0; it must be"),
+    (["-y", "{learning_rates: [.nan]}"], "learning_rates holds nan; it must be"),
+    (["-p", "refresh", "false"], "refresh is 'false'; it must be True or False"),
+    (["-p", "seeds", "0"], "seeds is 0; it must be a whole number from 1"),
+    (["-p", "steps", "-5"], "steps is -5; it must be a whole number from 1"),
+]
+
+
+def refused(path, arguments, folder) -> str:
+    """The last line of papermill's output on `path`; nothing may have been trained or stored."""
+    store = folder / "store"
+    finished = tool("papermill", path, "out.ipynb", *arguments, cwd=folder, LNQ_STORE=store)
+    assert finished.returncode != 0
+    assert not store.exists()
+    # papermill itself leaves the notebook, stopped at the third cell
+    assert [bool(c.execution_count) for c in code_cells(folder / "out.ipynb")][3:5] == [False] * 2
+    return finished.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), WRONG, ids=str)
+def test_wrong_input_ends_in_one_sentence(arguments, sentence, tmp_path):
+    last_line = refused(ROOT / "chapters/gi2.ipynb", arguments, tmp_path)
+    assert sentence in last_line
+    assert "; write " in last_line
+
+
+@each_chapter
+def test_every_chapter_refuses_an_unknown_name(path, tmp_path):
+    sentence = refused(path, ["-p", "nonsense", "1"], tmp_path)
+    assert sentence.startswith("nonsense is 1, but no parameter is called nonsense; allowed are")

@@ -1,0 +1,184 @@
+"""Parameters of a chapter: what is accepted, and the sentence that answers everything else."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from IPython.core.interactiveshell import InteractiveShell
+
+from lnqlib import notebook
+from lnqlib.notebook import ParameterError, Parameters
+
+GOOD = {
+    "env": "all",
+    "optimizer": "SGD",
+    "seeds": 3,
+    "steps": 20_000,
+    "learning_rates": [1e-3, 1e-2],
+    "workers": 0,
+    "refresh": False,
+}
+
+
+def parameters(**changes) -> Parameters:
+    return notebook.parameters(**GOOD | changes)
+
+
+def test_good_parameters_arrive_as_they_are():
+    assert parameters(env="Pendulum") == Parameters(
+        ("Pendulum",), "SGD", 3, 20_000, (1e-3, 1e-2), 0, False
+    )
+
+
+def test_all_is_the_four_tasks_of_the_paper():
+    assert set(parameters().envs) == {"CartPole", "Acrobot", "MountainCar", "Pendulum"}
+
+
+def test_numbers_of_other_kinds_become_plain_numbers():
+    p = parameters(
+        seeds=np.int64(2), steps=2e4, learning_rates=np.array([1e-3, 1]), refresh=np.bool_(True)
+    )
+    assert (p.seeds, p.steps, p.learning_rates, p.refresh) == (2, 20_000, (1e-3, 1.0), True)
+    plain = [p.seeds, p.steps, *p.learning_rates, p.refresh]
+    assert [type(value) for value in plain] == [int, int, float, float, bool]
+
+
+def test_a_repeated_learning_rate_counts_once():
+    assert parameters(learning_rates=[0.1, 1e-2, 0.1]).learning_rates == (0.1, 0.01)
+
+
+BAD = [
+    ("env", "pendulum", "-p env Pendulum"),
+    ("env", "Mountain Car", "-p env MountainCar"),
+    ("env", 3, "-p env"),
+    ("env", ["Pendulum"], "-p env Pendulum"),
+    ("env", np.array(["Pendulum", "Acrobot"]), "-p env"),
+    ("env", "All\nlines", "-p env all"),
+    ("optimizer", "sgd", "-p optimizer SGD"),
+    ("optimizer", "RMSprop", "SGD, Adam"),
+    ("optimizer", None, "SGD, Adam"),
+    ("seeds", 0, "-p seeds 3"),
+    ("seeds", -1, "-p seeds 3"),
+    ("seeds", 2.5, "-p seeds 3"),
+    ("seeds", "3", "-p seeds 3"),
+    ("seeds", True, "-p seeds 3"),
+    ("seeds", 10**12, "10,000"),
+    ("steps", 0, "-p steps 20000"),
+    ("steps", math.nan, "-p steps 20000"),
+    ("steps", math.inf, "-p steps 20000"),
+    ("learning_rates", [], "-y '{learning_rates: [1.0e-4, 1.0e-3]}'"),
+    ("learning_rates", "[]", "-y '{learning_rates: [1.0e-4, 1.0e-3]}'"),
+    ("learning_rates", "[1e-3, 0.1]", "-y '{learning_rates: [0.001, 0.1]}'"),
+    ("learning_rates", 1e-5, "-y '{learning_rates: [1.0e-5]}'"),
+    ("learning_rates", ["1e-4", 0.1], "-y '{learning_rates: [0.0001, 0.1]}'"),
+    ("learning_rates", [0.1, -0.1], "-y '{learning_rates: [0.1]}'"),
+    ("learning_rates", [0.0], "-y '{learning_rates: [1.0e-4, 1.0e-3]}'"),
+    ("learning_rates", [math.inf], "positive finite"),
+    ("learning_rates", [math.nan], "positive finite"),
+    ("learning_rates", [True], "positive finite"),
+    ("learning_rates", [[0.1]], "-y '{learning_rates: [0.1]}'"),
+    ("learning_rates", {"lr": 0.1}, "-y '{learning_rates: [0.1]}'"),
+    ("workers", -1, "-p workers 2"),
+    ("workers", 1.5, "-p workers 2"),
+    ("refresh", "false", "-p refresh False"),
+    ("refresh", "true", "-p refresh True"),
+    ("refresh", 1, "-p refresh True"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "spelling"), BAD)
+def test_bad_value_is_answered_in_one_sentence(name, value, spelling):
+    with pytest.raises(ParameterError) as error:
+        parameters(**{name: value})
+    sentence = str(error.value)
+    assert sentence.startswith(f"{name} ")
+    assert "it must be" in sentence
+    assert "; write -" in sentence
+    assert spelling in sentence
+    assert "\n" not in sentence
+    assert error.value._render_traceback_() == [sentence]
+
+
+@pytest.mark.parametrize("rates", [[1e-3, 0.1], [1e-5], [10**-4.5, 3e-7, 25.0, 1e20]])
+def test_the_spelling_of_a_list_is_what_yaml_reads_as_that_list(rates):
+    with pytest.raises(ParameterError) as error:
+        parameters(learning_rates=str(rates))
+    argument = str(error.value).rpartition("-y ")[2].strip("'")
+    assert yaml.safe_load(argument) == {"learning_rates": rates}
+
+
+def test_specs_are_the_full_grid():
+    p = parameters(env="Acrobot", seeds=2, steps=10)
+    specs = p.specs(norms=("none", "layer", "batch"), bias=False)
+    assert len(specs) == len(set(specs)) == 1 * 3 * 2 * 2
+    assert {s.norm for s in specs} == {"none", "layer", "batch"}
+    assert {s.seed for s in specs} == {0, 1}
+    assert {(s.env, s.steps, s.bias) for s in specs} == {("Acrobot", 10, False)}
+
+
+@pytest.fixture
+def shell():
+    """An IPython shell whose history holds what a kernel's would."""
+    shell = InteractiveShell.instance()
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+def run(shell, monkeypatch, *cells: str) -> None:
+    monkeypatch.setattr(notebook, "get_ipython", lambda: shell)
+    for cell in cells:
+        shell.run_cell(cell, store_history=True).raise_error()
+
+
+@pytest.mark.parametrize(
+    ("line", "shown", "spelling"),
+    [
+        ("lr = 0.1", "lr is 0.1,", "-y '{learning_rates: [1.0e-4, 1.0e-3]}'"),
+        ("environment = 'Pendulum'", "environment is 'Pendulum',", "-p env Pendulum"),
+        ("Seeds = 3", "Seeds is 3,", "-p seeds 3"),
+        ("k = [float('nan')]", "k is [float('nan')],", "-p workers 2"),
+    ],
+)
+def test_a_name_that_papermill_injected_but_no_chapter_has(
+    shell, monkeypatch, line, shown, spelling
+):
+    run(shell, monkeypatch, "seeds = 3", f"# Parameters\n{line}\nseeds = 4\n")
+    with pytest.raises(ParameterError) as error:
+        parameters()
+    sentence = str(error.value)
+    assert sentence.startswith(shown)
+    assert "env, optimizer, seeds, steps, learning_rates, workers, refresh" in sentence
+    assert sentence.endswith(spelling)
+
+
+def test_other_names_in_the_kernel_are_no_parameters(shell, monkeypatch):
+    run(shell, monkeypatch, "seeds = 3", "# Parameters\nseeds = -float('inf')\n", "lr = 2")
+    assert parameters() == parameters(seeds=3)
+
+
+def test_a_chapter_with_parameters_of_its_own(shell, monkeypatch):
+    run(shell, monkeypatch, "# Parameters\nseeds = 3\n")
+    notebook.check_names({"seeds": "-p seeds 3", "trials": "-p trials 100"})
+    with pytest.raises(ParameterError, match=r"seeds is 3, .* allowed are trials; write"):
+        notebook.check_names({"trials": "-p trials 100"})
+    with pytest.raises(ParameterError, match=r"trials is 0; .* to 100; write -p trials 5$"):
+        notebook.whole_number("trials", 0, 1, 100, "-p trials 5")
+
+
+def test_describe_states_what_the_frame_holds():
+    frame = pd.DataFrame(
+        {
+            "env": "Pendulum",
+            "norm": "none",
+            "optimizer": "SGD",
+            "lr": [0.1, 0.1, 0.01],
+            "seed": [0, 1, 0],
+            "steps": 200_000,
+        }
+    )
+    assert notebook.describe(frame) == "1 to 2 seeds, 200,000 steps, SGD"
+    assert notebook.describe(frame[frame.lr == 0.1]) == "2 seeds, 200,000 steps, SGD"
+    assert notebook.describe(frame[:1].assign(steps=1)) == "1 seed, 1 step, SGD"
+    assert notebook.describe(frame[:0]) == "no runs"
