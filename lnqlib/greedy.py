@@ -7,6 +7,7 @@ from numba import njit
 
 from .networks import EPS, Params
 from .spec import NORMS
+from .structured import FAST, PART
 from .tasks import Task, observe, step
 
 _WEIGHT, _LAYER, _RMS, _CENTER, _AFFINE, _AFTER = (
@@ -48,7 +49,7 @@ def greedy_return(task: Task, params: Params, norm: str, starts: np.ndarray) -> 
     )
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+@njit(**FAST)
 def _episodes(index, time_limit, code, W, b, V, c, gain, shift, states):
     obs = np.empty(W.shape[0], np.float32)
     z = np.empty(W.shape[1], np.float32)
@@ -66,7 +67,7 @@ def _episodes(index, time_limit, code, W, b, V, c, gain, shift, states):
     return total / len(states)
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"})
+@njit(**PART)
 def _best_action(code, W, b, V, c, gain, shift, obs, z):
     """The first action of highest Q(obs, .); `z` (width,) is scratch space."""
     width = len(z)

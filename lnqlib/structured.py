@@ -24,6 +24,9 @@ from .spec import NORMS
 
 # Sums may be regrouped into vector lanes; NaN and infinity keep their meaning.
 FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+# Always inlined: a function that stays on its own is compiled once alone and once more inside its
+# caller, and which copy a call reaches depends on what came from numba's cache; so would the bits.
+PART = FAST | {"forceinline": True}
 
 
 class _Net(NamedTuple):
@@ -180,7 +183,7 @@ def _check_fit(net: _Net, data: Batch) -> None:
         )
 
 
-@njit(**FAST)
+@njit(**PART)
 def _samples(net, obs, action):
     """Forward and backward through the network; where `action` is -1, at the greedy action."""
     B, (num_actions, width), obs_dim = len(obs), net.V.shape, obs.shape[1]
@@ -265,7 +268,7 @@ def _samples(net, obs, action):
     return _Samples(obs, chosen, q, features, back, extra)
 
 
-@njit(**FAST)
+@njit(**PART)
 def _inner(left, right, out):
     """out[j, i] = <left_j, right_i>, in blocks of two by four that stay in registers."""
     rows, columns, last = len(left), len(right), len(right) - 1
@@ -289,7 +292,7 @@ def _inner(left, right, out):
             out[j1, i], out[j1, i1], out[j1, i2], out[j1, i3] = b0, b1, b2, b3
 
 
-@njit(**FAST)
+@njit(**PART)
 def _gram(net, x, B):
     """<grad Q_j, grad Q_i> of every sample j and the first B samples i: (n, B)."""
     n, width = x.back.shape
@@ -320,7 +323,7 @@ def _gram(net, x, B):
     return gram
 
 
-@njit(**FAST)
+@njit(**PART)
 def _norm(net, x, j, other, m):
     """|grad Q_j - m grad Q_other|, from the differences: subtracting squares would cancel."""
     width, bias = x.back.shape[1], 1.0 if net.bias else 0.0
@@ -410,7 +413,7 @@ def _interference(net, obs, action, reward, next_obs, bootstrap, lr):
     )
 
 
-@njit(**FAST)
+@njit(**PART)
 def _ratio(total, count):
     return total / count if count != 0 else math.nan
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import gymnasium
@@ -268,3 +271,19 @@ def test_runs_agree_in_distribution() -> None:
         a, b = (np.array([row[name] for row in rows]) for rows in (ours, theirs))
         error = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / len(specs))
         assert abs(a.mean() - b.mean()) <= 4 * error + 1e-9, name
+
+
+def test_same_bits_compiled_afresh_or_loaded_from_the_cache(tmp_path) -> None:
+    """In processes of their own: numba may treat inlined and separate functions differently."""
+    program = (
+        "from lnqlib import engine; from lnqlib.spec import RunSpec; "
+        'spec = RunSpec("Pendulum", steps=300, checkpoints=30); '
+        "print({n: c.tobytes().hex() for n, c in engine.train(spec).curves.items()})"
+    )
+    command = [sys.executable, "-c", program]
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    fresh, cached = (
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    )
+    assert fresh and fresh == cached

@@ -1,0 +1,155 @@
+"""The command line: `python -m lnqlib run STUDY | status | verify | ship`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+import warnings
+
+from . import ship as shipping
+from .chunks import backend_for, trainer
+from .ship import Shipped, ship
+from .spec import ENVS, OPTIMIZERS, STUDIES, RunSpec, SpecError, study
+from .store import Store, StoreError
+from .sweep import SweepError, finished, train_missing
+from .verify import differences, sample
+
+INTERRUPTED = 130  # what shells report after Ctrl-C
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code; every refusal is one sentence and code 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except KeyboardInterrupt as error:
+        again = f"python -m lnqlib {shlex.join(arguments)}"
+        print(f"\nInterrupted{error}; continue with: {again}", file=sys.stderr)
+        return INTERRUPTED
+    except (SpecError, StoreError, SweepError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        place = f" {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror or error}{place}", file=sys.stderr)
+    return 2
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains what is missing of a study."""
+    specs, store, shipped = _selected(options), Store(), Shipped()
+    until = time.monotonic() + 60 * options.limit_minutes
+    try:
+        train_missing(specs, store, shipped, workers=options.workers, until=until)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_count(specs, store, shipped)) from None
+    print(f"{options.study}{_count(specs, store, shipped)}")
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Says how much of every study is finished."""
+    shipped, local = Shipped().keys(), Store().keys()
+    width = max(map(len, STUDIES))
+    for name in STUDIES:
+        keys = {spec.key for spec in study(name)}
+        there, here = keys & shipped, (keys & local) - shipped
+        print(
+            f"{name:{width}} {len(there | here):5} of {len(keys):5} "
+            f"(shipped {len(there)}, local {len(here)})"
+        )
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Trains shipped runs again; code 1 where a number differs by more than the tolerance."""
+    rows = Shipped().results()
+    if rows.empty:
+        raise StoreError(f"nothing is shipped in {shipping.RESULTS}; write python -m lnqlib ship")
+    specs = sample(rows, options.sample, options.seed)
+    gaps = differences(rows, specs, lambda spec: trainer(backend_for(spec))(spec))
+    print(gaps.to_string(float_format="{:.3g}".format))
+    print(f"largest difference over {len(specs)} runs: {gaps.max():.3g} in {gaps.idxmax()}")
+    return int(gaps.max() > options.tolerance)
+
+
+def ship_command(options: argparse.Namespace) -> int:
+    """Writes finished studies to data/results."""
+    studies = {name: study(name) for name in options.studies or STUDIES}
+    store, nothing = Store(), True
+    for name, specs in studies.items():
+        for path in ship(specs, shipping.RESULTS / name, store, options.partial):
+            nothing = False
+            print(f"{path.stat().st_size / 1e6:8.3f} MB  {path}")
+    total = sum(path.stat().st_size for path in shipping.RESULTS.rglob("*.parquet"))
+    print(f"{total / 1e6:8.3f} MB  in all" + (", nothing new is complete" if nothing else ""))
+    return 0
+
+
+def _count(specs: list[RunSpec], store: Store, shipped: Shipped) -> str:
+    total = len({spec.key for spec in specs})
+    return f": {len(finished(specs, store, shipped))} of {total} runs are finished and kept"
+
+
+def _selected(options: argparse.Namespace) -> list[RunSpec]:
+    envs, optimizers = options.env or ENVS, options.optimizer or OPTIMIZERS
+    specs = study(options.study)
+    return [spec for spec in specs if spec.env in envs and spec.optimizer in optimizers]
+
+
+def _at_least(low: float, kind: type):
+    def number(text: str):
+        value = kind(text)
+        if not value >= low:
+            raise ValueError
+        return value
+
+    number.__name__ = f"number of at least {low}"  # argparse's message names it
+    return number
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        self.exit(2, f"error: {message}; python -m lnqlib --help shows what is possible\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m lnqlib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, function, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=function)
+        return sub
+
+    sub = command("run", run, "train what is missing of a study")
+    sub.add_argument("study", choices=list(STUDIES))
+    sub.add_argument("--workers", type=_at_least(1, int), help="chunks at once (one a core)")
+    sub.add_argument("--env", nargs="+", choices=ENVS, help="only these tasks")
+    sub.add_argument("--optimizer", nargs="+", choices=OPTIMIZERS, help="only these optimizers")
+    sub.add_argument(
+        "--limit-minutes",
+        type=_at_least(0, float),
+        default=float("inf"),
+        help="start nothing new after so many minutes",
+    )
+    command("status", status, "say how much of every study is finished")
+    sub = command("verify", verify, "train a sample of the shipped runs again and compare")
+    sub.add_argument("--sample", type=_at_least(1, int), default=20, help="how many runs (20)")
+    sub.add_argument("--seed", type=_at_least(0, int), default=0, help="of the draw (0)")
+    sub.add_argument("--tolerance", type=_at_least(0, float), default=0.0, help="allowed (0)")
+    sub = command("ship", ship_command, "write finished studies to data/results")
+    sub.add_argument("studies", nargs="*", metavar="STUDY", help="which ones (all)")
+    sub.add_argument("--partial", action="store_true", help="incomplete tasks too")
+    return parser
+
+
+if __name__ == "__main__":
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a run in a worker thread cannot be interrupted, so none is waited for

@@ -1,0 +1,130 @@
+"""The loop of one sweep: hands chunks to an executor, stores them as they finish."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
+
+from tqdm import tqdm
+
+from .chunks import Chunk, Failure, describe, train_chunk
+from .lock import Claim, locked
+from .results import Result
+from .store import Store
+
+_POLL = 0.5  # seconds between looks at what other processes have finished
+_GRACE = 3.0  # seconds that an interrupted sweep waits for the runs in hand
+
+
+class SweepError(RuntimeError):
+    """Runs that could not be trained, or a setting no sweep can have; the message says which."""
+
+
+class Job:
+    """What is left to do, what is being done, and what has failed."""
+
+    def __init__(
+        self,
+        store: Store,
+        claim: Claim,
+        queue: deque[Chunk],
+        bar: tqdm,
+        refresh: bool,
+        until: float,
+    ):
+        self.store, self.claim, self.queue, self.bar = store, claim, queue, bar
+        self.refresh, self.until = refresh, until
+        self.pending: dict[Future, Chunk] = {}
+        self.failures: list[Failure] = []
+
+    def run(self, executor: Executor, window: int, stop: threading.Event | None = None) -> None:
+        try:
+            while self.pending or (self.queue and time.monotonic() < self.until):
+                for chunk in self._take(window - len(self.pending)):
+                    self.pending[_submit(executor, chunk, stop)] = chunk
+                if self.pending:
+                    wait(self.pending, timeout=_POLL, return_when=FIRST_COMPLETED)
+                elif self.queue:
+                    time.sleep(_POLL)  # all that is left is in training elsewhere
+                self._collect()
+                self.bar.refresh()
+        except BaseException:
+            for future in self.pending:
+                future.cancel()
+            if stop:
+                stop.set()
+                wait(self.pending, timeout=_GRACE)
+            self._collect()
+            raise
+        if self.failures:
+            first = self.failures[0]
+            error = SweepError(
+                f"{len(self.failures)} of the runs failed and the others are kept; "
+                f"the first is {first.spec}: {first.message}"
+            )
+            error.add_note(first.trace)
+            raise error
+
+    def _take(self, count: int) -> list[Chunk]:
+        """Up to `count` chunks of runs neither finished nor in training elsewhere, now claimed."""
+        chunks: list[Chunk] = []
+        if count <= 0 or not self.queue or time.monotonic() >= self.until:
+            return chunks
+        with self.store.writing(), locked(self.store.path):
+            have = set() if self.refresh else self.store.keys()
+            theirs = set() if self.refresh else self.claim.others()
+            for _ in range(len(self.queue)):
+                if len(chunks) == count:
+                    break
+                specs, backend = self.queue.popleft()
+                left = [spec for spec in specs if spec.key not in have]
+                self.bar.update(len(specs) - len(left))
+                if taken := [spec for spec in left if spec.key in theirs]:
+                    self.queue.append(Chunk(taken, backend))
+                if free := [spec for spec in left if spec.key not in theirs]:
+                    chunks.append(Chunk(free, backend))
+            mine = [*self.pending.values(), *chunks]
+            self.claim.set(spec.key for chunk in mine for spec in chunk.specs)
+        return chunks
+
+    def _collect(self) -> None:
+        """Stores the chunks that have finished."""
+        for future, chunk in [item for item in self.pending.items() if item[0].done()]:
+            outcomes = self._outcomes(future, chunk)
+            results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+            if results:
+                self.store.write(results)
+                self.bar.update(len(results))
+            self.failures += [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+            del self.pending[future]  # only now, for an interrupt may come at any moment
+
+    def _outcomes(self, future: Future, chunk: Chunk) -> list[Result | Failure]:
+        try:
+            return future.result()
+        except CancelledError:
+            return []
+        except Exception as error:
+            if isinstance(error, BrokenExecutor):
+                self.queue.clear()  # it takes no more
+            trace = "".join(traceback.format_exception(error))
+            return [Failure(spec, describe(error), trace) for spec in chunk.specs]
+
+
+def _submit(executor: Executor, chunk: Chunk, stop: threading.Event | None) -> Future:
+    extra = (stop,) if stop else ()  # an event stays within the process
+    try:
+        return executor.submit(train_chunk, *chunk, *extra)
+    except BrokenExecutor as error:
+        failed: Future = Future()
+        failed.set_exception(error)
+        return failed

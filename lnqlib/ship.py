@@ -1,0 +1,181 @@
+"""The results in data/results: reading them, and making them from the local store."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import warnings
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .files import LONG, ROWS, Damaged, decode, encode, in_order, place
+from .results import CURVES
+from .spec import ENVS, RunSpec
+from .store import ROOT, Store, key_of
+
+RESULTS = ROOT / "data" / "results"
+SUMS = "SHA256SUMS"
+CHECKPOINTS = 25
+BITS = 24  # of a curve's numbers, as many as float32 has
+LEVEL = 19
+
+
+class Shipped:
+    """The repository's results, `<study>/<env>.runs.parquet` and `<study>/<env>.curves.parquet`.
+
+    Never written to from here. A file whose digest is not the one in its folder's SHA256SUMS, or
+    of another engine version, is named in a warning and ignored.
+    """
+
+    def __init__(self, folder: Path | None = None):
+        self.folder = folder or RESULTS
+
+    def results(self, runs: Iterable[RunSpec | str] | None = None) -> pd.DataFrame:
+        """The rows of the shipped ones among `runs`, as `Store.results` gives them."""
+        if runs is None:
+            return self._rows
+        keys = pd.Index(key_of(run) for run in runs).unique()
+        where = pd.Index(self._rows["key"]).get_indexer(keys)
+        return self._rows.iloc[where[where >= 0]].reset_index(drop=True)
+
+    def keys(self) -> set[str]:
+        """The keys of all shipped runs."""
+        return set(self._rows["key"])
+
+    def curves(self, runs: Iterable[RunSpec | str]) -> pd.DataFrame:
+        """The checkpoints of the shipped ones among `runs`, as `Store.curves` gives them."""
+        keys = list(dict.fromkeys(key_of(run) for run in runs))
+        parts, rest = [], set(keys)
+        for path, rows in self._files:
+            wanted = rest & set(rows["key"])
+            curves = path.with_name(path.name.replace(".runs.", ".curves."))
+            if wanted and (table := read(curves, LONG)) is not None:
+                table = table.filter(pc.is_in(table["key"], pa.array(sorted(wanted))))
+                parts.append(table.to_pandas())
+                rest -= set(parts[-1]["key"])
+        return in_order(parts, keys)
+
+    @cached_property
+    def _files(self) -> list[tuple[Path, pd.DataFrame]]:
+        paths = sorted(self.folder.glob("*/*.runs.parquet"))
+        tables = [(path, read(path, ROWS)) for path in paths]
+        return [(path, table.to_pandas()) for path, table in tables if table is not None]
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        frames = [rows for _, rows in self._files if len(rows)]
+        frames = frames or [ROWS.empty_table().to_pandas()]
+        return pd.concat(frames).drop_duplicates("key").reset_index(drop=True)
+
+
+def read(path: Path, schema: pa.Schema) -> pa.Table | None:
+    """A shipped file, or None and a warning where it cannot be used."""
+    try:
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        if digest not in _sums(path.parent).get(path.name, ()):
+            raise Damaged(f"does not match its digest in {SUMS}")
+        return decode(data, schema, schema.names)
+    except (Damaged, OSError) as error:
+        reason = str(error) if isinstance(error, Damaged) else f"cannot be read ({error.strerror})"
+        warnings.warn(f"the shipped results {path}: {reason}; they are ignored", stacklevel=2)
+        return None
+
+
+def _sums(folder: Path) -> dict[str, set[str]]:
+    sums: dict[str, set[str]] = {}
+    if (folder / SUMS).exists():
+        for line in (folder / SUMS).read_text(errors="replace").splitlines():
+            digest, _, name = line.partition("  ")
+            sums.setdefault(name, set()).add(digest)
+    return sums
+
+
+def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False) -> list[Path]:
+    """Writes the finished ones among a study's `specs` to `folder`, a pair of files for each env.
+
+    An env is left out while runs are missing, unless `partial`, and when all of it is shipped.
+
+    **Returns** the files written.
+    """
+    written = []
+    for env in ENVS:
+        keys = list(dict.fromkeys(spec.key for spec in specs if spec.env == env))
+        shipped = Shipped(folder.parent)
+        old = shipped.results(keys)
+        new = store.results([key for key in keys if key not in set(old["key"])])
+        have = {*old["key"], *new["key"]}
+        path = folder / f"{env}.runs.parquet"
+        if not len(new) and (path.exists() or not have):
+            continue
+        if len(have) < len(keys) and not partial:
+            continue
+        rows = pd.concat([part for part in (old, new) if len(part)]).set_index("key", drop=False)
+        rows = rows.loc[[key for key in keys if key in have]]
+        fine = downsample(store.curves(new["key"]), rows["steps"])
+        curves = in_order([part for part in (shipped.curves(old["key"]), fine) if len(part)], keys)
+        tables = {
+            path: pa.Table.from_pandas(rows, ROWS, preserve_index=False),
+            folder / f"{env}.curves.parquet": pa.Table.from_pandas(
+                curves, LONG, preserve_index=False
+            ),
+        }
+        written += _write(tables)
+    return written
+
+
+def downsample(curves: pd.DataFrame, steps: pd.Series, checkpoints: int = CHECKPOINTS):
+    """Every run's curves at `checkpoints` of its checkpoints, evenly spaced from step 0.
+
+    The loss, a mean over the steps up to the next checkpoint, is averaged over those left out.
+    """
+    parts = []
+    for key, run in curves.groupby("key", sort=False):
+        count = min(checkpoints, len(run))
+        kept = np.arange(count) * len(run) // count
+        length = np.diff(run["step"], append=steps[key])
+        part = run.iloc[kept].copy()
+        loss = np.add.reduceat(run["loss"].to_numpy() * length, kept)
+        part["loss"] = loss / np.add.reduceat(length, kept)
+        part[list(CURVES)] = rounded(part[list(CURVES)].to_numpy())
+        parts.append(part)
+    return pd.concat(parts) if parts else curves
+
+
+def rounded(x: np.ndarray, bits: int = BITS) -> np.ndarray:
+    """`x` to `bits` binary digits; unlike float32 it keeps the range, which diverged runs need."""
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+def _write(tables: dict[Path, pa.Table]) -> list[Path]:
+    extra = {"lnqlib.commit": commit()}
+    files = {path: encode(table, extra, LEVEL) for path, table in tables.items()}
+    folder = next(iter(files)).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = {path.name: {hashlib.sha256(data).hexdigest()} for path, data in files.items()}
+    sums = _sums(folder)
+    # both digests count while the files change, so that a crash leaves nothing refused
+    _write_sums(folder, sums | {name: fresh[name] | sums.get(name, set()) for name in fresh})
+    for path, data in files.items():
+        place(data, path)
+    _write_sums(folder, sums | fresh)
+    return list(files)
+
+
+def _write_sums(folder: Path, sums: dict[str, set[str]]) -> None:
+    lines = [f"{digest}  {name}\n" for name in sorted(sums) for digest in sorted(sums[name])]
+    place("".join(lines).encode(), folder / SUMS)
+
+
+def commit() -> str:
+    """The repository's commit, "unknown" outside of git."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else "unknown"

@@ -1,0 +1,224 @@
+"""The local store: finished runs as Parquet files, one for each chunk, written whole or not at all.
+
+A file is named `<digest of its keys>-<digest of its bytes>.parquet`, so that a changed bit anywhere
+in it shows. Files are never rewritten; reading needs neither torch nor numba.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .files import CHUNK, LISTS, ROWS, Damaged, chunk_table, decode, encode, in_order, long, place
+from .lock import Claim, locked
+from .results import Result
+from .spec import RunSpec
+
+ROOT = Path(__file__).resolve().parents[1]
+_NAME = re.compile(r"[0-9a-f]{16}-([0-9a-f]{32})\.parquet")
+_FILE = ("file", pa.string())
+_CATALOGUE_EVERY = 64  # files read one by one before their rows are gathered in the catalogue
+
+
+class StoreError(OSError):
+    """The store cannot be written; the message names the folder."""
+
+
+class Store:
+    """The finished runs in a folder.
+
+    **Arguments**: `path`, the folder; without it the environment variable LNQ_STORE, else
+    `.lnq_store` in the repository. It is made when something is first written.
+
+    A file that is damaged, foreign or of another engine version is named in a warning and moved
+    to the folder's `set_aside/`; its runs count as missing.
+    """
+
+    def __init__(self, path: str | os.PathLike | None = None):
+        self.path = Path(path or os.environ.get("LNQ_STORE") or ROOT / ".lnq_store").absolute()
+        self._known: dict[str, int] = {}  # file name -> modification time in ns
+        self._rows = ROWS.append(pa.field(*_FILE)).empty_table()
+        self._uncatalogued = 0
+
+    def results(self, runs: Iterable[RunSpec | str] | None = None) -> pd.DataFrame:
+        """The rows of the finished ones among `runs` (specs or keys; None: all), without curves.
+
+        **Returns** columns key, every RunSpec field, every name in CURVES and COUNTS; each run
+        once, in the order asked.
+        """
+        return self._frame(runs).drop(columns="file").reset_index(drop=True)
+
+    def keys(self) -> set[str]:
+        """The keys of all finished runs."""
+        self._scan()
+        return set(self._rows["key"].to_pylist())
+
+    def curves(self, runs: Iterable[RunSpec | str] | None = None) -> pd.DataFrame:
+        """The checkpoints of the finished ones among `runs`: key, step, a column for each curve."""
+        frame, parts = self._frame(runs), []
+        for name, keys in frame.groupby("file", sort=False)["key"]:
+            try:
+                table = self._read(name, ["key", *LISTS.names])
+            except (Damaged, OSError) as error:
+                self._set_aside({name: error})
+                continue
+            parts.append(long(table.filter(pc.is_in(table["key"], pa.array(keys)))))
+        return in_order(parts, frame["key"])
+
+    def write(self, results: list[Result]) -> Path:
+        """Saves one chunk of finished runs: complete under its name, or not there at all.
+
+        **Raises** `StoreError` where the folder cannot be written or is full.
+        """
+        data = encode(chunk_table(results), {})
+        keys = hashlib.sha256("".join(r.spec.key for r in results).encode()).hexdigest()
+        path = self.path / f"{keys[:16]}-{hashlib.sha256(data).hexdigest()[:32]}.parquet"
+        with self.writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            place(data, path)
+        return path
+
+    @contextmanager
+    def claim(self) -> Iterator[Claim]:
+        """Opens the folder for one sweep: makes it, and says which runs that sweep is training."""
+        with self.writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            with locked(self.path):
+                claim = Claim(self.path)
+        try:
+            yield claim
+        finally:
+            claim.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turns the operating system's refusals into one sentence."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"the store {self.path} cannot be written ({error.strerror or error}); what was "
+                "finished before is kept; make room there or set LNQ_STORE to a writable folder"
+            ) from error
+
+    def _frame(self, runs: Iterable[RunSpec | str] | None) -> pd.DataFrame:
+        self._scan()
+        frame = self._rows.to_pandas()
+        age = frame["file"].map(self._known)  # of two rows with one key the newer counts
+        frame = frame.iloc[age.argsort(kind="stable")].drop_duplicates("key", keep="last")
+        if runs is None:
+            return frame
+        keys = pd.Index(key_of(run) for run in runs).unique()
+        where = pd.Index(frame["key"]).get_indexer(keys)
+        return frame.iloc[where[where >= 0]]
+
+    def _scan(self) -> None:
+        """Brings the rows up to date with the folder: reads new files, forgets vanished ones."""
+        files = _listing(self.path)
+        if not self._known:
+            self._load_catalogue()
+        known = {name: time for name, time in self._known.items() if files.get(name) == time}
+        gone = list(self._known.keys() - known.keys())
+        rows = self._rows.filter(pc.invert(pc.is_in(self._rows["file"], pa.array(gone, "string"))))
+        fresh, bad = [], {}
+        for name in sorted(files.keys() - known.keys()):
+            try:
+                table = self._read(name, ROWS.names)
+            except FileNotFoundError:
+                continue  # another process has just set it aside
+            except (Damaged, OSError) as error:
+                bad[name] = error
+                continue
+            fresh.append(table.append_column(*_FILE[:1], pa.array([name] * len(table))))
+            known[name] = files[name]
+        if fresh or gone:
+            # rows first: interrupted in between, the files are just read again
+            self._rows = pa.concat_tables([rows, *fresh])
+            self._known = known
+            self._uncatalogued += len(fresh)
+        if bad:
+            self._set_aside(bad)
+        if self._uncatalogued >= _CATALOGUE_EVERY:
+            self._save_catalogue()
+
+    def _read(self, name: str, columns: list[str]) -> pa.Table:
+        data = (self.path / name).read_bytes()
+        expected = _NAME.fullmatch(name)
+        if not data:
+            raise Damaged("is empty")
+        if not expected:
+            raise Damaged("is not a file that this store wrote")
+        if not hashlib.sha256(data).hexdigest().startswith(expected[1]):
+            raise Damaged("is damaged: its content does not match the digest in its name")
+        return decode(data, CHUNK, columns)
+
+    def _set_aside(self, bad: dict[str, Exception]) -> None:
+        """Moves damaged files away, never those that only could not be read; says so."""
+        aside, outcome = self.path / "set_aside", "moved to its set_aside folder"
+        for name, error in bad.items():
+            try:
+                if not isinstance(error, Damaged):
+                    raise error
+                aside.mkdir(exist_ok=True)
+                taken = (aside / name).exists()
+                os.replace(self.path / name, aside / (name + secrets.token_hex(2) * taken))
+            except FileNotFoundError:
+                pass  # another process was faster
+            except OSError:
+                outcome = "left there"
+        reasons = {name: getattr(e, "strerror", None) or str(e) for name, e in bad.items()}
+        for reason in dict.fromkeys(reasons.values()):
+            names = [name for name in bad if reasons[name] == reason]
+            rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            warnings.warn(
+                f"{', '.join(names[:3])}{rest} in the store {self.path}: {reason}; "
+                f"{outcome}, its runs count as missing",
+                stacklevel=2,
+            )
+
+    def _load_catalogue(self) -> None:
+        """Rows gathered from many files: the files need not be opened one by one again."""
+        with suppress(OSError, Damaged, ValueError):
+            data = (self.path / "catalogue").read_bytes()
+            if hashlib.sha256(data[32:]).digest() != data[:32]:
+                return
+            schema = pa.schema([*ROWS, pa.field(*_FILE), ("time", pa.int64())])
+            table = decode(data[32:], schema, schema.names)
+            files, times = table["file"].to_pylist(), table["time"].to_pylist()
+            self._known = dict(zip(files, times, strict=True))
+            self._rows = table.drop_columns("time")
+
+    def _save_catalogue(self) -> None:
+        self._rows = self._rows.combine_chunks()
+        times = [self._known[name] for name in self._rows["file"].to_pylist()]
+        data = encode(self._rows.append_column("time", pa.array(times, pa.int64())), {})
+        with suppress(OSError):  # it only saves time
+            place(hashlib.sha256(data).digest() + data, self.path / "catalogue")
+        self._uncatalogued = 0
+
+
+def key_of(run: RunSpec | str) -> str:
+    """The key of a spec; a key stays itself."""
+    return run if isinstance(run, str) else run.key
+
+
+def _listing(folder: Path) -> dict[str, int]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        return {
+            entry.name: entry.stat().st_mtime_ns
+            for entry in entries
+            if entry.name.endswith(".parquet") and not entry.name.startswith(".")
+        }
+    return {}

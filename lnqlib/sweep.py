@@ -1,0 +1,173 @@
+"""sweep: finished runs looked up, missing ones trained in chunks, every chunk kept as it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import pandas as pd
+from tqdm import tqdm
+
+from .chunks import STEP_SECONDS, Backend, chunked
+from .files import in_order
+from .job import Job, SweepError
+from .ship import Shipped
+from .spec import RunSpec
+from .store import Store
+
+_MANY = 64  # workers that an executor of unknown size is taken to have
+
+
+def sweep(
+    specs: Iterable[RunSpec],
+    executor: Executor | None = None,
+    progress: bool = True,
+    backend: Backend = "engine",
+    workers: int | None = None,
+    store: Store | str | os.PathLike | None = None,
+    refresh: bool = False,
+) -> pd.DataFrame:
+    """The results of `specs`: those shipped or stored are looked up, the others trained and stored.
+
+    The numbers do not depend on workers, executor, order or interruptions. Stopped with Ctrl-C,
+    the sweep keeps what was finished; the same call continues it.
+
+    **Arguments**
+
+    - `executor`: any `concurrent.futures` executor; without it, local threads.
+    - `progress`: a bar on stderr with runs done, rate and time left; silent if nothing is missing.
+    - `backend`: "engine", "reference" (torch) or a function RunSpec -> Result. What another backend
+      than the engine trained is kept apart, in a folder of the store with its name.
+    - `workers`: how many chunks are trained at once; without it, one a core.
+    - `store`: a `Store` or its folder; without it, the default one.
+    - `refresh`: train all of `specs` anew and return those results.
+
+    **Returns** one row for each spec in the order given: key, every RunSpec field, every name in
+    CURVES (mean over training) and COUNTS.
+
+    **Raises** `SweepError` where runs failed, `StoreError` where the store cannot be written.
+    """
+    specs = list(specs)
+    store = backend_store(store, backend)
+    if workers is not None and workers < 1:
+        raise SweepError(f"workers is {workers!r}; it must be 1 or more; write workers=2")
+    shipped = _shipped(backend)
+    try:
+        train_missing(specs, store, shipped, executor, progress, backend, workers, refresh)
+    except KeyboardInterrupt:
+        done = len(finished(specs, store, shipped))
+        print(
+            f"Interrupted: {done} of {len({s.key for s in specs})} runs are finished and kept; "
+            "run it again to continue.",
+            file=sys.stderr,
+        )
+        raise
+    return lookup(specs, store, shipped, local_first=refresh)
+
+
+def curves(
+    specs: Iterable[RunSpec],
+    store: Store | str | os.PathLike | None = None,
+    backend: Backend = "engine",
+) -> pd.DataFrame:
+    """The checkpoints of the finished ones among `specs`; nothing is trained.
+
+    Shipped curves may hold fewer checkpoints than the run measured.
+
+    **Returns** one row a run and checkpoint: key, step, a column for each name in CURVES.
+    """
+    keys = list(dict.fromkeys(spec.key for spec in specs))
+    shipped, store = _shipped(backend), backend_store(store, backend)
+    parts = [shipped.curves(keys)] if shipped else []
+    there = set(parts[0]["key"]) if parts else set()
+    rest = [key for key in keys if key not in there]
+    if rest:
+        parts.append(store.curves(rest))
+    return in_order([part for part in parts if len(part)], keys)
+
+
+def lookup(
+    specs: list[RunSpec], store: Store, shipped: Shipped | None, local_first: bool = False
+) -> pd.DataFrame:
+    """The rows of `specs` in their order; runs that are not finished are left out."""
+    keys = [spec.key for spec in specs]
+    sources = [shipped, store] if shipped else [store]
+    frames, rest = [], list(dict.fromkeys(keys))
+    for source in reversed(sources) if local_first else sources:
+        if rest:
+            frames.append(source.results(rest))
+            rest = list(dict.fromkeys(rest).keys() - set(frames[-1]["key"]))
+    if not frames:
+        return store.results([])
+    frame = pd.concat([f for f in frames if len(f)] or frames[:1])
+    where = pd.Index(frame["key"]).get_indexer(keys)
+    return frame.iloc[where[where >= 0]].reset_index(drop=True)
+
+
+def finished(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> set[str]:
+    """The keys of the finished ones among `specs`."""
+    keys = {spec.key for spec in specs}
+    have = keys & shipped.keys() if shipped else set()
+    return have | (keys & store.keys() if keys - have else set())
+
+
+def train_missing(
+    specs: list[RunSpec],
+    store: Store,
+    shipped: Shipped | None,
+    executor: Executor | None = None,
+    progress: bool = True,
+    backend: Backend = "engine",
+    workers: int | None = None,
+    refresh: bool = False,
+    until: float = float("inf"),
+) -> None:
+    """Trains and stores what is missing of `specs`; starts no chunk after the time `until`."""
+    unique = {spec.key: spec for spec in specs}
+    done = set() if refresh else finished(specs, store, shipped)
+    missing = [spec for key, spec in unique.items() if key not in done]
+    if not missing:
+        return
+    workers = workers or getattr(executor, "_max_workers", None) or (None if executor else cores())
+    queue = deque(chunked(missing, backend, workers or _MANY))
+    bar = tqdm(total=len(unique), initial=len(done), unit="run", disable=not progress)
+    with bar, store.claim() as claim:
+        job = Job(store, claim, queue, bar, refresh, until)
+        if executor:
+            # a cluster's size is not known here; it queues what it cannot start
+            job.run(executor, window=2 * workers if workers else len(queue))
+        else:
+            pool = ThreadPoolExecutor(workers, thread_name_prefix="lnqlib")
+            stop = threading.Event()
+            try:
+                job.run(pool, window=workers + 1, stop=stop)
+            finally:
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def backend_store(store: Store | str | os.PathLike | None, backend: Backend) -> Store:
+    """The store for results of `backend`: the engine's own, or a folder in it for any other."""
+    if not callable(backend) and backend not in STEP_SECONDS:
+        raise SweepError(
+            f'backend is {backend!r}; allowed are "engine", "reference" and a function '
+            'RunSpec -> Result; write backend="engine"'
+        )
+    store = store if isinstance(store, Store) else Store(store)
+    if backend == "engine":
+        return store
+    name = backend if isinstance(backend, str) else f"{backend.__module__}.{backend.__qualname__}"
+    return Store(store.path / name.replace("<", "").replace(">", ""))
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _shipped(backend: Backend) -> Shipped | None:
+    return Shipped() if backend == "engine" else None

@@ -1,0 +1,170 @@
+"""The command line: what it prints, how it exits, and that Ctrl-C says how to go on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import standin
+
+from lnqlib import ship, spec
+from lnqlib.__main__ import main
+from lnqlib.ship import Shipped
+from lnqlib.store import ROOT, Store
+from lnqlib.verify import COMPARED, largest_difference, spec_of
+
+engine = pytest.importorskip("lnqlib.engine")
+
+TINY = spec.grid(env=("CartPole", "Pendulum"), norm=("none", "layer"), lr=0.01, seed=(0, 1, 2))
+
+
+@pytest.fixture(autouse=True)
+def small_world(tmp_path, monkeypatch):
+    """Two studies of twelve runs and of one, and training that takes no time."""
+    monkeypatch.setenv("LNQ_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    for name in list(spec.STUDIES):
+        monkeypatch.delitem(spec.STUDIES, name)
+    monkeypatch.setitem(spec.STUDIES, "core", lambda: TINY)
+    monkeypatch.setitem(spec.STUDIES, "table1", lambda: spec.grid(env="Acrobot", norm="batch"))
+    monkeypatch.setattr(engine, "train", standin.train)
+    monkeypatch.setattr(engine, "covers", lambda _: True)
+
+
+def _line(text, start):
+    return next(" ".join(line.split()) for line in text.splitlines() if line.startswith(start))
+
+
+def test_run_status_ship_verify(capsys, monkeypatch):
+    assert main(["run", "core", "--env", "Pendulum", "--workers", "2"]) == 0
+    assert "core: 6 of 6 runs are finished" in capsys.readouterr().out
+    assert main(["ship", "core"]) == 0
+    printed = capsys.readouterr().out
+    assert "Pendulum.runs.parquet" in printed and "CartPole" not in printed
+    assert main(["run", "core"]) == 0
+    assert main(["status"]) == 0
+    printed = capsys.readouterr().out
+    assert _line(printed, "core ") == "core 12 of 12 (shipped 6, local 6)"
+    assert _line(printed, "table1") == "table1 0 of 1 (shipped 0, local 0)"
+    assert main(["ship"]) == 0 and main(["ship"]) == 0
+    assert "nothing new is complete" in capsys.readouterr().out
+    assert len(Shipped().results(TINY)) == 12
+
+    assert main(["verify", "--sample", "5"]) == 0
+    assert "largest difference over 5 runs: 0 in" in capsys.readouterr().out
+
+    def other(run):
+        result = standin.train(run)
+        result.row["dgi"] += 0.25
+        return result
+
+    monkeypatch.setattr(engine, "train", other)
+    assert main(["verify"]) == 1
+    assert "largest difference over 12 runs: 0.25 in dgi" in capsys.readouterr().out
+    assert main(["verify", "--tolerance", "0.26"]) == 0
+
+
+def test_partial_ships_what_there_is(capsys):
+    Store().write([standin.train(TINY[0])])
+    assert main(["ship", "core"]) == 0
+    assert not ship.RESULTS.exists()
+    assert main(["ship", "core", "--partial"]) == 0
+    assert list(Shipped().results(TINY)["key"]) == [TINY[0].key]
+
+
+def test_no_time_starts_nothing(capsys):
+    assert main(["run", "core", "--limit-minutes", "0"]) == 0
+    assert "core: 0 of 12 runs" in capsys.readouterr().out
+
+
+def test_filters_choose_envs_and_optimizers():
+    assert main(["run", "core", "--optimizer", "Adam"]) == 0
+    assert Store().results().empty
+    assert main(["run", "core", "--env", "CartPole", "--optimizer", "SGD"]) == 0
+    assert set(Store().results()["env"]) == {"CartPole"}
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (["run", "cores"], "'cores'"),
+        (["run", "core", "--env", "Pong"], "'Pong'"),
+        (["run", "core", "--workers", "0"], "'0'"),
+        (["run", "core", "--limit-minutes", "soon"], "'soon'"),
+        (["ship", "cores"], "'cores'"),
+        (["verify", "--sample", "-1"], "'-1'"),
+        (["verify"], "nothing is shipped"),
+        (["fly"], "'fly'"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_refusal_is_one_sentence_and_code_2(arguments, named, capsys):
+    try:
+        code = main(arguments)
+    except SystemExit as exit:
+        code = exit.code
+    said = capsys.readouterr().err
+    assert code == 2 and said.startswith("error: ") and said.count("\n") == 1
+    assert named in said
+
+
+def test_errors_of_store_and_trainer_are_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(engine, "train", lambda run: 1 / 0)
+    assert main(["run", "core"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: 12 of the runs failed") and "ZeroDivisionError" in said
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LNQ_STORE", str(tmp_path / "file"))
+    assert main(["run", "core"]) == 2
+    assert f"error: the store {tmp_path}/file cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trainer", ["slow", "endless"])
+def test_ctrl_c_ends_within_five_seconds_with_the_line_that_continues(tmp_path, trainer):
+    code = (
+        "import sys, runpy, standin, lnqlib.engine as engine\n"
+        f"engine.train = standin.{trainer}\n"
+        "sys.argv[1:] = ['run', 'core', '--workers', '2', '--env', 'CartPole']\n"
+        "runpy.run_module('lnqlib', run_name='__main__')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list((tmp_path / "store").glob("*.claim")):
+        time.sleep(0.02)
+    time.sleep(1.0)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert time.monotonic() - start < 5
+    assert process.returncode == 130 and "Traceback" not in errors
+    last = errors.splitlines()[-1]
+    kept = len(Store().results())
+    assert (kept > 0) == (trainer == "slow")
+    assert last == (
+        f"Interrupted: {kept} of 1080 runs are finished and kept; "
+        "continue with: python -m lnqlib run core --workers 2 --env CartPole"
+    )
+
+
+def test_a_row_tells_its_spec():
+    odd = spec.RunSpec("Pendulum", bias=False, terminal_mask=False, lr=1e-5, second_order=True)
+    Store().write([standin.train(run) for run in (odd, TINY[3])])
+    for run, (_, row) in zip(
+        (odd, TINY[3]), Store().results([odd, TINY[3]]).iterrows(), strict=True
+    ):
+        assert spec_of(row) == run and spec_of(row).key == run.key
+
+
+def test_differences_of_nan_and_infinity():
+    old = [[float("nan"), float("inf"), 1.0, float("nan"), float("inf"), -2.0]]
+    new = [[float("nan"), float("inf"), 1.5, 3.0, float("-inf"), -2.0]]
+    pad = len(COMPARED) - 6
+    gaps = largest_difference(*(np.pad(x, ((0, 0), (0, pad))) for x in (old, new)))
+    assert gaps.tolist()[:6] == [0.0, 0.0, 0.5, np.inf, np.inf, 0.0]

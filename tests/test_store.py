@@ -1,0 +1,194 @@
+"""The store gives back what was put in, and the shipped files what the store held."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import standin
+
+from lnqlib import files, ship, store
+from lnqlib.results import COUNTS, CURVES
+from lnqlib.ship import Shipped, downsample, rounded
+from lnqlib.spec import FIELDS, grid
+from lnqlib.store import Store, StoreError
+
+SPECS = grid(env="Pendulum", norm=("none", "layer"), lr=(1e-2, 1e-3), seed=range(3), checkpoints=8)
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """A store of four files with three runs each."""
+    made = Store(tmp_path / "store")
+    for i in range(0, 12, 3):
+        made.write([standin.train(spec) for spec in SPECS[i : i + 3]])
+    return made
+
+
+def test_gives_back_every_bit(filled):
+    rows = Store(filled.path).results(SPECS)
+    assert list(rows.columns) == ["key", *FIELDS, *CURVES, *COUNTS]
+    for spec, (_, row) in zip(SPECS, rows.iterrows(), strict=True):
+        result = standin.train(spec)
+        assert row["key"] == spec.key
+        assert all(row[name] == getattr(spec, name) for name in FIELDS)
+        for name in {*CURVES, *COUNTS} - {"seconds"}:
+            assert np.array_equal(row[name], result.row[name], equal_nan=True), name
+    curves = filled.curves(SPECS)
+    assert list(curves.columns) == ["key", "step", *CURVES]
+    for spec in SPECS:
+        part = curves[curves["key"] == spec.key]
+        for name, array in standin.train(spec).curves.items():
+            np.testing.assert_array_equal(part[name], array)
+
+
+def test_rows_come_in_the_order_asked_and_missing_ones_not_at_all(filled):
+    absent = grid(env="CartPole", seed=99)
+    asked = [SPECS[7], *absent, SPECS[2], SPECS[7]]
+    assert list(filled.results(asked)["key"]) == [SPECS[7].key, SPECS[2].key]
+    assert list(filled.results([SPECS[4].key])["key"]) == [SPECS[4].key]
+    assert list(filled.curves(asked)["key"].unique()) == [SPECS[7].key, SPECS[2].key]
+    assert filled.results(absent).empty and filled.curves(absent).empty
+
+
+def test_the_newer_of_two_rows_counts(filled):
+    time.sleep(0.01)
+    newer = standin.train(SPECS[5])
+    newer.row["return"] = 123.0
+    filled.write([newer, standin.train(SPECS[0])])
+    for reader in (filled, Store(filled.path)):
+        assert reader.results([SPECS[5]])["return"].tolist() == [123.0]
+        assert len(reader.results()) == len(SPECS)
+
+
+def test_the_catalogue_changes_nothing_but_the_time(filled, monkeypatch):
+    before = filled.results(SPECS)
+    filled._save_catalogue()
+    monkeypatch.setattr(Store, "_read", lambda *_: pytest.fail("a file was opened"))
+    pd.testing.assert_frame_equal(Store(filled.path).results(SPECS), before)
+    monkeypatch.undo()
+    path = filled.path / "catalogue"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    pd.testing.assert_frame_equal(Store(filled.path).results(SPECS), before)
+
+
+def test_a_file_that_vanished_is_forgotten(filled):
+    filled._save_catalogue()
+    assert len(filled.results()) == 12
+    next(filled.path.glob("*.parquet")).unlink()
+    assert len(filled.results()) == len(Store(filled.path).results()) == 9
+
+
+def test_a_reading_that_was_interrupted_loses_no_rows(filled, monkeypatch):
+    interrupted = Store(filled.path)
+    read, calls = Store._read, []
+
+    def ctrl_c(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return read(*arguments)
+
+    monkeypatch.setattr(Store, "_read", ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.keys()
+    assert len(interrupted.keys()) == 12
+
+
+def test_a_column_that_was_not_measured_is_nan(filled):
+    table = files.chunk_table([standin.train(SPECS[0])]).drop_columns(["sgi", "curve_sgi"])
+    table = files.decode(files.encode(table, {}), files.CHUNK, files.CHUNK.names)
+    assert np.isnan(table["sgi"].to_numpy()).all()
+    assert np.isnan(files.long(table)["sgi"]).all() and len(files.long(table)) == 8
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=f"{tmp_path}/file/store cannot be written.*LNQ_STORE"):
+        Store(tmp_path / "file" / "store").write([standin.train(SPECS[0])])
+
+
+def test_4320_rows_are_looked_up_in_half_a_second(tmp_path):
+    many = grid(env="Pendulum", lr=(1e-2, 1e-3), seed=range(2160), checkpoints=2)
+    made, result = Store(tmp_path), standin.train(many[0])
+    for i in range(0, 4320, 48):
+        made.write([result._replace(spec=spec) for spec in many[i : i + 48]])
+    made.results()
+    best = min(_seconds(lambda: Store(tmp_path).results(many)) for _ in range(3))
+    assert best < 0.5
+
+
+def _seconds(call):
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def test_reading_needs_no_training_code():
+    code = (
+        "import sys, lnqlib.sweep, lnqlib.store, lnqlib.ship; "
+        "lnqlib.sweep.curves([]); sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=store.ROOT).returncode == 0
+
+
+def test_the_store_expects_the_engine_that_there_is():
+    engine = pytest.importorskip("lnqlib.engine")
+    assert engine.VERSION == files.ENGINE_VERSION
+
+
+def test_shipped_files_hold_what_the_store_held(filled, tmp_path):
+    written = ship.ship(SPECS, tmp_path / "results" / "tiny", filled)
+    assert [path.name for path in written] == ["Pendulum.runs.parquet", "Pendulum.curves.parquet"]
+    shipped = Shipped(tmp_path / "results")
+    pd.testing.assert_frame_equal(shipped.results(SPECS), filled.results(SPECS))
+    asked = [SPECS[9], SPECS[1]]
+    kept, full = shipped.curves(asked), filled.curves(asked)
+    pd.testing.assert_frame_equal(kept[["key", "step"]], full[["key", "step"]])
+    np.testing.assert_allclose(kept[list(CURVES)], full[list(CURVES)], rtol=2.0**-24)
+    sums = subprocess.run(
+        ["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path / "results" / "tiny", capture_output=True
+    )
+    assert sums.returncode == 0
+    metadata = pq.read_schema(written[0]).metadata
+    for name in (b"lnqlib.engine_version", b"lnqlib.protocol", b"lnqlib.commit", b"version.numpy"):
+        assert metadata[name]
+
+
+def test_shipping_is_deterministic_complete_and_repeatable(filled, tmp_path):
+    extra = grid(env="Pendulum", seed=7, checkpoints=8)
+    assert ship.ship(SPECS + extra, tmp_path / "a" / "tiny", filled) == []
+    ship.ship(SPECS + extra, tmp_path / "a" / "tiny", filled, partial=True)
+    ship.ship(SPECS, tmp_path / "b" / "tiny", filled)
+    for name in ("runs", "curves"):
+        a, b = (tmp_path / x / "tiny" / f"Pendulum.{name}.parquet" for x in "ab")
+        assert a.read_bytes() == b.read_bytes()
+    assert ship.ship(SPECS, tmp_path / "b" / "tiny", filled) == []
+    # what is missing is added from another store; what is there stays
+    late = Store(tmp_path / "late")
+    late.write([standin.train(spec) for spec in extra])
+    assert len(ship.ship(SPECS + extra, tmp_path / "a" / "tiny", late)) == 2
+    both = Shipped(tmp_path / "a")
+    assert list(both.results(SPECS + extra)["key"]) == [s.key for s in SPECS + extra]
+    assert both.curves(SPECS + extra)["key"].nunique() == 13
+
+
+def test_downsampling_keeps_points_and_averages_the_loss():
+    curves = pd.DataFrame({"key": "k", "step": [0, 3, 6, 10], **{name: 0.0 for name in CURVES}})
+    curves["loss"], curves["gi2"] = [1.0, 2.0, 3.0, 5.0], [10.0, 11.0, 12.0, 13.0]
+    few = downsample(curves, pd.Series({"k": 13}), checkpoints=2)
+    assert few["step"].tolist() == [0, 6] and few["gi2"].tolist() == [10.0, 12.0]
+    by_hand = [(3 * 1 + 3 * 2) / 6, (4 * 3 + 3 * 5) / 7]
+    np.testing.assert_allclose(few["loss"], by_hand, rtol=1e-7)
+
+
+def test_rounding_is_that_of_float32_without_its_limits():
+    x = np.random.default_rng(0).standard_normal(1000)
+    np.testing.assert_array_equal(rounded(x), x.astype(np.float32).astype(float))
+    far = np.array([1e300, -1e-300, np.inf, np.nan, 0.0])
+    np.testing.assert_allclose(rounded(far), far, rtol=2.0**-24)

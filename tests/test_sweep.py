@@ -1,0 +1,150 @@
+"""A sweep returns the same bits however it is run, and keeps what was finished."""
+
+import io
+import random
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+
+import pandas as pd
+import pytest
+import standin
+
+from lnqlib import ship
+from lnqlib.chunks import chunked, predicted_seconds
+from lnqlib.results import COUNTS, CURVES
+from lnqlib.ship import Shipped
+from lnqlib.spec import FIELDS, grid, study
+from lnqlib.store import Store, StoreError
+from lnqlib.sweep import SweepError, backend_store, curves, lookup, sweep
+
+SPECS = grid(
+    env=("CartPole", "Pendulum"), norm=("none", "layer"), lr=(1e-2, 1e-3), seed=range(5),
+    checkpoints=4,
+)  # fmt: skip
+
+
+def test_one_row_a_spec_in_the_order_given(tmp_path):
+    asked = [SPECS[5], SPECS[30], SPECS[5], SPECS[0]]
+    frame = sweep(asked, backend=standin.train, store=tmp_path, progress=False)
+    assert list(frame["key"]) == [spec.key for spec in asked]
+    assert list(frame.columns) == ["key", *FIELDS, *CURVES, *COUNTS]
+    assert frame.loc[1, "return"] == standin.train(SPECS[30]).row["return"]
+    again = sweep(asked, backend=standin.train, store=tmp_path)
+    pd.testing.assert_frame_equal(frame, again)
+    assert sweep([], backend=standin.train, store=tmp_path).empty
+
+
+def test_the_same_bits_whatever_workers_order_and_executor(tmp_path):
+    expected = standin.bits(pd.DataFrame([standin.train(s).row for s in SPECS]))
+    shuffled = random.Random(0).sample(SPECS, len(SPECS))
+    calls = {
+        "one": dict(workers=1),
+        "four": dict(workers=4),
+        "threads": dict(executor=ThreadPoolExecutor(3)),
+        "processes": dict(executor=ProcessPoolExecutor(2, get_context("forkserver"))),
+    }
+    for name, options in calls.items():
+        store = tmp_path / name
+        sweep(shuffled[:17], backend=standin.train, store=store, progress=False, **options)
+        frame = sweep(SPECS, backend=standin.train, store=store, progress=False, **options)
+        assert standin.bits(frame[[*CURVES, *COUNTS]]) == expected
+        options.get("executor", ThreadPoolExecutor()).shutdown()
+
+
+def test_nothing_finished_is_trained_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("LNQ_TEST_LOG", str(tmp_path / "log"))
+    sweep(SPECS[:10], backend=standin.slow, store=tmp_path, progress=False)
+    sweep(SPECS[5:15], backend=standin.slow, store=tmp_path, progress=False)
+    assert sorted(_log(tmp_path)) == sorted(spec.key for spec in SPECS[:15])
+    sweep(SPECS[:3], backend=standin.slow, store=tmp_path, progress=False, refresh=True)
+    assert len(_log(tmp_path)) == 18
+
+
+def test_refresh_returns_the_new_results(tmp_path):
+    old = standin.train(SPECS[0])
+    old.row["return"] = -7.0
+    store = backend_store(tmp_path, standin.train)
+    store.write([old])
+    assert sweep(SPECS[:1], backend=standin.train, store=tmp_path)["return"][0] == -7.0
+    fresh = sweep(SPECS[:1], backend=standin.train, store=tmp_path, refresh=True, progress=False)
+    assert fresh["return"][0] == standin.train(SPECS[0]).row["return"]
+
+
+def test_shipped_goes_before_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    made = Store(tmp_path / "maker")
+    made.write([standin.train(spec) for spec in SPECS[20:]])
+    ship.ship(SPECS[20:], tmp_path / "results" / "tiny", made)
+    local, other = Store(tmp_path / "local"), standin.train(SPECS[20])
+    other.row["return"] = -7.0
+    local.write([other, standin.train(SPECS[0])])
+    frame = sweep([SPECS[0], *SPECS[20:]], store=local)  # nothing to train
+    expected = [standin.train(spec).row["return"] for spec in [SPECS[0], *SPECS[20:]]]
+    assert frame["return"].tolist() == expected
+    fresh = lookup(SPECS[20:22], local, Shipped(), local_first=True)
+    assert fresh["return"].tolist() == [-7.0, expected[2]]
+    assert list(curves([SPECS[22], SPECS[0]], store=local)["key"].unique()) == [
+        SPECS[22].key,
+        SPECS[0].key,
+    ]
+
+
+def test_backends_are_kept_apart(tmp_path):
+    sweep(SPECS[:2], backend=standin.train, store=tmp_path, progress=False)
+    assert Store(tmp_path).results().empty
+    assert len(curves(SPECS[:2], store=tmp_path, backend=standin.train)) == 8
+    with pytest.raises(SweepError, match="backend is 'gpu'.*write backend=\"engine\""):
+        sweep(SPECS[:2], backend="gpu", store=tmp_path, progress=False)
+
+
+def test_a_run_that_fails_is_named_and_the_others_kept(tmp_path):
+    with pytest.raises(SweepError, match=r"8 of the runs failed.*seed=3.*seed 3 is not for me"):
+        sweep(SPECS, backend=standin.picky, store=tmp_path, progress=False)
+    rest = [spec for spec in SPECS if spec.seed != 3]
+    assert len(backend_store(tmp_path, standin.picky).results(rest)) == len(rest) == 32
+
+
+def test_the_error_of_a_store_comes_before_any_training(tmp_path, monkeypatch):
+    monkeypatch.setenv("LNQ_TEST_LOG", str(tmp_path / "log"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=f"{tmp_path}/file"):
+        sweep(SPECS, backend=standin.slow, store=tmp_path / "file", progress=False)
+    assert not (tmp_path / "log").exists()
+
+
+def test_chunks_hold_like_runs_of_five_to_ten_seconds():
+    specs = study("core")
+    chunks = chunked(specs, standin.train, workers=2)
+    assert sorted(s.key for c in chunks for s in c.specs) == sorted(s.key for s in specs)
+    for chunk in chunks:
+        assert len({replace(spec, lr=1.0, seed=0) for spec in chunk.specs}) == 1
+        assert sum(map(predicted_seconds, chunk.specs)) <= 10
+    assert sum(map(predicted_seconds, chunks[0].specs)) >= 5
+    assert len(chunked(specs[:8], standin.train, workers=4)) == 8
+
+
+def test_progress_counts_runs_and_is_silent_when_nothing_is_missing(tmp_path, monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    sweep(SPECS, backend=standin.train, store=tmp_path)
+    assert "40/40" in stream.getvalue() and "run/s" in stream.getvalue()
+    before = stream.getvalue()
+    sweep(SPECS, backend=standin.train, store=tmp_path)
+    assert stream.getvalue() == before
+
+
+def test_what_the_engine_cannot_do_goes_to_the_reference(tmp_path, monkeypatch, capsys):
+    engine, training = pytest.importorskip("lnqlib.engine"), pytest.importorskip("lnqlib.training")
+    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(engine, "covers", lambda spec: spec.seed > 0)
+    monkeypatch.setattr(engine, "train", standin.train)
+    monkeypatch.setattr(training, "train", lambda s: pytest.fail() if s.seed else standin.train(s))
+    frame = sweep(SPECS[:5], store=tmp_path, progress=False)
+    assert len(frame) == 5
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "1 of 5 runs are beyond the engine" in said
+
+
+def _log(folder):
+    return (folder / "log").read_text().split()
