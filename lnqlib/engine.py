@@ -47,7 +47,7 @@ def train(spec: RunSpec) -> Result:
 
 def covers(spec: RunSpec) -> bool:
     """Whether the engine can train `spec`; what it cannot, the reference does."""
-    return spec.batch_size <= 4096  # every RunSpec so far
+    return TASKS[spec.env].num_actions <= 3  # what the loops over actions are written for
 
 
 class FusedLearner:
