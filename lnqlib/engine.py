@@ -301,8 +301,8 @@ def kernel(k: int, m: int, width: int, batch_size: int, norm: str, bias: bool, a
                 for j in range(n):
                     for u in range(D):
                         pulled = ZERO
-                        for l in range(n):
-                            pulled += pull[j, l] * We[l * D + u]
+                        for o in range(n):
+                            pulled += pull[j, o] * We[o * D + u]
                         G[j * D + u] -= pulled
             if center:
                 _center_units(G, True, n, D, gW)
@@ -498,17 +498,17 @@ def _transpose(x, n, B, xt):
 def _factor(W, n, D, root):
     """The Cholesky factor of S = W^T W / d: a sum of squares keeps a small variance accurate."""
     for j in range(n):
-        for l in range(j + 1):
+        for o in range(j + 1):
             total = 0.0
             for u in range(D):
-                total += np.float64(W[j * D + u]) * np.float64(W[l * D + u])
+                total += np.float64(W[j * D + u]) * np.float64(W[o * D + u])
             total /= D
-            for h in range(l):
-                total -= np.float64(root[j, h]) * np.float64(root[l, h])
-            if j == l:
+            for h in range(o):
+                total -= np.float64(root[j, h]) * np.float64(root[o, h])
+            if j == o:
                 root[j, j] = np.float32(np.sqrt(max(total, 0.0)))
             else:
-                root[j, l] = np.float32(total) / root[l, l] if root[l, l] > ZERO else ZERO
+                root[j, o] = np.float32(total) / root[o, o] if root[o, o] > ZERO else ZERO
 
 
 @inlined
@@ -516,10 +516,10 @@ def _scale_inputs(x, xt, root, n, B, inverse_std):
     """x_i /= sqrt(x_i^T S x_i + eps): the hidden layer's standard deviation at x_i."""
     for i in range(B):
         variance = ZERO
-        for l in range(n):
+        for o in range(n):
             part = ZERO
-            for j in range(l, n):
-                part += root[j, l] * xt[j, i]
+            for j in range(o, n):
+                part += root[j, o] * xt[j, i]
             variance += part * part
         inverse_std[i] = np.float32(1.0) / np.sqrt(variance + np.float32(EPS))
     for i in range(B):
@@ -537,12 +537,12 @@ def _pull(xt, td_error, q_norm, n, D, B, inverse_std, pull):
     for i in range(B):
         q_norm[i] *= td_error[i] / np.float32(D)
     for j in range(n):
-        for l in range(j + 1):
+        for o in range(j + 1):
             total = ZERO
             for i in range(B):
-                total += q_norm[i] * xt[j, i] * xt[l, i]
-            pull[j, l] = total
-            pull[l, j] = total
+                total += q_norm[i] * xt[j, i] * xt[o, i]
+            pull[j, o] = total
+            pull[o, j] = total
 
 
 @inlined
@@ -594,14 +594,14 @@ def _input_moments(x, y, k, B, joint, mean, cov):
                 total += np.float64(y[i, j])
         mean[j] = total / count
     for j in range(k):
-        for l in range(j + 1):
+        for o in range(j + 1):
             total = 0.0
             for i in range(B):
-                total += (x[i, j] - mean[j]) * (x[i, l] - mean[l])
+                total += (x[i, j] - mean[j]) * (x[i, o] - mean[o])
                 if joint:
-                    total += (y[i, j] - mean[j]) * (y[i, l] - mean[l])
-            cov[j, l] = total / count
-            cov[l, j] = total / count
+                    total += (y[i, j] - mean[j]) * (y[i, o] - mean[o])
+            cov[j, o] = total / count
+            cov[o, j] = total / count
 
 
 @inlined
@@ -613,8 +613,8 @@ def _standardize(W, mean, cov, bias, k, D, count, We, factor, running):
         for j in range(k):
             average += W[j * D + u] * mean[j]
             row = 0.0
-            for l in range(k):
-                row += cov[j, l] * W[l * D + u]
+            for o in range(k):
+                row += cov[j, o] * W[o * D + u]
             variance += row * W[j * D + u]
         if bias:
             average += W[k * D + u]
@@ -646,8 +646,8 @@ def _unstandardize(G, We, cov, factor, bias, k, D, gW):
             along += We[j * D + u] * G[j * D + u]
         for j in range(k):
             row = 0.0
-            for l in range(k):
-                row += cov[j, l] * We[l * D + u]
+            for o in range(k):
+                row += cov[j, o] * We[o * D + u]
             gW[j * D + u] = np.float32(factor[u] * (G[j * D + u] - along * row))
         if bias:
             gW[k * D + u] = ZERO
