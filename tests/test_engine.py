@@ -16,7 +16,7 @@ import torch
 from lnqlib import engine, training
 from lnqlib.networks import QNetwork
 from lnqlib.run import dataset_of, initial_params_of
-from lnqlib.spec import ENVS, NORMS, RunSpec
+from lnqlib.spec import ENVS, NORMS, OPTIMIZERS, RunSpec
 from lnqlib.tasks import TASKS
 
 STEPS = 100
@@ -70,33 +70,25 @@ def compare(spec: RunSpec) -> tuple[float, float]:
     return found[0], found[1]
 
 
-# every kernel is compiled once, some seconds each: the pairs that the studies' bulk uses always,
-# the rest of task x norm x optimizer x bias when asked for (pytest -m slow)
-USUAL = {(env, norm) for env in ENVS for norm in ("none", "layer")} | {
-    ("MountainCar", norm) for norm in NORMS
-}
+# Each kernel takes some seconds to compile. Always: the networks of the large studies on every
+# task, every norm on one. The rest of task x norm x optimizer x bias when asked for: -m slow
 GRID = [
-    pytest.param(env, norm, marks=[] if (env, norm) in USUAL else [pytest.mark.slow])
-    for env in ENVS
-    for norm in NORMS
+    pytest.param(
+        *(env, norm, optimizer, bias),
+        marks=[]
+        if bias and (norm in ("none", "layer") or (env == "MountainCar" and optimizer == "SGD"))
+        else [pytest.mark.slow],
+    )
+    for env, norm, optimizer, bias in itertools.product(ENVS, NORMS, OPTIMIZERS, (True, False))
 ]
 
 
-@pytest.mark.parametrize(("env", "norm"), GRID)
-def test_steps_agree_with_torch(env: str, norm: str) -> None:
-    for optimizer, lr in (("SGD", 1e-2), ("Adam", 1e-3)):
-        one, many = compare(RunSpec(env, norm=norm, optimizer=optimizer, lr=lr))
-        assert one <= 1e-5, (optimizer, one)
-        assert many <= 1e-3, (optimizer, many)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("env", "norm"), [(env, norm) for env in ENVS for norm in NORMS])
-def test_steps_without_biases_agree_with_torch(env: str, norm: str) -> None:
-    for optimizer, lr in (("SGD", 1e-2), ("Adam", 1e-3)):
-        one, many = compare(RunSpec(env, norm=norm, optimizer=optimizer, lr=lr, bias=False))
-        assert one <= 1e-5, (optimizer, one)
-        assert many <= 1e-3, (optimizer, many)
+@pytest.mark.parametrize(("env", "norm", "optimizer", "bias"), GRID)
+def test_steps_agree_with_torch(env: str, norm: str, optimizer: str, bias: bool) -> None:
+    lr = {"SGD": 1e-2, "Adam": 1e-3}[optimizer]
+    one, many = compare(RunSpec(env, norm=norm, optimizer=optimizer, lr=lr, bias=bias))
+    assert one <= 1e-5
+    assert many <= 1e-3
 
 
 VARIANTS = (
