@@ -269,7 +269,8 @@ def kernel(k: int, m: int, width: int, batch_size: int, norm: str, bias: bool, a
                 loss += np.float64(td_error[i]) * np.float64(td_error[i])
             loss /= B
             loss_sum += loss
-            if counts[2] < 0 and not np.isfinite(loss):
+            # not np.isfinite: it computes loss - loss, which "reassoc" takes for 0
+            if counts[2] < 0 and not abs(loss) < np.inf:
                 counts[2] = first_step + t
 
             # backward, in the equivalent network

@@ -144,7 +144,7 @@ def test_clamp_counts_agree_with_torch() -> None:
     indices, lrs = batches(spec, 20), np.full(20, spec.lr)
     a, b = ours.advance(5, indices, lrs), theirs.advance(5, indices, lrs)
     assert a[1:4] == b[1:4]
-    assert 0 < a.clamped_steps and 5 <= a.first_clamp < 25
+    assert a.clamped_steps > 0 and 5 <= a.first_clamp < 25
     assert np.abs(ours.params()["V"]).max() <= 1e6
 
 
