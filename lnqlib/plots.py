@@ -1,9 +1,11 @@
 """The book's figures: one function a figure, a frame in, a `Figure` out.
 
 Through the whole book a norm has one colour, LN a filled mark and a solid line, None a hollow mark
-and a dashed line. A triangle says that at least one seed had its weights clamped, a band is the 95%
-bootstrap interval over seeds, and a line at the foot says what the figure was drawn from. Beyond
-a dotted line, where diverged runs lie, decades are drawn closer together.
+and a dashed line. Where LN is switched for a measurement, rim and line keep the colour of the
+training, fill and dash follow the measurement. A triangle says that at least one seed had its
+weights clamped, a band is the 95% bootstrap interval over seeds, and a line at the foot says what
+the figure was drawn from. Beyond a dotted line, where diverged runs lie, decades are drawn closer
+together.
 """
 
 from __future__ import annotations
@@ -23,13 +25,16 @@ from .data import Transitions
 from .scales import set_decades
 from .sketches import SKETCHES
 from .spec import ENVS, NORMS
-from .stats import point_summary, spearman_interval
+from .stats import paired_effect, point_summary, spearman_interval
 
 WIDTH = 9.0  # inches; the page shows a figure about 800 pixels wide
 COLORS = dict(zip(NORMS, sns.color_palette("colorblind", len(NORMS)), strict=True))
 NAMES = {"none": "None", "layer": "LN", "batch": "BN", "weight": "WN", "crossq": "CrossQ"}
 NAMES |= {"rms": "RMS", "center": "centring", "layer_affine": "LN, affine"}
 NAMES |= {"layer_after_relu": "LN after ReLU"}
+NAMES |= {"injected": "None, LN injected", "removed": "LN, removed"}
+COLORS |= {"injected": COLORS["none"], "removed": COLORS["layer"]}  # as trained
+FILLS = COLORS | {"none": "white", "injected": COLORS["layer"], "removed": "white"}  # as measured
 LABELS = {
     "loss": r"training loss $\ell$",
     "qgi_plus": r"$\mathrm{QGI}_+$",
@@ -100,6 +105,41 @@ def metric_by_lr(
             _band(ax, points["lr"], points, norm)
             _marks(ax, points["lr"], points["value"], points["clamped"], norm)
     return _finish(figure, frame, LABELS["lr"], bool((frame["clamped_steps"] > 0).any()))
+
+
+@_figure
+def paired_by_lr(
+    frame: pd.DataFrame,
+    metrics: Sequence[str],
+    envs: Sequence[str] | None = None,
+    norm: str = "layer",
+    baseline: str = "none",
+) -> Figure:
+    """Each metric under `norm` minus under `baseline`, paired by seed, against the learning rate.
+
+    **Arguments** `frame`, `metrics`, `envs`: as in `metric_by_lr`.
+
+    **Returns** the figure: mean differences, their 95% bootstrap bands, a line at zero, triangles
+    where at least one seed of either norm was clamped.
+    """
+    frame, envs = frame[frame["norm"].isin([norm, baseline])], _envs(frame, envs)
+    figure, panels = _panels(metrics, envs)
+    for (metric, env), ax in panels.items():
+        runs = frame[frame["env"] == env]
+        clamped = runs.groupby("lr")["clamped_steps"].max() > 0
+        effects = paired_effect(runs, metric, norm, baseline).sort_values("lr")
+        effects["clamped"] = effects["lr"].map(clamped)
+        zero = pd.DataFrame({"value": [0.0], "clamped": [False]})  # in view on every axis
+        ax.set_xscale("log")
+        _scale(ax, "y", metric, pd.concat([effects, zero]), signed=True)
+        ax.axhline(0, color=GREY, linewidth=0.8)
+        _band(ax, effects["lr"], effects, norm)
+        _marks(ax, effects["lr"], effects["value"], effects["clamped"], norm)
+        if env == envs[0] or len(envs) == 1:
+            ax.set_ylabel(f"{_label(metric)}, difference")
+    triangles = bool((frame["clamped_steps"] > 0).any())
+    names = {norm: f"{NAMES[norm]} \N{MINUS SIGN} {NAMES[baseline]}"}
+    return _finish(figure, frame, LABELS["lr"], triangles, names)
 
 
 @_figure
@@ -253,7 +293,7 @@ def _label(metric: str) -> str:
 
 
 def _dash(norm: str) -> str:
-    return "--" if norm == "none" else "-"
+    return "--" if norm in ("none", "removed") else "-"
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
@@ -262,12 +302,12 @@ def _unit(x: np.ndarray) -> np.ndarray:
     return (x - x.min()) / spread if spread else np.full(len(x), 0.5)
 
 
-def _scale(ax: Axes, axis: str, metric: str, points: pd.DataFrame) -> None:
+def _scale(ax: Axes, axis: str, metric: str, points: pd.DataFrame, signed: bool = False) -> None:
     """A log axis for what spans decades, a signed one where it has both signs; else as it is."""
     if metric in LOG or metric in SIGNED_LOG:
         values = points.filter(["value", "low", "high"])
         usual = values[~points["clamped"]]
-        set_decades(ax, axis, np.ravel(values), np.ravel(usual), signed=metric in SIGNED_LOG)
+        set_decades(ax, axis, np.ravel(values), np.ravel(usual), signed or metric in SIGNED_LOG)
 
 
 def _band(ax: Axes, x: pd.Series, points: pd.DataFrame, norm: str) -> None:
@@ -285,14 +325,13 @@ def _marks(
 ) -> None:
     """Circles, and triangles where a seed was clamped; hollow without normalization."""
     sizes = np.full(len(x), 22.0) if sizes is None else sizes
-    face = "white" if norm == "none" else COLORS[norm]
     for marker, at in (("o", ~clamped.to_numpy(bool)), ("^", clamped.to_numpy(bool))):
         ax.scatter(
             x[at],
             y[at],
             sizes[at],
             marker=marker,
-            facecolor=face,
+            facecolor=FILLS[norm],
             edgecolor=COLORS[norm],
             linewidth=1.2,
             zorder=3,
@@ -310,13 +349,19 @@ def provenance(frame: pd.DataFrame) -> str:
     return f"{' to '.join(map(str, counts))} {word}, {steps} steps, {optimizers}"
 
 
-def _finish(figure: Figure, frame: pd.DataFrame, xlabel: str | None, triangles: bool) -> Figure:
-    """The legend above, the horizontal axis' label and the provenance below."""
+def _finish(
+    figure: Figure,
+    frame: pd.DataFrame,
+    xlabel: str | None,
+    triangles: bool,
+    names: dict[str, str] | None = None,
+) -> Figure:
+    """The legend above, by default the frame's norms, the axis' label and the provenance below."""
     if xlabel:
         for ax in figure.axes:
             if ax.get_subplotspec().is_last_row():
                 ax.set_xlabel(xlabel)
-    norms = [norm for norm in NORMS if (frame["norm"] == norm).any()]
+    names = names or {norm: NAMES[norm] for norm in COLORS if (frame["norm"] == norm).any()}
     handles = [
         Line2D(
             [],
@@ -325,10 +370,10 @@ def _finish(figure: Figure, frame: pd.DataFrame, xlabel: str | None, triangles: 
             linestyle=_dash(norm),
             marker="o",
             markersize=5,
-            markerfacecolor="white" if norm == "none" else COLORS[norm],
-            label=NAMES[norm],
+            markerfacecolor=FILLS[norm],
+            label=name,
         )
-        for norm in norms
+        for norm, name in names.items()
     ]
     if triangles:
         label = "at least one seed was clamped"

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from .results import INTERFERENCE
 from .spec import ENVS
 
 LEVEL = 0.95
@@ -211,6 +212,20 @@ def sign_agreement(
     signs = np.sign(_means(xs)) * np.sign(_means(ys))
     count = int((~np.isnan(signs)).sum())
     return Interval(float(_share(signs, sign)), low, high, count, len(signs) - count)
+
+
+def with_switched(frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs as they were measured, and once more with LN switched for the measurement (Fig. 3).
+
+    **Arguments** `frame`: one row a run or checkpoint, norms "none" and "layer".
+
+    **Returns** the frame and a copy in which every interference metric is its `injected_` one; the
+    copies' norms are "injected" (trained without LN, measured with it) and "removed" (the reverse).
+    """
+    switched = {f"injected_{metric}": metric for metric in INTERFERENCE}
+    copy = frame.drop(columns=list(switched.values())).rename(columns=switched)
+    copy["norm"] = copy["norm"].map({"none": "injected", "layer": "removed"})
+    return pd.concat([frame, copy], ignore_index=True)
 
 
 def by_env(frame: pd.DataFrame, statistic: Callable[..., Interval], *args, **kwargs) -> pd.Series:

@@ -284,20 +284,6 @@ def squared_norms(x: Array) -> Array:
     return (x * x).sum(1)
 
 
-def whole_number(name: str, value: object, low: int, high: int, example: int) -> int:
-    """`value` as an int; 5e3 on papermill's command line arrives as 5000.0.
-
-    **Raises** `ValueError` unless it is a whole number from `low` to `high`.
-    """
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or value != value // 1 or not low <= value <= high:
-        raise ValueError(
-            f"{name} is {value!r}; it must be a whole number from {low:,} to {high:,}; "
-            f"write -p {name} {example}"
-        )
-    return int(value)
-
-
 def _law(x: Array, error: Array, weights: Array | None) -> tuple[Array, Array, Array]:
     x, error = np.asarray(x), np.asarray(error)
     if x.ndim != 2 or error.shape != x.shape[1:]:

@@ -84,6 +84,39 @@ def test_bands_are_the_bootstrap_intervals(runs):
     assert (low, high) == pytest.approx((point.min().min(), point.max().max()))
 
 
+def test_paired_differences_are_of_the_same_seed(runs):
+    figure = plots.paired_by_lr(runs, ["return"], ["Pendulum"])
+    (ax,) = figure.axes
+    table = runs[runs.env == "Pendulum"].pivot(
+        index="lr", columns=["norm", "seed"], values="return"
+    )
+    means = (table["layer"] - table["none"]).mean(axis=1)
+    circles, triangles = drawn(ax, "layer", "o"), drawn(ax, "layer", "^")
+    assert circles == pytest.approx(np.array([LRS[:2], means[:2]]).T)
+    assert triangles == pytest.approx(np.array([LRS[2:], means[2:]]).T)  # None's clamp counts, too
+    assert "LN \N{MINUS SIGN} None" in texts(figure)
+    turned = plots.paired_by_lr(runs, ["return"], ["Pendulum"], "none", "layer").axes[0]
+    assert drawn(turned, "none", "o")[:, 1] == pytest.approx(-circles[:, 1])
+    raised = runs.assign(gi2=np.where(runs.norm == "layer", 2.0, 1.0))
+    low, high = plots.paired_by_lr(raised, ["gi2"], ["Pendulum"]).axes[0].get_ylim()
+    assert low < 0 < 1 < high  # zero is in view on a logarithmic axis, too
+
+
+def test_a_switched_measurement_keeps_its_trainings_color_and_fills_as_measured(runs):
+    four = pd.concat(
+        [runs, runs.assign(norm=runs.norm.map({"none": "injected", "layer": "removed"}))]
+    )
+    figure = plots.metric_by_lr(four, ["return"], ["Pendulum"])
+    marks = {
+        c.get_label().split()[0]: c for c in figure.axes[0].collections if " o" in c.get_label()
+    }
+    rim = {norm: to_rgb(marks[norm].get_edgecolor()[0]) for norm in marks}
+    fill = {norm: to_rgb(marks[norm].get_facecolor()[0]) for norm in marks}
+    assert rim["injected"] == rim["none"] != rim["layer"] == rim["removed"]
+    assert fill["injected"] == fill["layer"] != fill["none"] == fill["removed"]
+    assert {"None", "LN", "None, LN injected", "LN, removed"} <= set(texts(figure))
+
+
 def test_a_single_environment_has_its_panels_side_by_side(runs):
     figure = plots.metric_by_lr(runs, ["gi2", "loss", "return"], ["Pendulum"])
     assert len({ax.get_position().y0 for ax in figure.axes}) == 1
@@ -225,7 +258,9 @@ def test_ticks_are_powers_of_ten_apart_from_each_other():
     assert np.diff(positions).min() >= np.ptp(scale.forward(values)) / 8 - 1e-9
 
 
-@pytest.mark.parametrize("chapter", ["index", "setting", "gi2"])
+@pytest.mark.parametrize(
+    "chapter", ["index", "setting", "gi2", "interference", "injection", "isometry"]
+)
 def test_chapters_ask_for_the_papers_learning_rates(chapter):
     cells = json.loads((ROOT / f"chapters/{chapter}.ipynb").read_text())["cells"]
     (cell,) = (c for c in cells if c["metadata"].get("tags") == ["parameters"])

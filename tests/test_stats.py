@@ -6,6 +6,7 @@ import pytest
 import scipy.stats
 
 from lnqlib import stats
+from lnqlib.results import INTERFERENCE
 
 LRS = (1e-1, 1e-2, 1e-3)
 
@@ -187,6 +188,23 @@ def test_sign_agreement_by_hand():
     same, opposite = (stats.sign_agreement(runs, "x", "y", sign) for sign in (1, -1))
     assert same[:4] == (2 / 3, 2 / 3, 2 / 3, 3)
     assert opposite.value == pytest.approx(1 / 3)
+
+
+def test_switched_measurements_stand_beside_the_others_as_norms_of_their_own():
+    values = {name: np.zeros((2, 3, 4)) for name in INTERFERENCE}
+    values |= {f"injected_{name}": np.ones((2, 3, 4)) for name in INTERFERENCE}
+    values["injected_gi2"] = np.arange(24.0).reshape(2, 3, 4)
+    runs = frame(values | {"loss": np.arange(24.0).reshape(2, 3, 4)})
+    both = stats.with_switched(runs)
+    assert len(both) == 2 * len(runs)
+    for norm, source in (("injected", "none"), ("removed", "layer")):
+        got, trained = (both[both.norm == n].set_index(["lr", "seed"]) for n in (norm, source))
+        assert got["gi2"].equals(trained["injected_gi2"])
+        assert got["loss"].equals(trained["loss"])
+        assert (got["sgi"] == 1).all()
+        assert (trained["sgi"] == 0).all()
+    effects = stats.paired_effect(both, "gi2", "injected", "none").set_index("lr")["value"]
+    assert effects[1e-1] == np.mean([0, 1, 2, 3])
 
 
 def test_by_env_keeps_environments_apart():

@@ -321,7 +321,3 @@ def test_errors_say_what_to_pass():
         theory.distance_terms(np.ones((4, 3)), np.ones(2))
     with pytest.raises(ValueError, match="pass 4 probabilities"):
         theory.loss_terms(np.ones((4, 3)), np.ones(3), np.ones(4))
-    assert theory.whole_number("trials", 5e3, 1, 100_000, 5000) == 5000
-    for value in ("5000", 5.5, True, 0, float("nan")):
-        with pytest.raises(ValueError, match="write -p trials 5000"):
-            theory.whole_number("trials", value, 1, 100_000, 5000)
