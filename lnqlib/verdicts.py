@@ -1,0 +1,149 @@
+"""Verdicts: what the runs say of each claim, and what to type for runs that are not there.
+
+A check whose runs are not all finished is missing. A claim fails where one check fails that counts,
+holds where all hold, and is otherwise missing or undecided. Every claim is judged under two
+readings of the paper, the defaults and "as printed" (no biases); it is robust where both decide,
+and alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .checks import FAILS, HOLDS, MISSING, UNDECIDED, Check
+from .claims import CLAIMS, Claim
+from .spec import ENVS, FIELDS, LEARNING_RATES, RunSpec, study
+from .stats import Interval
+
+STUDIES = ("core", "as_printed", "table1", "variants", "lr_decay")
+"""The studies that hold the claims' runs."""
+
+
+class Verdict(NamedTuple):
+    """What the runs say of a claim.
+
+    `rows` has one row a check and environment: check, optimizer, env, interval, unclamped (the
+    interval without clamped points, where some are), against, counts, verdict, and commands,
+    what to type to train the missing runs.
+    """
+
+    claim: Claim
+    verdict: str
+    rows: pd.DataFrame
+
+
+def judge(claim: Claim, runs: pd.DataFrame, optimizer: str = "SGD", bias: bool = True) -> Verdict:
+    """The verdict on a claim from `runs` alone.
+
+    **Arguments** `runs`: as `frame` makes them. `optimizer`: of checks that name none. `bias`: the
+    reading, True for the defaults, False for the network as printed.
+    """
+    shown = [env for env in ENVS if (runs["env"] == env).any()]
+    rows = []
+    for check in claim.checks:
+        used = check.optimizer or optimizer
+        mine = runs[
+            (runs["bias"] == bias) & (runs["optimizer"] == used) & runs["arm"].isin(check.arms)
+        ]
+        envs = [(env, [env]) for env in check.envs if env in shown]
+        for name, group in [("all", shown)] if check.pooled else envs:
+            row = {"check": check.text, "optimizer": used if check.arms else "", "env": name}
+            row |= {"against": check.against, "counts": name not in check.excepted}
+            rows.append(row | _test(check, mine[mine["env"].isin(group)]))
+    return Verdict(claim, _overall([row["verdict"] for row in rows if row["counts"]]), _table(rows))
+
+
+def judge_all(runs: pd.DataFrame, optimizer: str = "SGD") -> list[tuple[Verdict, Verdict]]:
+    """Every claim of `CLAIMS` under both readings, the defaults first."""
+    pairs = []
+    for claim in CLAIMS:
+        first = judge(claim, runs, optimizer)
+        same = not any(check.arms for check in claim.checks)  # a theorem has no readings
+        pairs.append((first, first if same else judge(claim, runs, optimizer, bias=False)))
+    return pairs
+
+
+def board(pairs: list[tuple[Verdict, Verdict]]) -> pd.DataFrame:
+    """One row a claim: number, statement, where, defaults, printed, robust (yes, no or open)."""
+    rows = []
+    for (claim, first, _), (_, second, _) in pairs:
+        alike = "yes" if first == second and first in (HOLDS, FAILS) else "no"
+        row = {"number": claim.number, "statement": claim.statement, "where": claim.where}
+        row |= {"defaults": first, "printed": second}
+        rows.append(row | {"robust": "open" if MISSING in (first, second) else alike})
+    return pd.DataFrame(rows)
+
+
+def specs(
+    envs: Iterable[str], seeds: int, steps: int, learning_rates: Iterable[float]
+) -> dict[str, list[RunSpec]]:
+    """The runs that the claims need, by study, with these steps and learning rates.
+
+    Each study has the seeds that it has, below `seeds`.
+    """
+    return {
+        name: [
+            replace(spec, lr=lr, steps=steps)
+            for spec in study(name)
+            if spec.lr == LEARNING_RATES[0] and spec.env in envs and spec.seed < seeds
+            for lr in learning_rates
+        ]
+        for name in STUDIES
+    }
+
+
+def frame(
+    asked: dict[str, list[RunSpec]], results: pd.DataFrame, curves: pd.DataFrame
+) -> pd.DataFrame:
+    """One row for each run asked for; where it is not finished, its results are NaN.
+
+    **Arguments** `asked`: as `specs` gives them. `results`: rows of the finished ones. `curves`:
+    checkpoints of those without norm, at any one learning rate, for `initial_return`, the return of
+    the untrained net.
+    """
+    rows = [{"study": name, "key": s.key} | vars(s) for name, some in asked.items() for s in some]
+    table = pd.DataFrame(rows).merge(results.drop(columns=list(FIELDS)), on="key", how="left")
+    table["arm"] = table["norm"].where(table["lr_control"] == "none", table["lr_control"])
+    first = table["key"].map(curves[curves["step"] == 0].set_index("key")["return"])
+    untrained = first.groupby([table["env"], table["seed"], table["bias"]])
+    return table.assign(initial_return=untrained.transform("first"))
+
+
+def commands(runs: pd.DataFrame) -> list[str]:
+    """What to type to train the unfinished ones among `runs`, one command a study and optimizer."""
+    missing = runs[runs["seconds"].isna()]
+    own = (missing["steps"] != RunSpec(ENVS[0]).steps) | ~missing["lr"].isin(LEARNING_RATES)
+    lines = ["add -p refresh True to this page's parameters"] if own.any() else []
+    for (name, optimizer), group in missing[~own].groupby(["study", "optimizer"], sort=False):
+        envs = [env for env in ENVS if (group["env"] == env).any()]
+        only = f" --env {' '.join(envs)}" if len(envs) < len(ENVS) else ""
+        lines.append(f"python -m lnqlib run {name} --optimizer {optimizer}{only}")
+    return lines
+
+
+def _test(check: Check, runs: pd.DataFrame) -> dict:
+    """A check's verdict on the runs of one environment."""
+    if set(check.arms) - set(runs["arm"]):
+        return {"verdict": MISSING, "commands": ["no study has these runs"]}
+    if runs["seconds"].isna().any():
+        return {"verdict": MISSING, "commands": commands(runs)}
+    row = {"interval": check.statistic(runs)}
+    if check.clamping and (runs["clamped_steps"] > 0).any():
+        row["unclamped"] = check.statistic(runs, clamped=False)
+    return row | {"verdict": check.verdict(row["interval"])}
+
+
+def _overall(verdicts: list[str]) -> str:
+    """One failure refutes; then a gap, then a doubt, leave it open; else it holds."""
+    worst = [verdict for verdict in (FAILS, MISSING, UNDECIDED) if verdict in verdicts]
+    return (worst or [HOLDS if verdicts else MISSING])[0]
+
+
+def _table(rows: list[dict]) -> pd.DataFrame:
+    empty = {"interval": Interval(np.nan, np.nan, np.nan, 0), "unclamped": None, "commands": []}
+    return pd.DataFrame([empty | row for row in rows])
