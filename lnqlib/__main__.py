@@ -11,6 +11,7 @@ import warnings
 
 from . import ship as shipping
 from .chunks import backend_for, trainer
+from .cluster import connected
 from .ship import Shipped, ship
 from .spec import ENVS, OPTIMIZERS, STUDIES, RunSpec, SpecError, study
 from .store import Store, StoreError
@@ -43,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
     specs, store, shipped = _selected(options), Store(), Shipped()
     until = time.monotonic() + 60 * options.limit_minutes
     try:
-        train_missing(specs, store, shipped, workers=options.workers, until=until)
+        with connected(options.scheduler) as executor:
+            train_missing(specs, store, shipped, executor, workers=options.workers, until=until)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_count(specs, store, shipped)) from None
     print(f"{options.study}{_count(specs, store, shipped)}")
@@ -128,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("run", run, "train what is missing of a study")
     sub.add_argument("study", choices=list(STUDIES))
     sub.add_argument("--workers", type=_at_least(1, int), help="chunks at once (one a core)")
+    sub.add_argument("--scheduler", default="", help="a dask cluster's, as tcp://HOST:PORT")
     sub.add_argument("--env", nargs="+", choices=ENVS, help="only these tasks")
     sub.add_argument("--optimizer", nargs="+", choices=OPTIMIZERS, help="only these optimizers")
     sub.add_argument(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from .files import ENGINE_VERSION
 from .results import Result
 from .spec import RunSpec
 
@@ -64,9 +65,17 @@ def predicted_seconds(spec: RunSpec, backend: Backend = "engine") -> float:
 
 
 def train_chunk(
-    specs: list[RunSpec], backend: Backend, stop: threading.Event | None = None
+    specs: list[RunSpec], backend: Backend, version: int, stop: threading.Event | None = None
 ) -> list[Result | Failure]:
-    """What a worker does: trains `specs` one after the other, until `stop` is set."""
+    """What a worker does: trains `specs` one after the other, until `stop` is set.
+
+    `version` is the sweep's engine version; a worker on another machine may have another.
+    """
+    if version != ENGINE_VERSION:
+        raise RuntimeError(
+            f"the worker has engine version {ENGINE_VERSION}, the sweep {version}; "
+            "install the same lnqlib on both"
+        )
     train = trainer(backend)
     outcomes: list[Result | Failure] = []
     for spec in specs:

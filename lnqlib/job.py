@@ -18,10 +18,12 @@ from concurrent.futures import (
 from tqdm import tqdm
 
 from .chunks import Chunk, Failure, describe, train_chunk
+from .files import ENGINE_VERSION
 from .lock import Claim, locked
 from .results import Result
 from .store import Store
 
+GAVE_UP = "the executor gave it up: it was shut down or lost its scheduler"
 _POLL = 0.5  # seconds between looks at what other processes have finished
 _GRACE = 3.0  # seconds that an interrupted sweep waits for the runs in hand
 
@@ -46,6 +48,7 @@ class Job:
         self.refresh, self.until = refresh, until
         self.pending: dict[Future, Chunk] = {}
         self.failures: list[Failure] = []
+        self.stopping = False
 
     def run(self, executor: Executor, window: int, stop: threading.Event | None = None) -> None:
         try:
@@ -57,8 +60,11 @@ class Job:
                 elif self.queue:
                     time.sleep(_POLL)  # all that is left is in training elsewhere
                 self._collect()
+                if _lost(executor):
+                    self._give_up()
                 self.bar.refresh()
         except BaseException:
+            self.stopping = True
             for future in self.pending:
                 future.cancel()
             if stop:
@@ -111,20 +117,36 @@ class Job:
     def _outcomes(self, future: Future, chunk: Chunk) -> list[Result | Failure]:
         try:
             return future.result()
-        except CancelledError:
-            return []
         except Exception as error:
-            if isinstance(error, BrokenExecutor):
+            cancelled = isinstance(error, CancelledError)
+            if cancelled and self.stopping:
+                return []
+            if cancelled or isinstance(error, BrokenExecutor):
                 self.queue.clear()  # it takes no more
             trace = "".join(traceback.format_exception(error))
-            return [Failure(spec, describe(error), trace) for spec in chunk.specs]
+            return _failed(chunk, GAVE_UP if cancelled else describe(error), trace)
+
+    def _give_up(self) -> None:
+        for chunk in self.pending.values():
+            self.failures += _failed(chunk, GAVE_UP, "")
+        self.pending.clear()
+        self.queue.clear()
+
+
+def _failed(chunk: Chunk, message: str, trace: str) -> list[Failure]:
+    return [Failure(spec, message, trace) for spec in chunk.specs]
+
+
+def _lost(executor: Executor) -> bool:
+    """Whether a dask executor has lost its scheduler; not all of its futures learn of that."""
+    return getattr(getattr(executor, "_client", None), "status", "running") != "running"
 
 
 def _submit(executor: Executor, chunk: Chunk, stop: threading.Event | None) -> Future:
     extra = (stop,) if stop else ()  # an event stays within the process
     try:
-        return executor.submit(train_chunk, *chunk, *extra)
-    except BrokenExecutor as error:
+        return executor.submit(train_chunk, *chunk, ENGINE_VERSION, *extra)
+    except Exception as error:  # broken, shut down, or its scheduler gone
         failed: Future = Future()
-        failed.set_exception(error)
+        failed.set_exception(BrokenExecutor(describe(error)))
         return failed

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import difflib
-import math
 import re
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
 
-from .spec import ENVS, OPTIMIZERS, RunSpec, grid
+from .cluster import EXAMPLE, SchedulerError, connected, is_address
+from .spec import ENVS, OPTIMIZERS, RunSpec, cut, grid, shown
 
 SPELLING = {
     "env": "-p env Pendulum",
@@ -26,6 +26,9 @@ SPELLING = {
     "refresh": "-p refresh True",
 }
 """A chapter's parameters, each with a way to give it to papermill."""
+CLUSTER = {"scheduler": f"-p scheduler {EXAMPLE}"}
+"""One more, of chapters that pass it on."""
+_USUAL = {"lr": "learning_rates", "lrs": "learning_rates", "cluster": "scheduler"}
 
 
 class ParameterError(ValueError):
@@ -49,6 +52,7 @@ class Parameters:
     learning_rates: tuple[float, ...]
     workers: int
     refresh: bool
+    scheduler: str = ""
 
     def specs(self, norms: tuple[str, ...] = ("none", "layer"), **fields) -> list[RunSpec]:
         """The runs these parameters ask for, one for each env, norm, learning rate and seed.
@@ -66,13 +70,22 @@ class Parameters:
         return grid(**axes | fields)
 
     def sweep(self, specs: list[RunSpec]) -> pd.DataFrame:
-        """`lnqlib.sweep.sweep` of `specs` with these parameters' workers and refresh."""
+        """`lnqlib.sweep.sweep` of `specs` with these parameters' workers, refresh and scheduler.
+
+        **Raises** `ParameterError` where the scheduler cannot be used.
+        """
         from .sweep import sweep  # here, so that a wrong parameter is told before torch is loaded
 
-        return sweep(specs, workers=self.workers or None, refresh=self.refresh)
+        try:
+            with connected(self.scheduler) as executor:
+                return sweep(specs, executor, workers=self.workers or None, refresh=self.refresh)
+        except SchedulerError as error:
+            raise ParameterError(str(error)) from None
 
 
-def parameters(*, env, optimizer, seeds, steps, learning_rates, workers, refresh) -> Parameters:
+def parameters(
+    *, env, optimizer, seeds, steps, learning_rates, workers, refresh, scheduler=None
+) -> Parameters:
     """Checks a chapter's parameters; call it in the cell that follows the `parameters` cell.
 
     Papermill passes what it does not understand: an unknown name only warns, a list given with
@@ -86,12 +99,14 @@ def parameters(*, env, optimizer, seeds, steps, learning_rates, workers, refresh
     - `seeds`: how many seeds, counted from 0.
     - `steps`: gradient steps a run.
     - `learning_rates`: a list of positive numbers.
-    - `workers`: how many threads train; 0 is one for each core.
+    - `workers`: how many threads train; 0 is one for each core. Of a cluster, how many are used.
     - `refresh`: train again what is already in the results.
+    - `scheduler`: the address of a dask scheduler whose workers train, as in tcp://localhost:8786;
+      "" is this machine. None where the chapter has no such parameter.
 
     **Raises** `ParameterError`.
     """
-    check_names()
+    check_names(SPELLING if scheduler is None else SPELLING | CLUSTER)
     envs = ENVS if _choice("env", env, (*ENVS, "all")) == "all" else (env,)
     return Parameters(
         envs=envs,
@@ -101,6 +116,7 @@ def parameters(*, env, optimizer, seeds, steps, learning_rates, workers, refresh
         learning_rates=_learning_rates(learning_rates),
         workers=whole_number("workers", workers, 0, 1024),
         refresh=_boolean("refresh", refresh),
+        scheduler=_address("scheduler", "" if scheduler is None else scheduler),
     )
 
 
@@ -117,10 +133,11 @@ def check_names(spelling: dict[str, str] = SPELLING) -> None:
     """
     for name, value in _injected(get_ipython()).items():
         if name not in spelling:
-            closest = difflib.get_close_matches(name, spelling, n=1, cutoff=0.25)
+            meant = _USUAL.get(name, name)
+            closest = difflib.get_close_matches(meant, spelling, n=1, cutoff=0.25)
             example = spelling[closest[0]] if closest else list(spelling.values())[-1]
             raise ParameterError(
-                f"{name} is {_cut(value)}, but no parameter is called {name}; "
+                f"{name} is {cut(value)}, but no parameter is called {name}; "
                 f"allowed are {', '.join(spelling)}; write for example {example}"
             )
 
@@ -132,8 +149,9 @@ def whole_number(name: str, value: object, low: int, high: int, example: str = "
 
     **Raises** `ParameterError`.
     """
-    whole = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
-    if isinstance(value, bool) or not whole or not low <= value <= high:
+    value = value.item() if isinstance(value, np.number) else value
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not low <= value <= high or value != int(value):
         _fail(name, value, f"a whole number from {low:,} to {high:,}", example)
     return int(value)
 
@@ -149,7 +167,7 @@ def _injected(shell) -> dict[str, str]:
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         lower = {choice.lower(): choice for choice in choices}
-        closest = difflib.get_close_matches(str(value).lower(), lower, n=1, cutoff=0.5)
+        closest = difflib.get_close_matches(_text(value).lower(), lower, n=1, cutoff=0.5)
         example = f"-p {name} {lower[closest[0]]}" if closest else ""
         _fail(name, value, f"one of {', '.join(choices)}", example)
     return value
@@ -157,28 +175,34 @@ def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
 
 def _boolean(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
-        false = str(value).strip().lower() in ("false", "no", "off", "0")
+        false = _text(value).strip().lower() in ("false", "no", "off", "0")
         _fail(name, value, "True or False with a capital letter", f"-p {name} {not false}")
     return bool(value)
+
+
+def _address(name: str, value: object) -> str:
+    if not isinstance(value, str) or (value and not is_address(value)):
+        _fail(name, value, 'tcp://HOST:PORT, or "" for this machine', CLUSTER[name])
+    return value
 
 
 def _learning_rates(value: object) -> tuple[float, ...]:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, list | tuple) or not value:
-        _fail("learning_rates", value, "a list of positive numbers", _list_spelling(str(value)))
+        _fail("learning_rates", value, "a list of positive numbers", _list_spelling(_text(value)))
     for lr in value:
         number = isinstance(lr, Real) and not isinstance(lr, bool)
-        if not number or not math.isfinite(lr) or not 1e-30 <= lr <= 1e30:
-            shown = _list_spelling(" ".join(map(str, value)))
+        if not number or not 1e-30 <= lr <= 1e30:
+            example = _list_spelling(" ".join(map(_text, value)))
             allowed = "positive finite numbers from 1e-30 to 1e30, 1e-4 spelled 1.0e-4"
-            _fail("learning_rates", value, f"a list of {allowed}", shown, f"holds {_shown(lr)}")
+            _fail("learning_rates", value, f"a list of {allowed}", example, f"holds {_shown(lr)}")
     return tuple(dict.fromkeys(float(lr) for lr in value))
 
 
 def _list_spelling(text: str) -> str:
     """How to give papermill the learning rates that `text` seems to mean."""
-    found = re.findall(r"(?<![\w.+-])\d*\.?\d+(?:[eE][-+]?\d+)?(?![\w.])", text)
+    found = re.findall(r"(?<![\w.+-])\d*\.?\d+(?:[eE][-+]?\d+)?(?![\w.])", text[:1000])
     rates = [float(number) for number in found if 1e-30 <= float(number) <= 1e30][:9]
     if not rates:
         return SPELLING["learning_rates"]
@@ -199,11 +223,11 @@ def _fail(name: str, value: object, allowed: str, example: str = "", verb: str =
 
 
 def _shown(value: object) -> str:
-    return _cut(repr(value.item() if isinstance(value, np.generic) else value))
+    return shown(value.item() if isinstance(value, np.generic) else value)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else shown(value)
 
 
 def glue(**values: object) -> None:

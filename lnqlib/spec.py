@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from numbers import Integral, Real
@@ -97,11 +96,12 @@ class RunSpec:
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
-            if value not in choices:
+            if not isinstance(value, str) or value not in choices:
                 raise SpecError(
-                    f"{name} is {value!r}; allowed are {', '.join(choices)}; "
+                    f"{name} is {shown(value)}; allowed are {', '.join(choices)}; "
                     f'write for example {name}="{_closest(value, choices)}"'
                 )
+            object.__setattr__(self, name, choices[choices.index(value)])  # a plain str
         for name in ("bias", "terminal_mask", "second_order"):
             self._require(name, isinstance(getattr(self, name), bool), "True or False", "True")
         for name, low, high, example in (
@@ -131,16 +131,17 @@ class RunSpec:
 
     def _require(self, name: str, valid: bool, allowed: str, example: object) -> None:
         if not valid:
-            value = getattr(self, name)
-            raise SpecError(f"{name} is {value!r}; it must be {allowed}; write {name}={example}")
+            value = shown(getattr(self, name))
+            raise SpecError(f"{name} is {value}; it must be {allowed}; write {name}={example}")
 
     def _require_number(self, name, kind, low, high, allowed, example) -> None:
         value = getattr(self, name)
+        value = value.item() if isinstance(value, np.number) else value
         number = isinstance(value, kind) and not isinstance(value, bool)
-        valid = number and math.isfinite(value) and low <= value <= high
+        valid = number and bool(low <= value <= high)  # a NaN is not
         self._require(name, valid, f"{allowed} from {low:g} to {high:g}", example)
-        # numpy scalars become plain numbers, so that equal specs have equal keys
-        object.__setattr__(self, name, int(value) if kind is Integral else float(value))
+        # numpy's numbers become plain ones and -0.0 is 0.0: equal specs have equal keys
+        object.__setattr__(self, name, int(value) if kind is Integral else float(value) + 0.0)
 
     def _require_size(self) -> None:
         if self.dataset_size < self.batch_size:
@@ -258,6 +259,21 @@ STUDIES = {
 }
 
 
+def shown(value: object) -> str:
+    """`value` as an error's sentence shows it: its repr on one line, cut where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a whole number of more digits than Python prints
+        text = f"a {type(value).__name__}"
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """`text` in at most 60 characters."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _closest(value: object, choices: tuple[str, ...]) -> str:
     """The choice that `value` differs from in case alone, else the first."""
-    return next((c for c in choices if c.lower() == str(value).lower()), choices[0])
+    lower = value.lower() if isinstance(value, str) else ""
+    return next((c for c in choices if c.lower() == lower), choices[0])

@@ -19,7 +19,8 @@ from .ship import Shipped
 from .spec import RunSpec
 from .store import Store
 
-_MANY = 64  # workers that an executor of unknown size is taken to have
+_MANY = 64  # workers that an executor of unknown size is taken to have, where chunks are cut
+_WINDOW = 2048  # chunks that it is given ahead; a cluster queues what it cannot start
 
 
 def sweep(
@@ -38,7 +39,8 @@ def sweep(
 
     **Arguments**
 
-    - `executor`: any `concurrent.futures` executor; without it, local threads.
+    - `executor`: any `concurrent.futures` executor, such as `Client(...).get_executor()` of
+      dask.distributed; without it, local threads.
     - `progress`: a bar on stderr with runs done, rate and time left; silent if nothing is missing.
     - `backend`: "engine", "reference" (torch) or a function RunSpec -> Result. What another backend
       than the engine trained is kept apart, in a folder of the store with its name.
@@ -138,8 +140,7 @@ def train_missing(
     with bar, store.claim() as claim:
         job = Job(store, claim, queue, bar, refresh, until)
         if executor:
-            # a cluster's size is not known here; it queues what it cannot start
-            job.run(executor, window=2 * workers if workers else len(queue))
+            job.run(executor, window=2 * workers if workers else _WINDOW)
         else:
             pool = ThreadPoolExecutor(workers, thread_name_prefix="lnqlib")
             stop = threading.Event()

@@ -12,8 +12,9 @@ import sys
 import time
 import warnings
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from threading import Timer
 
 import pandas as pd
 import pyarrow as pa
@@ -394,6 +395,17 @@ def test_a_worker_that_dies_is_told_and_the_rest_kept(tmp_path):
             sweep(SPECS, pool, backend=standin.deadly, store=tmp_path, progress=False)
     kept = backend_store(tmp_path, standin.deadly).results(SPECS)
     assert 0 < len(kept) < len(SPECS)
+
+
+def test_an_executor_shut_down_in_the_middle_is_told_and_the_rest_kept(tmp_path):
+    pool = ThreadPoolExecutor(1)
+    stop = Timer(0.5, pool.shutdown, kwargs={"wait": False, "cancel_futures": True})
+    stop.start()
+    with pytest.raises(SweepError, match=r"the others are kept.*gave it up"):
+        # so many workers that every chunk is submitted before
+        sweep(SPECS, pool, backend=standin.slow, store=tmp_path, workers=200, progress=False)
+    stop.join()
+    assert 0 < len(backend_store(tmp_path, standin.slow).results(SPECS)) < len(SPECS)
 
 
 def test_a_diverged_run_comes_back_as_it_was(tmp_path):
