@@ -16,7 +16,7 @@ the GIL, and numba keeps it on disk.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numba import njit
@@ -145,7 +145,7 @@ def _flat(array: np.ndarray, name: str) -> np.ndarray:
     return (array.T if name == "W" else array).astype(np.float32).ravel()
 
 
-@lru_cache(maxsize=None)
+@cache
 def kernel(k: int, m: int, width: int, batch_size: int, norm: str, bias: bool, adam: bool):
     """The compiled loop over gradient steps of one kind of network; all sizes are constants.
 

@@ -26,7 +26,7 @@ ISOMETRY = {
     "iso_3": "ISO_k with k = 3",
 }
 INJECTED = {
-    f"injected_{name}": f"{name} with LN switched for the measurement: on in a net without, off in LN"
+    f"injected_{name}": f"{name} with LN switched for the measurement: on without LN, off with it"
     for name in INTERFERENCE
 }
 SECOND_ORDER = {
@@ -40,7 +40,7 @@ CURVES = (
     {
         "return": "greedy undiscounted return from the protocol's start states",
         "return_default_start": "the same from Gymnasium's default reset",
-        "loss": "squared TD error of the training batch, mean over the steps up to the next checkpoint",
+        "loss": "squared TD error of the training batch, mean of the steps to the next checkpoint",
         "weight_norm": "Frobenius norm of the hidden layer's (W, b)",
         "effective_lr": "lr in use, divided by squared weight_norm under layer normalization",
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 from time import perf_counter
 from typing import NamedTuple, Protocol
 
@@ -76,7 +77,7 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
     parts: list[Progress] = []
 
     checkpoints = [*spec.checkpoint_steps.tolist(), spec.steps]
-    for first, last in zip(checkpoints[:-1], checkpoints[1:], strict=True):
+    for first, last in pairwise(checkpoints):
         batch = sample(dataset, metrics_rng, spec.batch_size)
         measured = learner.measure(batch, ks, int(metrics_rng.integers(2**62)))
         if spec.second_order:

@@ -390,9 +390,9 @@ def test_a_refused_write_leaves_no_half_file(tmp_path):
 
 
 def test_a_worker_that_dies_is_told_and_the_rest_kept(tmp_path):
-    with ProcessPoolExecutor(2, PROCESSES) as pool:
-        with pytest.raises(SweepError, match=r"the others are kept.*BrokenProcessPool"):
-            sweep(SPECS, pool, backend=standin.deadly, store=tmp_path, progress=False)
+    told = pytest.raises(SweepError, match=r"the others are kept.*BrokenProcessPool")
+    with ProcessPoolExecutor(2, PROCESSES) as pool, told:
+        sweep(SPECS, pool, backend=standin.deadly, store=tmp_path, progress=False)
     kept = backend_store(tmp_path, standin.deadly).results(SPECS)
     assert 0 < len(kept) < len(SPECS)
 
