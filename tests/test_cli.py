@@ -125,7 +125,8 @@ def test_errors_of_store_and_trainer_are_one_sentence(tmp_path, capsys, monkeypa
 @pytest.mark.parametrize("trainer", ["slow", "endless"])
 def test_ctrl_c_ends_within_five_seconds_with_the_line_that_continues(tmp_path, trainer):
     code = (
-        "import sys, runpy, standin, lnqlib.engine as engine\n"
+        "import pathlib, sys, runpy, standin, lnqlib.engine as engine, lnqlib.ship as ship\n"
+        "ship.RESULTS = pathlib.Path('nothing is shipped')\n"
         f"engine.train = standin.{trainer}\n"
         "sys.argv[1:] = ['run', 'core', '--workers', '2', '--env', 'CartPole']\n"
         "runpy.run_module('lnqlib', run_name='__main__')"

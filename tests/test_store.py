@@ -113,22 +113,6 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         Store(tmp_path / "file" / "store").write([standin.train(SPECS[0])])
 
 
-def test_4320_rows_are_looked_up_in_half_a_second(tmp_path):
-    many = grid(env="Pendulum", lr=(1e-2, 1e-3), seed=range(2160), checkpoints=2)
-    made, result = Store(tmp_path), standin.train(many[0])
-    for i in range(0, 4320, 48):
-        made.write([result._replace(spec=spec) for spec in many[i : i + 48]])
-    made.results()
-    best = min(_seconds(lambda: Store(tmp_path).results(many)) for _ in range(3))
-    assert best < 0.5
-
-
-def _seconds(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
 def test_reading_needs_no_training_code():
     code = (
         "import sys, lnqlib.sweep, lnqlib.store, lnqlib.ship; "
