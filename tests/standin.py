@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 import numpy as np
@@ -56,3 +57,8 @@ def bits(frame):
         tuple(float(v).hex() if isinstance(v, float | np.floating) else v for v in row)
         for row in frame.itertuples(index=False, name=None)
     ]
+
+
+def interruptible() -> None:
+    """For a child process: a job started in the background is born deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

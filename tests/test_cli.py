@@ -136,6 +136,7 @@ def test_ctrl_c_ends_within_five_seconds_with_the_line_that_continues(tmp_path, 
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=standin.interruptible,
     )
     while not list((tmp_path / "store").glob("*.claim")):
         time.sleep(0.02)

@@ -326,6 +326,7 @@ def test_ctrl_c_ends_within_five_seconds_and_says_how_to_continue(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=standin.interruptible,
     )
     process.stdout.readline()
     while not list(tmp_path.rglob("*.parquet")):
