@@ -184,8 +184,9 @@ def generator(env: str, seed: int, stream: str) -> np.random.Generator:
 def grid(**axes) -> list[RunSpec]:
     """One `RunSpec` for each combination; a list or tuple is an axis, anything else is fixed.
 
-    >>> len(grid(env="Pendulum", norm=("none", "layer"), seed=range(3)))
-    6
+    ```python
+    len(grid(env="Pendulum", norm=("none", "layer"), seed=range(3)))  # 6
+    ```
     """
     names = list(axes)
     values = [v if isinstance(v, list | tuple | range) else (v,) for v in axes.values()]
