@@ -85,7 +85,7 @@ GRID = [
 
 @pytest.mark.parametrize(("env", "norm", "optimizer", "bias"), GRID)
 def test_steps_agree_with_torch(env: str, norm: str, optimizer: str, bias: bool) -> None:
-    # with batch norm at 1e-2 torch in float32 strays from torch in float64 as far as the engine does
+    # under batch norm at 1e-2 torch in float32 strays from torch in float64 as far as from ours
     lr = 1e-2 if optimizer == "SGD" and norm not in BATCH_NORMS else 1e-3
     one, many = compare(RunSpec(env, norm=norm, optimizer=optimizer, lr=lr, bias=bias))
     assert one <= 1e-5
