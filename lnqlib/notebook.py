@@ -24,10 +24,9 @@ SPELLING = {
     "learning_rates": "-y '{learning_rates: [1.0e-4, 1.0e-3]}'",
     "workers": "-p workers 2",
     "refresh": "-p refresh True",
+    "scheduler": f"-p scheduler {EXAMPLE}",
 }
 """A chapter's parameters, each with a way to give it to papermill."""
-CLUSTER = {"scheduler": f"-p scheduler {EXAMPLE}"}
-"""One more, of chapters that pass it on."""
 _USUAL = {"lr": "learning_rates", "lrs": "learning_rates", "cluster": "scheduler"}
 
 
@@ -52,7 +51,7 @@ class Parameters:
     learning_rates: tuple[float, ...]
     workers: int
     refresh: bool
-    scheduler: str = ""
+    scheduler: str
 
     def specs(self, norms: tuple[str, ...] = ("none", "layer"), **fields) -> list[RunSpec]:
         """The runs these parameters ask for, one for each env, norm, learning rate and seed.
@@ -84,7 +83,7 @@ class Parameters:
 
 
 def parameters(
-    *, env, optimizer, seeds, steps, learning_rates, workers, refresh, scheduler=None
+    *, env, optimizer, seeds, steps, learning_rates, workers, refresh, scheduler
 ) -> Parameters:
     """Checks a chapter's parameters; call it in the cell that follows the `parameters` cell.
 
@@ -102,11 +101,11 @@ def parameters(
     - `workers`: how many threads train; 0 is one for each core. Of a cluster, how many are used.
     - `refresh`: train again what is already in the results.
     - `scheduler`: the address of a dask scheduler whose workers train, as in tcp://localhost:8786;
-      "" is this machine. None where the chapter has no such parameter.
+      "" is this machine.
 
     **Raises** `ParameterError`.
     """
-    check_names(SPELLING if scheduler is None else SPELLING | CLUSTER)
+    check_names()
     envs = ENVS if _choice("env", env, (*ENVS, "all")) == "all" else (env,)
     return Parameters(
         envs=envs,
@@ -116,7 +115,7 @@ def parameters(
         learning_rates=_learning_rates(learning_rates),
         workers=whole_number("workers", workers, 0, 1024),
         refresh=_boolean("refresh", refresh),
-        scheduler=_address("scheduler", "" if scheduler is None else scheduler),
+        scheduler=_address("scheduler", scheduler),
     )
 
 
@@ -182,7 +181,7 @@ def _boolean(name: str, value: object) -> bool:
 
 def _address(name: str, value: object) -> str:
     if not isinstance(value, str) or (value and not is_address(value)):
-        _fail(name, value, 'tcp://HOST:PORT, or "" for this machine', CLUSTER[name])
+        _fail(name, value, 'tcp://HOST:PORT, or "" for this machine')
     return value
 
 
