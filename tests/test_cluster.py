@@ -194,7 +194,7 @@ def test_a_chapter_names_its_scheduler(monkeypatch):
         env="CartPole", optimizer="SGD", seeds=1, steps=10, learning_rates=[0.1], workers=0,
         refresh=False,
     )  # fmt: skip
-    assert parameters(**values).scheduler == parameters(**values, scheduler="").scheduler == ""
+    assert parameters(**values, scheduler="").scheduler == ""
     with pytest.raises(ParameterError, match=r"scheduler is 'here'.* -p scheduler tcp://localhost"):
         parameters(**values, scheduler="here")
     monkeypatch.setattr(cluster, "TIMEOUT", 0.5)

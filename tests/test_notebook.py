@@ -19,6 +19,7 @@ GOOD = {
     "learning_rates": [1e-3, 1e-2],
     "workers": 0,
     "refresh": False,
+    "scheduler": "",
 }
 
 
@@ -28,7 +29,7 @@ def parameters(**changes) -> Parameters:
 
 def test_good_parameters_arrive_as_they_are():
     assert parameters(env="Pendulum") == Parameters(
-        ("Pendulum",), "SGD", 3, 20_000, (1e-3, 1e-2), 0, False
+        ("Pendulum",), "SGD", 3, 20_000, (1e-3, 1e-2), 0, False, ""
     )
 
 
@@ -149,7 +150,7 @@ def test_a_name_that_papermill_injected_but_no_chapter_has(
         parameters()
     sentence = str(error.value)
     assert sentence.startswith(shown)
-    assert "env, optimizer, seeds, steps, learning_rates, workers, refresh" in sentence
+    assert "env, optimizer, seeds, steps, learning_rates, workers, refresh, scheduler" in sentence
     assert sentence.endswith(spelling)
 
 
