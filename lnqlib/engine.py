@@ -28,6 +28,7 @@ from .results import Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
 from .structured import structured_features, structured_interference, structured_isometry
+from .structured_second import COVERED, structured_second_order
 from .tasks import TASKS
 
 VERSION = 1  # raised whenever a run's numbers may change; results of another version are refused
@@ -47,7 +48,8 @@ def train(spec: RunSpec) -> Result:
 
 def covers(spec: RunSpec) -> bool:
     """Whether the engine can train `spec`; what it cannot, the reference does."""
-    return TASKS[spec.env].num_actions <= 3  # what the loops over actions are written for
+    few_actions = TASKS[spec.env].num_actions <= 3  # what the loops over actions are written for
+    return few_actions and (not spec.second_order or spec.norm in COVERED)
 
 
 class FusedLearner:
@@ -120,6 +122,8 @@ class FusedLearner:
             injected = structured_interference(params, switched, *args)
             injected.pop("zero_gradients")
             measured |= {f"injected_{name}": value for name, value in injected.items()}
+        if spec.second_order:
+            measured |= structured_second_order(params, spec.norm, *args)
         return measured
 
     def greedy_return(self, starts: np.ndarray) -> float:

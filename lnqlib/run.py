@@ -15,10 +15,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from . import metrics
 from .data import Transitions, goal_transitions, offline_dataset, sample
-from .networks import Params, QNetwork, initial_params
-from .results import SECOND_ORDER, Result, make_result
+from .networks import Params, initial_params
+from .results import Result, make_result
 from .spec import RunSpec
 from .tasks import TASKS, start_states
 
@@ -42,7 +41,10 @@ class Learner(Protocol):
     def params(self) -> Params: ...
 
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
-        """Every metric of `results.INTERFERENCE`, `ISOMETRY` (sizes `ks`) and `INJECTED`."""
+        """Every metric of `results.INTERFERENCE`, `ISOMETRY` (sizes `ks`) and `INJECTED`.
+
+        Those of `SECOND_ORDER`, too, where the run's spec says so.
+        """
 
     def greedy_return(self, starts: np.ndarray) -> float:
         """Mean undiscounted return of greedy episodes from `starts` (episodes, state_dim)."""
@@ -80,8 +82,6 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
     for first, last in pairwise(checkpoints):
         batch = sample(dataset, metrics_rng, spec.batch_size)
         measured = learner.measure(batch, ks, int(metrics_rng.integers(2**62)))
-        if spec.second_order:
-            measured |= _second_order(spec, learner.params(), batch)
         if spec.eval_episodes:
             for name, widened in (("return", True), ("return_default_start", False)):
                 starts = start_states(task, spec.eval_episodes, start_rng, widened)
@@ -122,15 +122,6 @@ def isometry_sizes(env: str) -> dict[str, int]:
 def weight_norm(params: Params) -> float:
     """Frobenius norm of the hidden layer's (W, b), in float64."""
     return float(np.sqrt(sum(np.sum(params[name].astype(np.float64) ** 2) for name in "Wb")))
-
-
-def _second_order(spec: RunSpec, params: Params, batch: Transitions) -> dict[str, float]:
-    """`results.SECOND_ORDER`, by autograd whoever learns: it needs the network's own Hessian."""
-    task = TASKS[spec.env]
-    q = QNetwork(task.obs_dim, task.num_actions, spec.width, spec.norm, spec.bias)
-    q.load_params(params)
-    parts = metrics.second_order(q, batch, spec.lr, spec.gamma, spec.terminal_mask)
-    return {name: parts[name] for name in SECOND_ORDER}
 
 
 def _advance(

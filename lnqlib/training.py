@@ -13,7 +13,7 @@ from torch import Tensor
 from . import metrics
 from .data import Transitions
 from .networks import Params, QNetwork
-from .results import Result
+from .results import SECOND_ORDER, Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
 from .tasks import TASKS, observe, step
@@ -84,6 +84,9 @@ class TorchLearner:
             injected = metrics.interference(switched.load_params(self.q.params()), *args)
             injected.pop("zero_gradients")
             measured |= {f"injected_{name}": value for name, value in injected.items()}
+        if spec.second_order:
+            parts = metrics.second_order(self.q, *args)
+            measured |= {name: parts[name] for name in SECOND_ORDER}
         return measured
 
     @torch.no_grad()

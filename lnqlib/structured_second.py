@@ -1,0 +1,124 @@
+"""The second-order terms of one-hidden-layer networks from their structure, without autograd.
+
+Along one sample's semi-gradient the hidden layer of another moves on a straight line,
+
+    z(t) = z + t v,   v = D_i (<s_i, s> + bias) p_i,   with p_i the gradient that reaches the units,
+
+and the output's row a_i by t D_i phi_i. So the Hessian term is the second derivative of one scalar
+function of t for each pair of samples, and all pairs together are a few matrix products.
+`metrics.second_order` holds the definitions; the tests compare the two.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .metrics import MetricError, check_batch
+from .networks import EPS, Params
+from .results import SECOND_ORDER
+from .structured import _check_fit, _finite, _gram, _Net, _net, _Samples, _samples
+
+COVERED = ("none", "layer", "rms", "center")
+"""Norms without parameters or statistics of their own."""
+
+Array = np.ndarray
+
+
+def structured_second_order(
+    params: Params,
+    norm: str,
+    bias: bool,
+    batch,
+    lr: float,
+    gamma: float = 0.99,
+    terminal_mask: bool = True,
+) -> dict[str, float]:
+    """Eq. (10) to second order, the values of `metrics.second_order`, about ten times faster.
+
+    **Arguments** as for `structured.structured_interference`; `norm` is one of `COVERED`.
+
+    **Returns** a dict with the names of `results.SECOND_ORDER`; all NaN where the network or the
+    batch is not finite.
+
+    **Raises** `MetricError` as `structured_interference` does, and for a norm that is not covered.
+    """
+    if norm not in COVERED:
+        raise MetricError(
+            f"norm is {norm!r}; covered are {', '.join(COVERED)}; call metrics.second_order"
+        )
+    data = check_batch(batch, lr, gamma, terminal_mask)
+    net = _net(params, norm, bias)
+    _check_fit(net, data)
+    if not (data.finite and _finite(net)):
+        return dict.fromkeys(SECOND_ORDER, math.nan)
+
+    B = len(data.obs)
+    greedy = np.full(B, -1)
+    obs = np.concatenate((data.obs, data.next_obs))
+    x = _samples(net, obs, np.concatenate((data.action, greedy)))
+    gram = _gram(net, x, B)  # (2 B, B)
+
+    def of_h(values: Array) -> Array:
+        """Rows for s and for s' -> rows for h: (2 B, ...) -> (B, ...)."""
+        return (values[:B].T - data.bootstrap * values[B:].T).T
+
+    def loss_after(step: Array) -> Array:
+        """l_j at theta - lr mean_i step_i g_i / D_i, a number for each i: (B,) -> (B,)."""
+        moved = _samples(_stepped(net, x, lr * step), obs, np.concatenate((data.action, greedy)))
+        return (of_h(moved.q) - data.reward) ** 2
+
+    td = of_h(x.q) - data.reward  # (B,)
+    u = td * of_h(gram)  # u[j, i] = D_i <grad Q_i, grad h_j>
+    curvature = td**2 * of_h(_curvatures(net, x, B))
+    after = np.stack([loss_after(step) for step in np.diag(td)])  # (B, B), a row for each i
+    terms = {
+        "first_order": np.mean(2 * lr * td[:, None] * u),
+        "squared": np.mean(lr**2 * u**2),
+        "hessian": np.mean(lr**2 * td[:, None] * curvature),
+        "realised": np.mean(td**2 - after),
+        "realised_minibatch": np.mean(td**2 - loss_after(td / B)),
+    }
+    return {name: float(terms[name]) for name in SECOND_ORDER}
+
+
+def _stepped(net: _Net, x: _Samples, step: Array) -> _Net:
+    """The network at theta - sum_i step_i grad Q_i; step: (B,)."""
+    B = len(step)
+    back = step[:, None] * x.back[:B]  # (B, width)
+    chosen = np.eye(len(net.V))[x.action[:B]] * step[:, None]  # (B, num_actions)
+    return net._replace(
+        W=net.W - x.obs[:B].T @ back,
+        b=net.b - net.bias * back.sum(0),
+        V=net.V - chosen.T @ x.features[:B],
+        c=net.c - net.bias * chosen.sum(0),
+    )
+
+
+def _curvatures(net: _Net, x: _Samples, B: int) -> Array:
+    """d^2/dt^2 Q_n(theta + t grad Q_i) at t = 0 for every sample n and the first B samples i.
+
+    The normalized value is z(t) r(t), r = (mean z^2 + eps)^(-1/2), and Q = <V_a(t), relu(z r)>, so
+    Q'' = 2 <V_a', (z r)'> + <V_a, (z r)''> over the active units, where z'' = V_a'' = 0.
+
+    **Returns** (n, B).
+    """
+    z = x.obs @ net.W + net.b  # (n, width)
+    v = x.back[:B]  # (B, width), before the factor <s_n, s_i> + bias
+    if net.center:
+        z, v = z - z.mean(1, keepdims=True), v - v.mean(1, keepdims=True)
+    along = x.obs @ x.obs[:B].T + net.bias  # (n, B)
+    r, r1, r2 = np.ones((len(z), 1)), 0.0, 0.0
+    if net.scale:
+        width = z.shape[1]
+        r = 1 / np.sqrt((z**2).mean(1, keepdims=True) + EPS)  # (n, 1)
+        slope = along * (z @ v.T) / width  # mean z v, (n, B)
+        r1 = -slope * r**3
+        r2 = 3 * slope**2 * r**5 - along**2 * (v**2).mean(1) * r**3
+    active = (z > 0).astype(float)
+    V = active * net.V[x.action]  # (n, width)
+    same = x.action[:, None] == x.action[:B]  # (n, B): the row of V that the step moves is read
+    phi = x.features[:B]
+    rows = along * (active @ (phi * v).T) * r + r1 * ((active * z) @ phi.T)
+    return 2 * same * rows + 2 * r1 * along * (V @ v.T) + r2 * (V * z).sum(1, keepdims=True)
