@@ -123,18 +123,22 @@ def second_order(
     - `squared` = mean lr^2 u_ij^2, so that GI2 = first_order - squared
     - `hessian` = mean lr^2 D_j g_i^T (nabla^2 h_j) g_i, the deferred second part of (*)
     - `realised` = mean over (i, j) of l_j(theta) - l_j(theta - lr g_i), each update on one sample
+    - `realised_held`: the same with the greedy next actions held at those of theta
+    - `switched`: the share of pairs (i, j) whose greedy next action the update changes
     - `realised_minibatch` = mean over j of l_j(theta) - l_j(theta - lr mean_i g_i)
     - `gi2_minibatch`: as in `interference`
 
     The Hessian is never formed: each pair takes one forward-mode product through the gradient of
     h_j. (Forward mode nested in itself would be cheaper, but torch's `layer_norm` answers it
-    wrongly.) A realised step may change the greedy next action and the active ReLUs.
+    wrongly.) A realised step may change the greedy next action, which no derivative foresees, and
+    the active ReLUs.
 
     **Arguments**, **Raises** as for `interference`.
 
     **Returns** a dict of floats; all NaN where the network or the batch is not finite.
     """
-    names = ("first_order", "squared", "hessian", "realised", "realised_minibatch", "gi2_minibatch")
+    names = ("first_order", "squared", "hessian", "realised", "realised_held", "switched")
+    names += ("realised_minibatch", "gi2_minibatch")
     data = check_batch(batch, lr, gamma, terminal_mask)
     net = _Net(q, data)
     if not (data.finite and net.finite):
@@ -156,20 +160,31 @@ def second_order(
 
         return vmap(lambda v: jvp(grad(h_j), (theta,), (v,))[1] @ v)(g)
 
-    def loss_after(step: Tensor) -> Tensor:
-        return (net.values_and_h(theta - lr * step)[1] - net.reward).square()
+    def after(step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Losses at theta - lr step, losses with the actions held, which actions switched."""
+        moved = theta - lr * step
+        values = net(moved, net.obs).gather(1, net.action[:, None])[:, 0]
+        next_values = net(moved, net.next_obs)
+        held = next_values.gather(1, greedy[:, None])[:, 0]
+        loss, loss_held = (
+            (values - net.bootstrap * best - net.reward).square()
+            for best in (next_values.max(1).values, held)
+        )
+        return loss, loss_held, next_values.argmax(1) != greedy
 
     with torch.no_grad():
         loss = td.square()
         samples = (net.obs, net.action, net.next_obs, greedy, net.bootstrap)
         curvature = vmap(curvatures, chunk_size=CHUNK)(*samples)  # (B, B), a row for each j
-        realised = loss - vmap(loss_after, chunk_size=CHUNK)(g)
+        loss_after, held_after, switched = vmap(after, chunk_size=CHUNK)(g)
         terms = (
             2 * lr * td * u,
             lr**2 * u.square(),
             lr**2 * td[:, None] * curvature,
-            realised,
-            loss - loss_after(g.mean(0)),
+            loss - loss_after,
+            loss - held_after,
+            switched.double(),
+            loss - after(g.mean(0))[0],
             _decrement(lr, td, u.mean(0)),
         )
     return {name: float(term.mean()) for name, term in zip(names, terms, strict=True)}

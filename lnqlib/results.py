@@ -34,7 +34,9 @@ SECOND_ORDER = {
     "squared": "mean of lr^2 u_ij^2, the second-order term that GI2 keeps",
     "hessian": "mean of lr^2 D_j g_i' (Hessian of h_j) g_i, the second-order term that GI2 defers",
     "realised": "mean fall of the squared TD error of j after one step on i alone",
-    "realised_minibatch": "the same after one step on the whole batch",
+    "realised_held": "the same with the greedy next actions held at those before the step",
+    "switched": "share of pairs (i, j) whose greedy next action the step on i changes",
+    "realised_minibatch": "as realised, after one step on the whole batch",
 }
 CURVES = (
     {

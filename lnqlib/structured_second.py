@@ -64,23 +64,30 @@ def structured_second_order(
         """Rows for s and for s' -> rows for h: (2 B, ...) -> (B, ...)."""
         return (values[:B].T - data.bootstrap * values[B:].T).T
 
-    def loss_after(step: Array) -> Array:
-        """l_j at theta - lr mean_i step_i g_i / D_i, a number for each i: (B,) -> (B,)."""
-        moved = _samples(_stepped(net, x, lr * step), obs, np.concatenate((data.action, greedy)))
-        return (of_h(moved.q) - data.reward) ** 2
+    def after(step: Array) -> tuple[Array, Array, Array]:
+        """Losses at theta - lr sum_i step_i grad Q_i, losses with a* held, where a* switched."""
+        moved = _stepped(net, x, lr * step)
+        y = _samples(moved, obs, np.concatenate((data.action, greedy)))
+        q_held = y.q.copy()
+        q_held[B:] = (y.features[B:] * moved.V[best]).sum(1) + moved.c[best]
+        loss, held = ((of_h(q) - data.reward) ** 2 for q in (y.q, q_held))
+        return loss, held, y.action[B:] != best
 
+    best = x.action[B:]
     td = of_h(x.q) - data.reward  # (B,)
     u = td * of_h(gram)  # u[j, i] = D_i <grad Q_i, grad h_j>
     curvature = td**2 * of_h(_curvatures(net, x, B))
-    after = np.stack([loss_after(step) for step in np.diag(td)])  # (B, B), a row for each i
+    loss, held, switched = map(np.stack, zip(*map(after, np.diag(td)), strict=True))  # (B, B)
     terms = {
-        "first_order": np.mean(2 * lr * td[:, None] * u),
-        "squared": np.mean(lr**2 * u**2),
-        "hessian": np.mean(lr**2 * td[:, None] * curvature),
-        "realised": np.mean(td**2 - after),
-        "realised_minibatch": np.mean(td**2 - loss_after(td / B)),
+        "first_order": 2 * lr * td[:, None] * u,
+        "squared": lr**2 * u**2,
+        "hessian": lr**2 * td[:, None] * curvature,
+        "realised": td**2 - loss,
+        "realised_held": td**2 - held,
+        "switched": switched,
+        "realised_minibatch": td**2 - after(td / B)[0],
     }
-    return {name: float(terms[name]) for name in SECOND_ORDER}
+    return {name: float(terms[name].mean()) for name in SECOND_ORDER}
 
 
 def _stepped(net: _Net, x: _Samples, step: Array) -> _Net:

@@ -253,6 +253,18 @@ def test_second_order_leaves_a_third_order_residual():
     assert residual(1e-3) < 0.01 * abs(terms["hessian"])  # without that term it would not shrink
 
 
+def test_of_a_linear_q_gi2_is_all_but_the_switch_of_the_greedy_action():
+    """h is linear in the parameters as long as a* is held, so Eq. (11) is then exact."""
+    torch.manual_seed(3)
+    q, batch = nn.Linear(3, 4), random_batch(11, num_actions=4)
+    for lr, switches in ((1e-6, False), (0.5, True)):
+        terms = second_order(q, batch, lr, GAMMA)
+        gi2 = interference(q, batch, lr, GAMMA)["gi2"]
+        assert terms["realised_held"] == pytest.approx(gi2, rel=1e-8)
+        assert (terms["switched"] > 0) == switches
+        assert (terms["realised"] != pytest.approx(gi2, rel=1e-3)) == switches
+
+
 def test_realised_is_what_sgd_does():
     """Each single-sample update, and the minibatch update, taken with torch.optim.SGD."""
     lr, batch = 0.1, random_batch(9, size=5)
