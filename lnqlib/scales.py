@@ -54,12 +54,15 @@ class Decades:
     def ticks(self, values: np.ndarray, most: int) -> list[float]:
         """At most about `most` powers of ten around `values`, evenly spread.
 
-        Within a decade or two, 2 and 5 times powers of ten as well.
+        Within a decade or two, 2 and 5 times powers of ten as well; within a factor of two, 1.1,
+        1.2, ..., 3, 4, ... times.
         """
         gap = max(np.ptp(self.forward(values)) / most, 1e-9)
         if not self.signed:
             low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
             steps = (1, 2, 5) if high - low <= 2 else (1,)
+            if values.max() < 2 * values.min():
+                steps, gap = np.r_[10:20, 20:100:10] / 10, max(gap, 0.04)
             return self._spread(np.outer(10.0 ** np.arange(low, high + 1), steps).ravel(), gap)
         ticks = [0.0]
         for sign in (-1, 1):

@@ -232,17 +232,21 @@ def lemma5_residuals(gradient: Callable[[Array], Array], w: Array, lr: float) ->
     - `lr`: learning rate of the plain SGD step.
 
     **Returns** `norm`, the first identity's error relative to the predicted growth of |w|^2;
-    `direction`, the length of the second's error; `radial`, cos(w, grad f(w)), 0 for such an f.
+    `direction`, the length of the second's error; `expected`, that length for an invariant f,
+    sqrt(1 + rho^2) - 1 with rho = lr / |w|^2 |grad f(w^)|; `radial`, cos(w, grad f(w)), 0 for such
+    an f.
     """
     norm = np.linalg.norm(w)
     step, unit_gradient = -lr * gradient(w), gradient(w / norm)
     after = w + step
     growth = lr**2 / norm**2 * (unit_gradient**2).sum()
     measured = ((after - w) * (after + w)).sum()  # |w+|^2 - |w|^2 without its cancellation
+    rho_squared = growth / norm**2
     direction = after / np.linalg.norm(after) - (w / norm - lr / norm**2 * unit_gradient)
     return {
         "norm": float(measured / growth - 1),
         "direction": float(np.linalg.norm(direction)),
+        "expected": float(rho_squared / (1 + np.sqrt(1 + rho_squared))),  # without its cancellation
         "radial": float(-(step * w).sum() / (np.linalg.norm(step) * norm)),
     }
 
@@ -261,7 +265,8 @@ def autograd(f: Callable) -> Callable[[Array], Array]:
 def layer_norm_loss(obs: Array, targets: Array, readout: Array, eps: float = 0.0) -> Callable:
     """f(W, b) = mean of (<v, relu(LN(W s + b))> - y)^2 / 2, Eq. (3)'s loss in the first layer.
 
-    **Arguments**: observations s (B, k), targets y (B,), one action's v (d,), LN's `eps`.
+    **Arguments**: observations s (B, k), targets y (B,), v, one for all (d,) or each sample's
+    (B, d), LN's `eps`.
 
     **Returns** f of one tensor (d, k + 1), W with b as its last column, for `autograd`.
     """
@@ -274,7 +279,7 @@ def layer_norm_loss(obs: Array, targets: Array, readout: Array, eps: float = 0.0
     def loss(weight: torch.Tensor) -> torch.Tensor:
         z = obs @ weight[:, :-1].T + weight[:, -1]  # (B, d)
         features = torch.relu(torch.nn.functional.layer_norm(z, z.shape[-1:], eps=eps))
-        return 0.5 * ((features @ readout - targets) ** 2).mean()
+        return 0.5 * (((features * readout).sum(1) - targets) ** 2).mean()
 
     return loss
 

@@ -283,6 +283,7 @@ def test_lemma_5_norm_is_exact_and_direction_second_order():
     assert max(abs(r["radial"]) for r in results) < 1e-12
     errors = np.array([r["direction"] for r in results])
     assert errors[:-1] / errors[1:] == pytest.approx([4.0] * 3, rel=0.02)  # O(lr^2), no better
+    assert errors == pytest.approx([r["expected"] for r in results], rel=1e-6)
     unit = gradient(w / np.linalg.norm(w))
     leading = 5.0**2 / (2 * np.linalg.norm(w) ** 4) * (unit**2).sum()
     assert errors[-1] == pytest.approx(leading, rel=0.02)
@@ -314,6 +315,11 @@ def test_layer_norm_loss_is_torch_layers():
     expected = 0.5 * torch.nn.functional.mse_loss(out, torch.tensor(targets))
     got = theory.layer_norm_loss(obs, targets, readout, eps=0.1)(torch.tensor(w))
     assert got.item() == pytest.approx(expected.item())
+    factors = rng.random(6)  # each sample its own readout, here a multiple of the one
+    out = torch.relu(norm(z)) @ torch.tensor(readout) * torch.tensor(factors)
+    expected = 0.5 * torch.nn.functional.mse_loss(out, torch.tensor(targets))
+    got = theory.layer_norm_loss(obs, targets, np.outer(factors, readout), eps=0.1)
+    assert got(torch.tensor(w)).item() == pytest.approx(expected.item())
 
 
 def test_errors_say_what_to_pass():
