@@ -21,11 +21,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .checks import ARMS
 from .data import Transitions
 from .scales import set_decades
 from .sketches import SKETCHES
-from .spec import ENVS, NORMS
-from .stats import paired_effect, point_summary, spearman_interval
+from .spec import ENVS, LR_CONTROLS, NORMS
+from .stats import bootstrap_interval, paired_effect, point_summary, spearman_interval
 
 WIDTH = 9.0  # inches; the page shows a figure about 800 pixels wide
 COLORS = dict(zip(NORMS, sns.color_palette("colorblind", len(NORMS)), strict=True))
@@ -34,7 +35,11 @@ NAMES |= {"rms": "RMS", "center": "centring", "layer_affine": "LN, affine"}
 NAMES |= {"layer_after_relu": "LN after ReLU"}
 NAMES |= {"injected": "None, LN injected", "removed": "LN, removed"}
 COLORS |= {"injected": COLORS["none"], "removed": COLORS["layer"]}  # as trained
+NAMES |= {name: ARMS[name] for name in LR_CONTROLS[1:]}
+COLORS |= {"project": "#7f2704", "own_decay": "#56b4e9", "paired_decay": "#08306b"}
 FILLS = COLORS | {"none": "white", "injected": COLORS["layer"], "removed": "white"}  # as measured
+FILLS |= {"own_decay": "white", "paired_decay": "white"}
+DASHES = {"none": "--", "removed": "--", "own_decay": ":", "paired_decay": "-.", "project": "-."}
 LABELS = {
     "loss": r"training loss $\ell$",
     "qgi_plus": r"$\mathrm{QGI}_+$",
@@ -45,12 +50,22 @@ LABELS = {
     "gi2_scaled": r"$\mathrm{GI}_2\,/\,\ell$",
     "td_loss": r"batch loss $\ell$",
     "injected_gi2": r"$\mathrm{GI}_2$, LN injected",
+    "realised": "realised decrement",
+    "second_over_first": r"kept $(\star)$ / first order",
+    "deferred_over_kept": r"deferred / kept $(\star)$",
+    "switched": r"share with another $a^*$",
+    "same_sign": "sign as realised",
     "lr": r"learning rate $\eta$",
     "step": "gradient step",
+    "weight_norm": r"$\|(W, b)\|$",
+    "norm_growth": r"$\|(W, b)\|$, start = 1",
+    "lr_decay": r"effective $\eta$, start = 1",
 }
 LABELS |= {f"iso_{k}": rf"$\mathrm{{ISO}}_{k}$" for k in "opt3"}
-LOG = {"loss", "td_loss", "weight_norm", "effective_lr"}
-SIGNED_LOG = {"dgi", "gi2", "gi2_scaled", "gi2_minibatch", "injected_gi2", "injected_gi2_scaled"}
+LOG = {"second_over_first", "deferred_over_kept"}
+LOG |= {"loss", "td_loss", "weight_norm", "effective_lr", "norm_growth", "lr_decay"}
+SIGNED_LOG = {"first_order", "hessian", "realised", "realised_held", "realised_minibatch"}
+SIGNED_LOG |= {"dgi", "gi2", "gi2_scaled", "gi2_minibatch", "injected_gi2", "injected_gi2_scaled"}
 GREY = "0.45"
 STYLE = sns.axes_style("ticks") | {
     "figure.dpi": 160,
@@ -180,35 +195,36 @@ def learning_curves(
     curves: pd.DataFrame,
     metrics: Sequence[str] = ("loss", "return", "gi2"),
     envs: Sequence[str] | None = None,
+    by_lr: bool = False,
 ) -> Figure:
     """Each metric against the gradient step, by norm.
 
     **Arguments** `curves`: one row a checkpoint, with env, norm, optimizer, lr, seed and steps of
-    its run. `metrics`, `envs`: as in `metric_by_lr`.
+    its run. `metrics`, `envs`: as in `metric_by_lr`. `by_lr`: one line for each learning rate, the
+    larger the wider, instead of one for all.
 
-    **Returns** the figure: means over the runs of a norm, with 95% bootstrap bands where there are
+    **Returns** the figure: means over the runs of a line, with 95% bootstrap bands where there are
     several.
     """
     envs = _envs(curves, envs)
+    rates = sorted(curves["lr"].unique()) if by_lr else []
+    widths = dict(zip(rates, np.linspace(0.8, 3.2, len(rates)), strict=True))
     figure, panels = _panels(metrics, envs)
     for (metric, env), ax in panels.items():
         runs = curves[curves["env"] == env]
         _scale(ax, "y", metric, runs.assign(value=runs[metric], clamped=False))
-        for norm, points in runs.groupby("norm", sort=False):
-            sns.lineplot(
-                points.replace([np.inf, -np.inf], np.nan),
-                x="step",
-                y=metric,
-                ax=ax,
-                seed=0,
-                color=COLORS[norm],
-                linestyle=_dash(norm),
-                err_kws={"linewidth": 0, "alpha": 0.2},
-            )
+        for (norm, *lr), points in runs.groupby(["norm", "lr"][: 1 + by_lr], sort=False):
+            steps = points.groupby("step")[metric]
+            line = pd.DataFrame([bootstrap_interval(values) for _, values in steps])
+            _band(ax, list(steps.groups), line, norm, widths[lr[0]] if by_lr else 1.4)
         ax.set_xlabel("")
         ax.set_ylabel(_label(metric) if env == envs[0] else "")
         ax.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if step else "0")
-    return _finish(figure, curves, LABELS["step"], False)
+    extra = [
+        Line2D([], [], color=GREY, linewidth=width, label=rf"$\eta$ = {lr:.2g}")
+        for lr, width in widths.items()
+    ]
+    return _finish(figure, curves, LABELS["step"], False, extra=extra)
 
 
 @_figure
@@ -293,7 +309,7 @@ def _label(metric: str) -> str:
 
 
 def _dash(norm: str) -> str:
-    return "--" if norm in ("none", "removed") else "-"
+    return DASHES.get(norm, "-")
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
@@ -310,8 +326,10 @@ def _scale(ax: Axes, axis: str, metric: str, points: pd.DataFrame, signed: bool 
         set_decades(ax, axis, np.ravel(values), np.ravel(usual), signed or metric in SIGNED_LOG)
 
 
-def _band(ax: Axes, x: pd.Series, points: pd.DataFrame, norm: str) -> None:
-    ax.plot(x, points["value"], color=COLORS[norm], linestyle=_dash(norm), linewidth=1.4)
+def _band(
+    ax: Axes, x: Sequence[float], points: pd.DataFrame, norm: str, width: float = 1.4
+) -> None:
+    ax.plot(x, points["value"], color=COLORS[norm], linestyle=_dash(norm), linewidth=width)
     ax.fill_between(x, points["low"], points["high"], color=COLORS[norm], alpha=0.2, linewidth=0)
 
 
@@ -355,6 +373,7 @@ def _finish(
     xlabel: str | None,
     triangles: bool,
     names: dict[str, str] | None = None,
+    extra: Sequence[Line2D] = (),
 ) -> Figure:
     """The legend above, by default the frame's norms, the axis' label and the provenance below."""
     if xlabel:
@@ -378,7 +397,10 @@ def _finish(
     if triangles:
         label = "at least one seed was clamped"
         handles += [Line2D([], [], color=GREY, linestyle="", marker="^", markersize=5, label=label)]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    handles += extra
+    rows = 1 + (len(handles) > 5)
+    columns = -(-len(handles) // rows)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
     figure.supxlabel(provenance(frame), x=0.995, ha="right", fontsize=7.5, color=GREY)
     return figure
 

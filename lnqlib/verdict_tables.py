@@ -29,12 +29,15 @@ STYLE = """<style>
 </style>"""
 
 
-def overview(pairs: Iterable[tuple[Verdict, Verdict]]) -> str:
-    """One row a claim: number, statement, where in the paper, both verdicts, whether robust."""
+def overview(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "") -> str:
+    """One row a claim: number, statement, where in the paper, both verdicts, whether robust.
+
+    **Arguments** `page`: the address of the page with `details`, to which the numbers lead.
+    """
     heads = ("", "claim", "in the paper", "defaults", "as printed", "robust")
     rows = [
         [
-            str(row.number),
+            f'<a href="{page}#claim-{row.number}">{row.number}</a>',
             escape(row.statement),
             escape(row.where),
             mark(row.defaults),
@@ -53,8 +56,9 @@ def details(pairs: Iterable[tuple[Verdict, Verdict]]) -> str:
         claim = first.claim
         verdicts = f"{mark(first.verdict)}, as printed {mark(second.verdict)}"
         parts.append(
-            f'<details class="claim"><summary><b>{claim.number}.</b> {escape(claim.statement)} '
-            f"<b>{verdicts}</b></summary>{_rows(first, second)}</details>"
+            f'<details class="claim" id="claim-{claim.number}"><summary>'
+            f"<b>{claim.number}.</b> {escape(claim.statement)} <b>{verdicts}</b></summary>"
+            f"{_rows(first, second)}</details>"
         )
     return STYLE + "".join(parts)
 

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
 from lnqlib import plots, scales
+from lnqlib.checks import ARMS
 from lnqlib.data import Transitions
 from lnqlib.spec import ENVS, LEARNING_RATES
 
@@ -117,6 +118,20 @@ def test_a_switched_measurement_keeps_its_trainings_color_and_fills_as_measured(
     assert {"None", "LN", "None, LN injected", "LN, removed"} <= set(texts(figure))
 
 
+def test_controls_of_the_learning_rate_have_names_and_looks_of_their_own(runs):
+    copies = {"project": "layer", "own_decay": "none", "paired_decay": "none"}
+    arms = [runs[runs.norm == norm].assign(norm=name) for name, norm in copies.items()]
+    figure = plots.metric_by_lr(pd.concat([runs, *arms]), ["return"], ["Pendulum"])
+    assert {ARMS[name] for name in ("none", "layer", *copies)} <= set(texts(figure))
+    marks = {
+        c.get_label().split()[0]: c for c in figure.axes[0].collections if " o" in c.get_label()
+    }
+    rims = {to_rgb(mark.get_edgecolor()[0]) for mark in marks.values()}
+    assert len(rims) == len(marks) == 5
+    filled = [n for n, c in marks.items() if to_rgb(c.get_facecolor()[0]) != (1.0, 1.0, 1.0)]
+    assert sorted(filled) == ["layer", "project"]  # those with LN
+
+
 def test_a_single_environment_has_its_panels_side_by_side(runs):
     figure = plots.metric_by_lr(runs, ["gi2", "loss", "return"], ["Pendulum"])
     assert len({ax.get_position().y0 for ax in figure.axes}) == 1
@@ -176,6 +191,28 @@ def test_learning_curves_draw_each_run(runs):
     assert len(figure.axes) == 4
     for line in figure.axes[0].get_lines()[:2]:
         assert line.get_xydata() == pytest.approx(np.array([steps, 10.0 + steps]).T)
+
+
+def test_learning_curves_by_lr_have_a_wider_line_for_a_larger_one(runs):
+    curves = pd.concat([runs.assign(step=step, loss=runs.lr * (1 + step)) for step in (0, 500)])
+    curves = curves[curves.norm == "layer"]
+    figure = plots.learning_curves(curves, ["loss"], ["Pendulum"], by_lr=True)
+    lines = {line.get_ydata()[0]: line for line in figure.axes[0].get_lines()[: len(LRS)]}
+    assert sorted(lines) == pytest.approx(LRS)
+    widths = [lines[lr].get_linewidth() for lr in sorted(lines)]
+    assert widths == sorted(set(widths))
+    assert [rf"$\eta$ = {lr:g}" in texts(figure) for lr in LRS] == [True] * 3
+
+
+def test_learning_curves_average_runs_and_band_them(runs):
+    one = runs[(runs.lr == 1e-2) & (runs.norm == "layer")]
+    curves = pd.concat([one.assign(step=step) for step in (0, 500)])
+    ax = plots.learning_curves(curves, ["return"], ["Pendulum"]).axes[0]
+    seeds = one.loc[one.env == "Pendulum", "return"]
+    assert ax.get_lines()[0].get_ydata() == pytest.approx([seeds.mean()] * 2)
+    (band,) = ax.collections
+    # three seeds: the 95% interval reaches from the smallest to the largest
+    assert band.get_paths()[0].get_extents().intervaly == pytest.approx([seeds.min(), seeds.max()])
 
 
 def test_dataset_coverage_counts_terminated_transitions():
@@ -258,8 +295,19 @@ def test_ticks_are_powers_of_ten_apart_from_each_other():
     assert np.diff(positions).min() >= np.ptp(scale.forward(values)) / 8 - 1e-9
 
 
+def test_a_narrow_axis_has_ticks_within_its_values():
+    values = np.array([0.78, 1.0])
+    scale = scales.decades(values, values, signed=False)
+    ticks = np.array(scale.ticks(values, most=8))
+    assert ((ticks > 0.78) & (ticks < 1.01)).sum() >= 2
+    assert np.diff(np.log10(ticks)).min() >= 0.04  # constant values, too, get no crowd
+    same = scale.ticks(np.array([1.0, 1.0]), most=8)
+    assert len([tick for tick in same if 0.79 < tick < 1.26]) <= 6
+
+
 @pytest.mark.parametrize(
-    "chapter", ["index", "setting", "gi2", "interference", "injection", "isometry"]
+    "chapter",
+    ["index", "setting", "gi2", "interference", "injection", "isometry", "lr_decay"],
 )
 def test_chapters_ask_for_the_papers_learning_rates(chapter):
     cells = json.loads((ROOT / f"chapters/{chapter}.ipynb").read_text())["cells"]

@@ -207,6 +207,20 @@ def test_switched_measurements_stand_beside_the_others_as_norms_of_their_own():
     assert effects[1e-1] == np.mean([0, 1, 2, 3])
 
 
+def test_with_controls_gives_each_control_a_name_of_its_own():
+    runs = frame({"return": np.arange(24.0).reshape(2, 3, 4)}).assign(lr_control="none")
+    decayed = runs[runs.norm == "none"].assign(lr_control="own_decay")
+    decayed["return"] += 5
+    projected = runs[runs.norm == "layer"].assign(lr_control="project")
+    arms = stats.with_controls(pd.concat([runs, decayed, projected]))
+    assert arms["norm"].value_counts().to_dict() == dict.fromkeys(
+        ("none", "layer", "own_decay", "project"), 12
+    )
+    effects = stats.paired_effect(arms, "return", "own_decay", "none")
+    assert effects["value"].tolist() == [5.0] * 3
+    assert (stats.paired_effect(arms, "return", "project", "layer")["value"] == 0).all()
+
+
 def test_by_env_keeps_environments_apart():
     runs = frame({"return": np.full((1, 3, 4), 1.0)}, norms=("layer",))
     both = pd.concat([runs.assign(env="Acrobot", **{"return": 2.0}), runs])

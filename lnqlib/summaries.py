@@ -1,0 +1,137 @@
+"""Tables of intervals: one for several metrics, counted by side, and put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from .stats import Interval, by_env, paired_effect
+
+Column = tuple[Callable[..., Interval], ...]
+"""A statistic of `stats` and what follows metric: `(stats.sign_share, -1)`."""
+
+
+def by_metric(
+    runs: pd.DataFrame, metrics: Mapping[str, str], columns: Mapping[str, Column]
+) -> pd.DataFrame:
+    """`statistic(runs of a task, metric, *arguments)` for each metric, task and column.
+
+    **Arguments** `runs`: one row a run. `metrics`: columns of it and how the table calls them.
+
+    **Returns** intervals, indexed by (metric, task) under the table's names.
+    """
+    parts = {
+        name: pd.DataFrame(
+            {
+                column: by_env(runs, statistic, metric, *arguments)
+                for column, (statistic, *arguments) in columns.items()
+            }
+        )
+        for metric, name in metrics.items()
+    }
+    return pd.concat(parts, names=["metric", "task"])
+
+
+def values(table: pd.DataFrame) -> pd.DataFrame:
+    """The intervals' values alone."""
+    return table.map(lambda interval: interval.value)
+
+
+def means(table: pd.DataFrame, metrics: Mapping[str, str]) -> dict[str, float]:
+    """A `by_metric` table's values averaged over tasks: `sgi_0` is SGI in the first column."""
+    return {
+        f"{metric}_{i}": mean
+        for metric, name in metrics.items()
+        for i, mean in enumerate(values(table.loc[name]).mean())
+    }
+
+
+def side_counts(table: pd.DataFrame) -> dict[str, int]:
+    """How many intervals of column i lie above 0 (`above_i`), below (`below_i`), or neither.
+
+    The last, `open_i`, contain 0 or are missing.
+    """
+    signs = table.map(lambda interval: interval.sign)
+    words = {"above": 1, "below": -1, "open": 0}
+    return {
+        f"{word}_{i}": int((signs.iloc[:, i] == sign).sum())
+        for word, sign in words.items()
+        for i in range(signs.shape[1])
+    }
+
+
+def tasks_by_side(table: pd.DataFrame) -> pd.DataFrame:
+    """Which tasks' intervals lie above 0, below, or contain it, for each metric and column.
+
+    **Arguments** `table`: as `by_metric` gives it.
+    """
+    signs = table.map(lambda interval: interval.sign)
+    words = {"above 0": 1, "below 0": -1, "contains 0": 0}
+    rows = {
+        (name, column): {
+            word: names(signs.loc[name, column] == sign) for word, sign in words.items()
+        }
+        for name in signs.index.unique("metric")
+        for column in signs
+    }
+    return pd.DataFrame(rows).T.rename_axis(["metric", "rho with"])
+
+
+def names(which: pd.Series) -> str:
+    """The labels at which `which` is true, as in "CartPole, Acrobot"; "none" where it never is."""
+    return ", ".join(which.index[which]) or "none"
+
+
+def effect_sides(
+    runs: pd.DataFrame, envs: Sequence[str], metric: str, norm: str, baseline: str
+) -> pd.DataFrame:
+    """At how many learning rates the paired difference's interval lies above 0, below, or neither.
+
+    **Returns** one row a task: raised, lowered, open.
+    """
+    rows = {}
+    for env in envs:
+        effects = paired_effect(runs[runs["env"] == env], metric, norm=norm, baseline=baseline)
+        above, below = (effects["low"] > 0).sum(), (effects["high"] < 0).sum()
+        rows[env] = {"raised": above, "lowered": below, "open": len(effects) - above - below}
+    return pd.DataFrame(rows).T
+
+
+def said(interval: Interval) -> str:
+    """`-0.83 [-0.90, -0.71] (the interval lies below 0)`."""
+    side = {1: "lies above 0", -1: "lies below 0", 0: "contains 0 or is missing"}[interval.sign]
+    return f"{interval:.2f} (the interval {side})"
+
+
+def exception(env: str, shares: pd.Series, sides: pd.DataFrame) -> str:
+    """Whether one task differs from the others, in words: its share and theirs.
+
+    **Arguments** `shares`: by task, the share of learning rates with a raised mean. `sides`: as
+    `effect_sides` gives them.
+    """
+    if env not in shares:
+        return f"{env} is not among the tasks shown here."
+    row, share, others = sides.loc[env], shares[env], shares.drop(env)
+    text = (
+        f"it is raised at {row['raised']} and lowered at {row['lowered']} of {row.sum()} learning "
+        f"rates (interval clear of 0); the share of raised means is {share:.2f}, its interval "
+        f"{_half(share)}"
+    )
+    if others.empty:
+        return f"{text}; no other task is shown."
+    overlap = sum(o.low <= share.high and share.low <= o.high for o in others)
+    listed = ", ".join(f"{value:.2f}" for value in sorted(o.value for o in others))
+    return (
+        f"{text}. Elsewhere the shares are {listed}, and the intervals of {overlap} of these "
+        f"{len(others)} tasks overlap with {env}'s."
+    )
+
+
+def _half(share: Interval) -> str:
+    """Where the interval of a share lies."""
+    if np.isnan(share.low):
+        return "has no interval"
+    side = int(share.low > 0.5) - int(share.high < 0.5)
+    return {1: "lies above one half", -1: "lies below one half", 0: "contains one half"}[side]
