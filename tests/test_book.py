@@ -11,7 +11,9 @@ import nbformat
 import numpy as np
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 from conftest import ROOT, tool
+from from_data import NUMBERS
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
@@ -54,6 +56,16 @@ def book(store, tmp_path_factory) -> Path:
     finished = tool("jupyter-book", "build", ROOT, *options, LNQ_STORE=store)
     assert finished.returncode == 0, finished.stdout
     return folder / "_build" / "html"
+
+
+def pasted(book: Path, page: str) -> dict[str, tuple[str, str]]:
+    """For each value glued into a page's text, its format there and what the page shows."""
+    cells = nbformat.read(ROOT / f"{page}.ipynb", as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    names = [role.partition(":") for role in re.findall(r"\{glue:text\}`([^`]+)`", text)]
+    html = BeautifulSoup(book.joinpath(f"{page}.html").read_text(), "html.parser")
+    shown = [span.get_text() for span in html.select("span.pasted-text")]
+    return {name: (form, x) for (name, _, form), x in zip(names, shown, strict=True)}
 
 
 @pytest.fixture(scope="session")
@@ -141,3 +153,11 @@ def test_the_download_button_serves_the_source_notebook(book, browser, page):
         link = tab.locator("a.btn-download-source-button").first.get_attribute("href")
     served = (book / page).parent / link
     assert served.read_bytes() == (ROOT / f"{page}.ipynb").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [(page, name) for page, some in NUMBERS.items() for name in some]
+)
+def test_the_text_says_what_the_data_say(book, page, name):
+    form, shown = pasted(book, f"chapters/{page}")[name]
+    assert shown == format(NUMBERS[page][name](), form)

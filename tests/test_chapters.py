@@ -8,8 +8,10 @@ import pytest
 import yaml
 from conftest import ROOT, tool
 
+from lnqlib import verdicts
 from lnqlib.notebook import SPELLING
 from lnqlib.spec import ENVS
+from lnqlib.store import Store
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 QUICK = {"env": "Pendulum", "seeds": 1, "steps": 200, "learning_rates": [1e-4, 1e-2]}
@@ -134,6 +136,16 @@ def test_papermill_from_inside_the_repository(folder, store, tmp_path):
         outputs(out, "text/html") + outputs(out, "text/plain") + outputs(out, "stream")
     )
     assert not any(env in shown for env in ENVS if env != "Pendulum")
+
+
+def test_the_claims_page_trains_on_request_alone(tmp_path):
+    path, store = ROOT / "chapters" / "claims.ipynb", tmp_path / "store"
+    arguments = [path, "out.ipynb", "-p", "refresh", "True", *quick(path)]
+    finished = tool("papermill", *arguments, cwd=tmp_path, LNQ_STORE=store)
+    assert finished.returncode == 0, finished.stdout
+    assert "nothing is missing\n" in outputs(tmp_path / "out.ipynb", "stream")
+    asked = verdicts.specs(["Pendulum"], 1, 200, QUICK["learning_rates"])
+    assert Store(store).keys() == {spec.key for specs in asked.values() for spec in specs}
 
 
 WRONG = [

@@ -1,0 +1,119 @@
+"""Numbers of the book's text, from data/results by pandas alone: no line of lnqlib is used."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from conftest import ROOT
+
+RESULTS = ROOT / "data" / "results"
+
+
+@cache
+def runs() -> pd.DataFrame:
+    """The runs that most pages show by default: study core, SGD."""
+    files = sorted((RESULTS / "core").glob("*.runs.parquet"))
+    frame = pd.concat([pd.read_parquet(file) for file in files])
+    return frame[frame["optimizer"] == "SGD"].replace([np.inf, -np.inf], np.nan)
+
+
+def effects(treated: pd.Series, plain: pd.Series) -> pd.Series:
+    """The mean paired difference of two series by (env, lr, seed), for each (env, lr)."""
+    return (treated - plain).groupby(["env", "lr"]).mean()
+
+
+def column(norm: str, metric: str) -> pd.Series:
+    some = runs()[runs()["norm"] == norm]
+    return some.set_index(["env", "lr", "seed"])[metric].sort_index()
+
+
+def by_ln(metric: str) -> pd.Series:
+    return effects(column("layer", metric), column("none", metric))
+
+
+def share(of: pd.Series) -> float:
+    """How often a condition holds among an environment's learning rates, mean over environments."""
+    return of.groupby("env").mean().mean()
+
+
+def ln_moves(metric: str, sign: int) -> float:
+    return share(by_ln(metric) * sign > 0)
+
+
+def ln_moves_both(x: str, y: str, sign: int) -> float:
+    return share(by_ln(x) * by_ln(y) * sign > 0)
+
+
+def switched(norm: str, metric: str, sign: int) -> float:
+    """LN switched in networks trained with `norm`."""
+    return share(effects(column(norm, f"injected_{metric}"), column(norm, metric)) * sign > 0)
+
+
+def points() -> pd.DataFrame:
+    numbers = runs().groupby(["env", "lr", "norm"]).mean(numeric_only=True)
+    return numbers.assign(clamped=numbers["clamped_steps"] > 0)
+
+
+def rho(x: str, y: str, free: bool = False) -> pd.Series:
+    """Spearman's rho over the points of each environment, of all or of those without clamping."""
+    some = points()[~points()["clamped"]] if free else points()
+    return some.groupby("env").apply(lambda p: p[x].corr(p[y], method="spearman"))
+
+
+def goals() -> pd.Series:
+    """Terminated transitions of each dataset, (env, seed)."""
+    return runs().groupby(["env", "seed"])["goal_transitions"].first()
+
+
+def shipped(studies: tuple[str, ...]) -> int:
+    files = [file for name in studies for file in (RESULTS / name).glob("*.runs.parquet")]
+    return sum(len(pd.read_parquet(file, columns=["key"])) for file in files)
+
+
+CLAIMED = ("core", "as_printed", "table1", "variants", "lr_decay")
+NUMBERS = {
+    "index": {
+        "shown": lambda: runs()["env"].nunique(),
+        "drawn_from": lambda: (
+            f"{runs()['seed'].nunique()} seeds, {runs()['steps'].max():,} steps, SGD"
+        ),
+        "higher_return": lambda: ln_moves("return", 1),
+    },
+    "setting": {
+        "datasets": lambda: len(goals()),
+        "without_goal": lambda: (goals() == 0).sum(),
+        "slowest": lambda: runs().query("lr == 1e-3 and seed == 0")["seconds"].max(),
+        "watched": lambda: runs()["env"].nunique(),
+    },
+    "interference": {
+        "sgi_0": lambda: ln_moves("sgi", -1),
+        "qgi_plus_0": lambda: ln_moves("qgi_plus", -1),
+        "dgi_1": lambda: ln_moves_both("dgi", "loss", 1),
+        "mgi_2": lambda: ln_moves_both("mgi", "return", -1),
+        "points": lambda: len(points()),
+        "clamped_points": lambda: points()["clamped"].sum(),
+        "fewest": lambda: (~points()["clamped"]).groupby("env").sum().min(),
+        "shift_sgi": lambda: (rho("sgi", "loss", free=True) - rho("sgi", "loss")).mean(),
+        "shift_qgi": lambda: (rho("qgi_plus", "loss", free=True) - rho("qgi_plus", "loss")).mean(),
+    },
+    "gi2": {
+        "mean_0": lambda: ln_moves("gi2", 1),
+        "mean_1": lambda: ln_moves("loss", -1),
+        "mean_2": lambda: ln_moves("return", 1),
+        "mean_3": lambda: ln_moves_both("gi2", "loss", -1),
+        "scaled_raised": lambda: ln_moves("gi2_scaled", 1),
+        "scale_change": lambda: (rho("gi2_scaled", "loss") - rho("gi2", "loss")).mean(),
+    },
+    "injection": {
+        "injected_0": lambda: switched("none", "gi2", 1),
+        "injected_2": lambda: switched("none", "td_loss", -1),
+        "removed_0": lambda: switched("layer", "gi2", -1),
+        "trained_gi2": lambda: ln_moves("gi2", 1),
+    },
+    "isometry": {
+        "iso_p_0": lambda: ln_moves("iso_p", 1),
+        "iso_3_1": lambda: ln_moves_both("iso_3", "return", 1),
+    },
+    "claims": {"found": lambda: shipped(CLAIMED)},
+}
+"""By page and glued name."""

@@ -1,0 +1,128 @@
+"""The map in the index: every item of the paper, every link, every command."""
+
+import re
+import shlex
+from functools import partial
+from itertools import pairwise
+from operator import itemgetter
+
+import nbformat
+import pandas as pd
+import papermill
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from conftest import ROOT
+
+from lnqlib.claims import CLAIMS
+from lnqlib.verdict_tables import details, overview
+from lnqlib.verdicts import Verdict
+
+CHAPTERS = ROOT / "chapters"
+PAPER = (
+    [f"Fig. {n}" for n in range(1, 10)]
+    + ["Table 1", "Definition 1", "Assumption 1", "Theorem 2", "Theorem 3", "Theorem 4", "Lemma 5"]
+    + [f"Eq. ({n})" for n in range(1, 12)]
+    + [f"App. {letter}" for letter in "ABCDEFGHI"]
+)
+
+
+def sources(path) -> list[str]:
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells]
+
+
+TEXT = "\n\n".join(sources(CHAPTERS / "index.ipynb"))
+MAP = TEXT.partition("## Where the paper's pieces are")[2].partition("\n## ")[0]
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in MAP.split("\n")
+    if line.startswith("|")
+][2:]
+EQUATIONS = [row for row in ROWS if row[0].startswith("Eq")]
+THEOREMS = [row for row in ROWS if row[0].startswith(("Theorem", "Lemma"))]
+COMMANDS = [line.partition("#")[::2] for line in TEXT.split("\n") if line.startswith("papermill ")]
+each_row = partial(pytest.mark.parametrize, "row", ids=itemgetter(0))
+
+
+def items(cell: str) -> list[str]:
+    """What a row is about: `Eqs. (8), (9)` are two equations."""
+    if cell.startswith("Eq"):
+        return [f"Eq. {number}" for number in re.findall(r"\(\d+\)", cell)]
+    return cell.split(", ")
+
+
+def figures() -> set[str]:
+    """The names of all numbered figures."""
+    cells = [c for path in CHAPTERS.glob("*.ipynb") for c in nbformat.read(path, 4).cells]
+    return {
+        c.metadata.mystnb.figure.name for c in cells if "figure" in c.metadata.get("mystnb", {})
+    }
+
+
+def pages() -> set[str]:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    return {toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])}
+
+
+def test_every_item_of_the_paper_has_one_row():
+    assert sorted(item for row in ROWS for item in items(row[0])) == sorted(PAPER)
+
+
+@each_row(argvalues=ROWS)
+def test_every_row_leads_somewhere(row):
+    links = re.findall(r"\]\((\S+)\)", row[2])
+    numbered = set(re.findall(r"\{numref\}`([\w-]+)`", row[2]))
+    assert links or numbered or row[0] == "App. H"
+    assert numbered <= figures()
+    for link in links:
+        assert (CHAPTERS / link).exists()
+        assert f"chapters/{link.partition('.')[0]}" in pages()
+
+
+@each_row(argvalues=EQUATIONS)
+def test_equations_stand_on_the_first_page_that_is_linked(row):
+    page = "\n".join(sources(CHAPTERS / re.search(r"\]\((\S+)\)", row[2])[1]))
+    for item in items(row[0]):
+        assert rf"\tag{{{item[5:-1]}}}" in page
+
+
+@each_row(argvalues=THEOREMS)
+def test_theorems_stand_on_the_page_that_is_linked(row):
+    page = "\n".join(sources(CHAPTERS / re.search(r"\]\((\S+)\)", row[2])[1]))
+    assert re.search(rf"```\{{prf:(theorem|lemma)\}}.*{row[0]}", page)
+
+
+def test_links_to_every_page():
+    linked = set(re.findall(r"\]\((\w+)\.(?:ipynb|md)\)", TEXT))
+    assert {f"chapters/{name}" for name in linked} | {"chapters/index"} == pages()
+
+
+@pytest.mark.parametrize("command", [command.strip() for command, _ in COMMANDS])
+def test_commands_name_a_chapter_and_its_parameters(command):
+    parts = shlex.split(command)
+    path = next(part for part in parts if part.startswith("chapters/"))
+    given = {value for flag, value in pairwise(parts) if flag == "-p"}
+    for flag, value in pairwise(parts):
+        given |= set(yaml.safe_load(value)) if flag == "-y" else set()
+    assert given <= set(papermill.inspect_notebook(str(ROOT / path)))
+
+
+def test_every_figure_and_table_has_its_command():
+    told = ", ".join(comment for _, comment in COMMANDS)
+    lists = re.findall(r"Figs?\. ([\d, and]+)", told)
+    assert set(re.findall(r"\d", " ".join(lists))) == set("123456789")
+    assert "Table 1" in told
+
+
+def test_the_board_leads_to_every_claim():
+    page = "\n".join(sources(CHAPTERS / "claims.ipynb"))
+    shown = re.findall(r"^shown\(([\d, ]+)\)", page, re.MULTILINE)
+    numbers = sorted(int(n) for some in shown for n in some.split(","))
+    assert numbers == [claim.number for claim in CLAIMS]
+    assert 'overview(pairs, "claims.html")' in TEXT
+
+    pairs = [(Verdict(claim, "holds", pd.DataFrame()),) * 2 for claim in CLAIMS]
+    links = BeautifulSoup(overview(pairs, "claims.html"), "html.parser").select("td a")
+    targets = BeautifulSoup(details(pairs), "html.parser").select("details")
+    assert [a["href"] for a in links] == [f"claims.html#{target['id']}" for target in targets]
+    assert [a.get_text() for a in links] == [str(number) for number in numbers]
