@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .job import SweepError
 
@@ -43,10 +43,12 @@ def connected(scheduler: str) -> Iterator[Executor | None]:
     try:
         threads = client.nthreads()
         there = f"{len(threads)} workers, {sum(threads.values())} threads"
-        print(f"{scheduler}: {there if threads else 'no workers yet'}", file=sys.stderr)
+        start = f"no workers yet; start them with dask worker {scheduler}"
+        print(f"{scheduler}: {there if threads else start}", file=sys.stderr)
         yield client.get_executor()
     finally:
-        client.close(timeout=TIMEOUT)
+        with suppress(Exception):  # what it was needed for is over
+            client.close(timeout=1)
 
 
 def is_address(text: str) -> bool:

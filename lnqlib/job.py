@@ -14,6 +14,7 @@ from concurrent.futures import (
     Future,
     wait,
 )
+from contextlib import suppress
 
 from tqdm import tqdm
 
@@ -21,11 +22,13 @@ from .chunks import Chunk, Failure, describe, train_chunk
 from .files import ENGINE_VERSION
 from .lock import Claim, locked
 from .results import Result
+from .spec import RunSpec
 from .store import Store
 
 GAVE_UP = "the executor gave it up: it was shut down or lost its scheduler"
 _POLL = 0.5  # seconds between looks at what other processes have finished
 _GRACE = 3.0  # seconds that an interrupted sweep waits for the runs in hand
+_NO_WORKERS = "no workers"
 
 
 class SweepError(RuntimeError):
@@ -33,19 +36,20 @@ class SweepError(RuntimeError):
 
 
 class Job:
-    """What is left to do, what is being done, and what has failed."""
+    """What is left to do, what is being done, and what has failed; `keys` are the specs' own."""
 
     def __init__(
         self,
         store: Store,
         claim: Claim,
         queue: deque[Chunk],
+        keys: dict[RunSpec, str],
         bar: tqdm,
         refresh: bool,
         until: float,
     ):
-        self.store, self.claim, self.queue, self.bar = store, claim, queue, bar
-        self.refresh, self.until = refresh, until
+        self.store, self.claim, self.queue, self.keys = store, claim, queue, keys
+        self.bar, self.refresh, self.until = bar, refresh, until
         self.pending: dict[Future, Chunk] = {}
         self.failures: list[Failure] = []
         self.stopping = False
@@ -53,10 +57,13 @@ class Job:
     def run(self, executor: Executor, window: int, stop: threading.Event | None = None) -> None:
         try:
             while self.pending or (self.queue and time.monotonic() < self.until):
-                for chunk in self._take(window - len(self.pending)):
-                    self.pending[_submit(executor, chunk, stop)] = chunk
+                if 4 * len(self.pending) <= 3 * window:  # a look costs the same for one or many
+                    for chunk in self._take(window - len(self.pending)):
+                        self.pending[_submit(executor, chunk, stop)] = chunk
                 if self.pending:
-                    wait(self.pending, timeout=_POLL, return_when=FIRST_COMPLETED)
+                    idle = not wait(self.pending, _POLL, FIRST_COMPLETED).done
+                    lonely = idle and _workerless(executor)
+                    self.bar.set_postfix_str(_NO_WORKERS if lonely else "", refresh=False)
                 elif self.queue:
                     time.sleep(_POLL)  # all that is left is in training elsewhere
                 self._collect()
@@ -65,11 +72,15 @@ class Job:
                 self.bar.refresh()
         except BaseException:
             self.stopping = True
-            for future in self.pending:
-                future.cancel()
+            enough = time.monotonic() + _GRACE
             if stop:
                 stop.set()
-                wait(self.pending, timeout=_GRACE)
+            _withdraw(executor)
+            for future in self.pending:
+                if time.monotonic() < enough:
+                    future.cancel()
+            if stop:
+                wait(self.pending, timeout=enough - time.monotonic())
             self._collect()
             raise
         if self.failures:
@@ -93,14 +104,14 @@ class Job:
                 if len(chunks) == count:
                     break
                 specs, backend = self.queue.popleft()
-                left = [spec for spec in specs if spec.key not in have]
+                left = [spec for spec in specs if self.keys[spec] not in have]
                 self.bar.update(len(specs) - len(left))
-                if taken := [spec for spec in left if spec.key in theirs]:
+                if taken := [spec for spec in left if self.keys[spec] in theirs]:
                     self.queue.append(Chunk(taken, backend))
-                if free := [spec for spec in left if spec.key not in theirs]:
+                if free := [spec for spec in left if self.keys[spec] not in theirs]:
                     chunks.append(Chunk(free, backend))
             mine = [*self.pending.values(), *chunks]
-            self.claim.set(spec.key for chunk in mine for spec in chunk.specs)
+            self.claim.set(self.keys[spec] for chunk in mine for spec in chunk.specs)
         return chunks
 
     def _collect(self) -> None:
@@ -140,6 +151,19 @@ def _failed(chunk: Chunk, message: str, trace: str) -> list[Failure]:
 def _lost(executor: Executor) -> bool:
     """Whether a dask executor has lost its scheduler; not all of its futures learn of that."""
     return getattr(getattr(executor, "_client", None), "status", "running") != "running"
+
+
+def _withdraw(executor: Executor) -> None:
+    """Cancels all that a dask executor has in one message, where each cancel() would wait."""
+    with suppress(Exception):
+        executor._client.cancel(list(executor._futures))
+
+
+def _workerless(executor: Executor) -> bool:
+    """Whether a dask executor waits for its first worker, or has lost its last."""
+    with suppress(Exception):  # a scheduler that does not answer is found lost
+        return not executor._client.nthreads()
+    return False
 
 
 def _submit(executor: Executor, chunk: Chunk, stop: threading.Event | None) -> Future:

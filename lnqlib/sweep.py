@@ -136,16 +136,18 @@ def train_missing(
         return
     workers = workers or getattr(executor, "_max_workers", None) or (None if executor else cores())
     queue = deque(chunked(missing, backend, workers or _MANY))
+    keys = {spec: key for key, spec in unique.items()}
     bar = tqdm(total=len(unique), initial=len(done), unit="run", disable=not progress)
     with bar, store.claim() as claim:
-        job = Job(store, claim, queue, bar, refresh, until)
+        job = Job(store, claim, queue, keys, bar, refresh, until)
+        window = 2 * workers if workers else _WINDOW
         if executor:
-            job.run(executor, window=2 * workers if workers else _WINDOW)
+            job.run(executor, window)
         else:
             pool = ThreadPoolExecutor(workers, thread_name_prefix="lnqlib")
             stop = threading.Event()
             try:
-                job.run(pool, window=workers + 1, stop=stop)
+                job.run(pool, window, stop)
             finally:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -1,16 +1,22 @@
 """A sweep on a real dask scheduler and two worker processes, and what happens when they die."""
 
+import ast
 import io
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from importlib import import_module
 
+import nbformat
 import pytest
 import standin
+from conftest import tool
 
 from lnqlib import cluster, ship, spec
 from lnqlib.__main__ import main
@@ -20,6 +26,7 @@ from lnqlib.files import ENGINE_VERSION
 from lnqlib.notebook import ParameterError, parameters
 from lnqlib.store import ROOT, Store
 from lnqlib.sweep import SweepError, backend_store, sweep
+from lnqlib.verify import spec_of
 
 distributed = pytest.importorskip("distributed")
 
@@ -49,8 +56,8 @@ class Cluster:
         while len(self.workers) < count:
             options = ("--nthreads", "1", "--no-nanny")
             self.workers.append(self._run("worker", self.address, *options))
-        with distributed.Client(self.address, timeout=60, set_as_default=False) as client:
-            client.wait_for_workers(count, timeout=60)
+        with distributed.Client(self.address, timeout=120, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=120) if count else client.nthreads()
 
     def stop(self, processes):
         for process in processes:
@@ -87,6 +94,42 @@ def expected(tmp_path_factory):
     return standin.bits(sweep(SPECS, backend=standin.train, store=folder, progress=False))
 
 
+def test_without_workers_it_says_so_and_ctrl_c_ends_thousands_of_chunks(processes, tmp_path):
+    processes.start(0)
+    code = (
+        "import sys, runpy, lnqlib.spec as spec\n"
+        "spec.STUDIES['core'] = lambda: spec.grid(\n"
+        "    env='CartPole', gamma=[i / 3000 for i in range(3000)], steps=10, checkpoints=1)\n"
+        f"sys.argv[1:] = ['run', 'core', '--scheduler', {processes.address!r}]\n"
+        "runpy.run_module('lnqlib', run_name='__main__')"
+    )
+    errors = tmp_path / "errors"
+    with open(errors, "w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "LNQ_STORE": str(tmp_path / "store")},
+            stderr=file,
+            preexec_fn=standin.interruptible,
+        )
+    deadline = time.monotonic() + 90
+    while "0/3000" not in (said := errors.read_text()) or ", no workers]" not in said:
+        assert time.monotonic() < deadline and process.poll() is None, said
+        time.sleep(0.05)
+    assert said.startswith(f"{processes.address}: no workers yet; start them with dask worker ")
+    claim = next((tmp_path / "store").glob("*.claim"))
+    assert len(claim.read_text().split()) > 2000  # so many are waiting
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert time.monotonic() - start < 5
+    said = errors.read_text()
+    assert "Traceback" not in said and not claim.exists()
+    assert said.splitlines()[-1] == (
+        "Interrupted: 0 of 3000 runs are finished and kept; "
+        f"continue with: python -m lnqlib run core --scheduler {processes.address}"
+    )
+
+
 def test_the_same_bits_as_here_and_progress_is_shown(workers, tmp_path, monkeypatch, expected):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
@@ -118,6 +161,20 @@ def test_the_command_line_uses_the_scheduler(workers, tmp_path, monkeypatch, cap
     printed = capsys.readouterr()
     assert "core: 2 of 2 runs are finished" in printed.out
     assert workers.address in printed.err and "2/2" in printed.err
+
+
+def test_a_chapter_trains_on_a_cluster_what_it_trains_here(workers, tmp_path):
+    values = "{env: Pendulum, seeds: 1, steps: 200, learning_rates: [1.0e-4, 1.0e-2]}"
+    chapter, there = ROOT / "chapters" / "gi2.ipynb", tmp_path / "there"
+    arguments = [chapter, tmp_path / "out.ipynb", "-y", values, "-p", "scheduler", workers.address]
+    finished = tool("papermill", *arguments, LNQ_STORE=there)
+    assert finished.returncode == 0, finished.stdout
+    assert f"{workers.address}: 2 workers" in (tmp_path / "out.ipynb").read_text()
+    rows = Store(there).results()
+    specs = [spec_of(row) for _, row in rows.iterrows()]
+    assert {(s.env, s.steps, s.lr) for s in specs} == {("Pendulum", 200, lr) for lr in (1e-4, 1e-2)}
+    here = sweep(specs, store=tmp_path / "here", progress=False)
+    assert standin.bits(rows) == standin.bits(here)
 
 
 def test_a_worker_killed_in_the_middle_changes_nothing(workers, tmp_path, expected):
@@ -172,6 +229,8 @@ def silent():
 @pytest.mark.parametrize("which", ["closed", "silent"])
 def test_an_unreachable_scheduler_is_named_within_ten_seconds(which, silent, capsys, monkeypatch):
     address = silent if which == "silent" else "tcp://127.0.0.1:1"
+    if which == "silent":
+        monkeypatch.setattr(cluster, "TIMEOUT", 1.0)
     start = time.monotonic()
     assert main(["run", "core", "--scheduler", address]) == 2
     assert time.monotonic() - start < 10
@@ -217,3 +276,30 @@ def test_without_a_scheduler_there_is_no_executor():
 def test_a_worker_of_another_engine_version_trains_nothing():
     with pytest.raises(RuntimeError, match=f"has engine version {ENGINE_VERSION}, the sweep 0"):
         train_chunk(SPECS[:1], standin.train, 0)
+
+
+def page_blocks(language):
+    """The code blocks in the section on clusters of the page on reproducing."""
+    cells = nbformat.read(ROOT / "chapters" / "reproduce.ipynb", as_version=4).cells
+    text = next(cell.source for cell in cells if "## A cluster" in cell.source)
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_command_lines_on_the_page_are_ones_that_dask_takes():
+    for line in "".join(page_blocks("bash")).splitlines():
+        program, *options = shlex.split(line)
+        if program == "dask":
+            command = import_module(f"distributed.cli.dask_{options[0]}").main
+            command.make_context(line, options[1:])  # parses, and raises where an option is wrong
+        else:
+            assert program == "papermill" and options[-1] == cluster.EXAMPLE
+
+
+def test_slurm_as_on_the_page_gets_a_job_script():
+    jobqueue = pytest.importorskip("dask_jobqueue")
+    (code,) = page_blocks("python")
+    made = next(node for node in ast.parse(code).body if isinstance(node, ast.Assign))
+    with eval(ast.unparse(made.value), {"SLURMCluster": jobqueue.SLURMCluster}) as slurm:
+        script = slurm.job_script()
+    assert "#SBATCH --cpus-per-task=32" in script and "#SBATCH -t 04:00:00" in script
+    assert "--nthreads 4" in script and "--nworkers 8" in script

@@ -9,12 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from threading import Timer
 
 import pandas as pd
 import pyarrow as pa
@@ -47,6 +47,13 @@ def _sweep(specs, folder, started=None, workers=2):
     sweep(specs, backend=standin.slow, store=folder, workers=workers, progress=False)
 
 
+def _sweep_some(specs, folder, started):
+    """A sweep that stalls within its twelfth run: it finishes one chunk, however fast it is."""
+    left, train = threading.Semaphore(11), standin.train
+    standin.train = lambda spec: train(spec) if left.acquire(timeout=600) else None
+    _sweep(specs, folder, started)
+
+
 def _all_bits(folder):
     made = backend_store(folder, standin.slow)
     return standin.bits(made.results(SPECS)), standin.bits(made.curves(SPECS))
@@ -70,14 +77,14 @@ def test_twenty_kills_lose_nothing_that_was_finished(tmp_path, uninterrupted):
     grown = [0]
     for kill in range(20):
         started = PROCESSES.Event()
-        process = PROCESSES.Process(target=_sweep, args=(SPECS, tmp_path, started))
+        process = PROCESSES.Process(target=_sweep_some, args=(SPECS, tmp_path, started))
         process.start()
-        assert started.wait(30)
-        deadline = time.monotonic() + 30  # a busy machine starts late
+        assert started.wait(60)
+        deadline = time.monotonic() + 60  # a busy machine starts late
         while kill % 3 == 1 and len(_rows_in_files(tmp_path)) == grown[-1]:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        time.sleep(rng.uniform(0.0, 0.1))
+        time.sleep(rng.uniform(0.0, 0.2))  # a chunk takes 0.12
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL
@@ -94,17 +101,19 @@ def test_twenty_kills_lose_nothing_that_was_finished(tmp_path, uninterrupted):
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_processes_at_once_share_the_work(tmp_path, uninterrupted, monkeypatch, count):
-    logs, processes = [], []
+    logs, processes, together = [], [], PROCESSES.Barrier(count)
     for i in range(count):
         part = SPECS if i % 2 else SPECS[::-1][: 2 * len(SPECS) // 3]
         logs.append(tmp_path / f"log{i}")
         processes.append(
-            PROCESSES.Process(target=_logged, args=(part, tmp_path / "store", str(logs[-1])))
+            PROCESSES.Process(
+                target=_logged, args=(part, tmp_path / "store", str(logs[-1]), together)
+            )
         )
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(300)
         assert process.exitcode == 0
     assert _all_bits(tmp_path / "store") == uninterrupted
     trained = [log.read_text().split() if log.exists() else [] for log in logs]
@@ -112,8 +121,9 @@ def test_processes_at_once_share_the_work(tmp_path, uninterrupted, monkeypatch, 
     assert Counter(key for log in trained for key in log) == Counter(s.key for s in SPECS)
 
 
-def _logged(specs, folder, log):
+def _logged(specs, folder, log, together):
     os.environ["LNQ_TEST_LOG"] = log
+    together.wait(60)
     _sweep(specs, folder)
 
 
@@ -122,7 +132,7 @@ def test_a_killed_process_holds_nothing_up(tmp_path):
     process = PROCESSES.Process(target=_sweep, args=(SPECS, tmp_path, started, 1))
     process.start()
     folder = backend_store(tmp_path, standin.slow).path
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in folder.glob("*.claim")):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -131,7 +141,7 @@ def test_a_killed_process_holds_nothing_up(tmp_path):
     assert list(folder.glob("*.claim"))
     process = PROCESSES.Process(target=_sweep, args=(SPECS[:12], tmp_path))
     process.start()
-    process.join(10)
+    process.join(60)
     process.kill()
     assert process.exitcode == 0
 
@@ -404,7 +414,14 @@ def test_a_worker_that_dies_is_told_and_the_rest_kept(tmp_path):
 
 def test_an_executor_shut_down_in_the_middle_is_told_and_the_rest_kept(tmp_path):
     pool = ThreadPoolExecutor(1)
-    stop = Timer(0.5, pool.shutdown, kwargs={"wait": False, "cancel_futures": True})
+    folder = backend_store(tmp_path, standin.slow).path
+
+    def shut_down():
+        while not list(folder.glob("*.parquet")):
+            time.sleep(0.005)
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    stop = threading.Thread(target=shut_down, daemon=True)
     stop.start()
     with pytest.raises(SweepError, match=r"the others are kept.*gave it up"):
         # so many workers that every chunk is submitted before

@@ -1,8 +1,10 @@
 """The store gives back what was put in, and the shipped files what the store held."""
 
+import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -82,6 +84,76 @@ def test_a_file_that_vanished_is_forgotten(filled):
     assert len(filled.results()) == 12
     next(filled.path.glob("*.parquet")).unlink()
     assert len(filled.results()) == len(Store(filled.path).results()) == 9
+
+
+def test_what_was_just_written_is_not_read_back(filled, monkeypatch):
+    assert len(filled.keys()) == 12
+    monkeypatch.setattr(Store, "_read", lambda *_: pytest.fail("a file was opened"))
+    extra = grid(env="Pendulum", seed=7, checkpoints=8)
+    filled.write([standin.train(extra[0])])
+    rows = filled.results(SPECS + extra)
+    monkeypatch.undo()
+    pd.testing.assert_frame_equal(rows, Store(filled.path).results(SPECS + extra))
+    assert len(rows) == 13
+
+
+class Entry:
+    """A folder's entry that logs who asks for its time, or has vanished when asked."""
+
+    def __init__(self, entry, asked, vanished):
+        self.name, self._entry, self._asked, self._vanished = entry.name, entry, asked, vanished
+
+    def stat(self):
+        self._asked.append(self.name)
+        if self.name == self._vanished:
+            raise FileNotFoundError(self.name)
+        return self._entry.stat()
+
+
+@contextmanager
+def entries(monkeypatch, vanished=""):
+    asked, scandir = [], os.scandir
+
+    @contextmanager
+    def logged(folder):
+        with scandir(folder) as found:
+            yield (Entry(entry, asked, vanished) for entry in found)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.os, "scandir", logged)
+        yield asked
+
+
+def test_a_look_asks_only_for_what_is_new(filled, monkeypatch):
+    filled.keys()
+    written = Store(filled.path).write([standin.train(grid(env="CartPole", checkpoints=8)[0])])
+    with entries(monkeypatch) as asked:
+        assert len(filled.keys()) == 13
+        assert asked == [written.name]
+        assert len(filled.keys()) == 13
+        assert asked == [written.name]
+
+
+def test_a_file_that_vanishes_within_a_look_costs_no_other(filled, monkeypatch):
+    one = min(path.name for path in filled.path.glob("*.parquet"))
+    with entries(monkeypatch, vanished=one):
+        assert len(filled.keys()) == 9
+
+
+def test_the_catalogue_is_written_ever_less_often(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_CATALOGUE_EVERY", 1)
+    monkeypatch.setattr(store, "_PIECES", 10)
+    saved, save = [], Store._save_catalogue
+    monkeypatch.setattr(Store, "_save_catalogue", lambda s: saved.append(len(s._known)) or save(s))
+    made, result = Store(tmp_path), standin.train(SPECS[0])
+    specs = grid(env="CartPole", seed=range(96), checkpoints=8)
+    for spec in specs:
+        made.write([result._replace(spec=spec)])
+        made.keys()
+    assert len(saved) == 63 + 16  # each of 63, then every second
+    assert saved[-1] == 95
+    assert list(made.results()["key"]) == [spec.key for spec in specs]
+    pd.testing.assert_frame_equal(made.results(specs), Store(tmp_path).results(specs))
 
 
 def test_a_reading_that_was_interrupted_loses_no_rows(filled, monkeypatch):
