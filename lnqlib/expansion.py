@@ -74,13 +74,3 @@ def chain(runs: pd.DataFrame, y: str) -> pd.DataFrame:
     """
     runs = runs.assign(minus_kept=-runs["squared"], whole=runs["gi2"] - runs["hessian"])
     return pd.DataFrame({x: by_env(runs, spearman_interval, x, y) for x in CHAIN})
-
-
-def sign_counts(intervals: pd.DataFrame) -> dict[str, int]:
-    """How many of each column's intervals lie below 0, above 0, and contain 0: {name}_below, ..."""
-    signs = intervals.map(lambda interval: interval.sign)
-    counts = {}
-    for name in signs:
-        for side, sign in (("below", -1), ("above", 1), ("open", 0)):
-            counts[f"{name}_{side}"] = int((signs[name] == sign).sum())
-    return counts

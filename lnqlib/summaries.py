@@ -48,15 +48,17 @@ def means(table: pd.DataFrame, metrics: Mapping[str, str]) -> dict[str, float]:
     }
 
 
-def side_counts(table: pd.DataFrame) -> dict[str, int]:
+def side_counts(table: pd.DataFrame, prefix: str = "") -> dict[str, int]:
     """How many intervals of column i lie above 0 (`above_i`), below (`below_i`), or neither.
 
     The last, `open_i`, contain 0 or are missing.
+
+    **Arguments** `prefix`: of the names, where a page counts several tables.
     """
     signs = table.map(lambda interval: interval.sign)
     words = {"above": 1, "below": -1, "open": 0}
     return {
-        f"{word}_{i}": int((signs.iloc[:, i] == sign).sum())
+        f"{prefix}{word}_{i}": int((signs.iloc[:, i] == sign).sum())
         for word, sign in words.items()
         for i in range(signs.shape[1])
     }

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib.expansion import RATIOS, chain, ratios, sign_counts
+from lnqlib.expansion import RATIOS, chain, ratios
 from lnqlib.spec import grid
-from lnqlib.stats import Interval
 from lnqlib.sweep import curves, sweep
 
 
@@ -59,8 +58,3 @@ def test_the_chain_ranks_each_part_against_the_loss():
     assert rho["first_order"].value == 1
     assert rho["minus_kept"].value == rho["gi2"].value == rho["whole"].value == -1
     assert np.isnan(rho["mgi"].value)
-
-
-def test_sign_counts_name_the_side_of_each_interval():
-    intervals = pd.DataFrame({"x": [Interval(-1, -2, -0.5, 3), Interval(1, -1, 2, 3)]})
-    assert sign_counts(intervals) == {"x_below": 1, "x_above": 0, "x_open": 1}
