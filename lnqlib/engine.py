@@ -170,7 +170,6 @@ def kernel(k: int, m: int, width: int, batch_size: int, norm: str, bias: bool, a
     rows_in = n + affine
     any_batch = batch or crossq
 
-    @njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
     def steps(
         theta, moments, running, rows, batches, lrs, first_step, unit, control, norm0, norms, counts
     ):
@@ -359,7 +358,10 @@ def kernel(k: int, m: int, width: int, batch_size: int, norm: str, bias: bool, a
                     W[j] *= factor
         return loss_sum
 
-    return steps
+    # numba keeps what it compiles in files numbered per name, and two processes that compile at
+    # once may take the same number: under one name, a kernel could come back as another net's
+    steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}_{adam:d}"
+    return njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(steps)
 
 
 # --- the plain network: all the work is here ------------------------------------------------

@@ -12,15 +12,28 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
 
 from lnqlib import engine, training
-from lnqlib.networks import QNetwork
-from lnqlib.run import dataset_of, initial_params_of
+from lnqlib.networks import Params, QNetwork
+from lnqlib.results import INTERFERENCE, ISOMETRY
+from lnqlib.run import MakeLearner, dataset_of, initial_params_of, run
 from lnqlib.spec import ENVS, NORMS, OPTIMIZERS, RunSpec
 from lnqlib.tasks import TASKS
 
 STEPS = 100
+LEARNERS = (engine.FusedLearner, training.TorchLearner)
 BATCH_NORMS = ("batch", "crossq")
+
+# Chaos amplifies rounding. The norms under which, with SGD at 1e-2, torch in float32 strays from
+# torch in float64 by more than `FOLLOWED` on some task are compared at 1e-3, where it does not:
+# test_float32_can_be_followed_at_the_grids_learning_rates.
+FOLLOWED = 1e-4
+SENSITIVE = (*BATCH_NORMS, "layer_affine")
+
+
+def grid_lr(norm: str, optimizer: str) -> float:
+    return 1e-2 if optimizer == "SGD" and norm not in SENSITIVE else 1e-3
 
 
 def compared(spec: RunSpec) -> tuple[str, ...]:
@@ -37,7 +50,19 @@ def compared(spec: RunSpec) -> tuple[str, ...]:
 def learners(spec: RunSpec, params=None):
     dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
     params = params or initial_params_of(spec)
-    return [make(spec, dataset, params) for make in (engine.FusedLearner, training.TorchLearner)]
+    return [make(spec, dataset, params) for make in LEARNERS]
+
+
+def trained(spec: RunSpec, make: MakeLearner, steps: int = STEPS) -> Params:
+    """The weights that `run.run` leaves; it alone knows the learning rates of a paired run."""
+    made = []
+
+    def keep(*arguments):
+        made.append(make(*arguments))
+        return made[-1]
+
+    run(replace(spec, steps=steps, checkpoints=1, eval_episodes=0), keep)
+    return made[0].params()
 
 
 def batches(spec: RunSpec, steps: int) -> np.ndarray:
@@ -56,6 +81,9 @@ def distance(ours, theirs, names: tuple[str, ...]) -> float:
 
 def compare(spec: RunSpec) -> tuple[float, float]:
     """Relative distance of the weights after 1 and after `STEPS` steps."""
+    if spec.lr_control == "paired_decay":
+        pairs = [[trained(spec, make, steps) for make in LEARNERS] for steps in (1, STEPS)]
+        return distance(*pairs[0], compared(spec)), distance(*pairs[1], compared(spec))
     ours, theirs = learners(spec)
     indices, lrs = batches(spec, STEPS), np.full(STEPS, spec.lr)
     found = []
@@ -85,11 +113,66 @@ GRID = [
 
 @pytest.mark.parametrize(("env", "norm", "optimizer", "bias"), GRID)
 def test_steps_agree_with_torch(env: str, norm: str, optimizer: str, bias: bool) -> None:
-    # under batch norm at 1e-2 torch in float32 strays from torch in float64 as far as from ours
-    lr = 1e-2 if optimizer == "SGD" and norm not in BATCH_NORMS else 1e-3
+    lr = grid_lr(norm, optimizer)
     one, many = compare(RunSpec(env, norm=norm, optimizer=optimizer, lr=lr, bias=bias))
     assert one <= 1e-5
     assert many <= 1e-3
+
+
+# What changes a run but not its kernel: the rest of the grid, at no further compilation.
+CONTROLS = {"layer": ("project",), "none": ("own_decay", "paired_decay")}
+CHANGES = [
+    (norm, change)
+    for norm in NORMS
+    for change in (
+        {"terminal_mask": False},
+        {"gradient_scale": 2.0},
+        *({"lr_control": control} for control in CONTROLS.get(norm, ())),
+    )
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("norm", "change"), CHANGES, ids=str)
+@pytest.mark.parametrize("env", ENVS)
+def test_every_variant_agrees_with_torch(env, norm, change, optimizer, bias) -> None:
+    lr = grid_lr(norm, optimizer) / change.get("gradient_scale", 1.0)  # so that SGD steps as far
+    one, many = compare(RunSpec(env, norm=norm, optimizer=optimizer, lr=lr, bias=bias, **change))
+    assert one <= 1e-5
+    assert many <= 1e-3
+
+
+class Float64Learner(training.TorchLearner):
+    """The reference in float64: what exact arithmetic would do."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.q.double()
+        self.data = [a.double() if a.is_floating_point() else a for a in self.data]
+
+
+def stray(spec: RunSpec) -> float:
+    """How far torch in float32 is from torch in float64 after `STEPS` steps."""
+    dataset, params = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size), []
+    for make in (training.TorchLearner, Float64Learner):
+        learner = make(spec, dataset, initial_params_of(spec))
+        learner.advance(0, batches(spec, STEPS), np.full(STEPS, spec.lr))
+        params.append(learner.params())
+    return distance(*params, compared(spec))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_float32_can_be_followed_at_the_grids_learning_rates(norm: str, optimizer: str) -> None:
+    def furthest(lr: float) -> float:
+        return max(stray(RunSpec(env, norm=norm, optimizer=optimizer, lr=lr)) for env in ENVS)
+
+    assert furthest(grid_lr(norm, optimizer)) <= FOLLOWED
+    if optimizer == "SGD" and norm in SENSITIVE:
+        assert furthest(1e-2) > FOLLOWED
 
 
 VARIANTS = (
@@ -110,22 +193,34 @@ def test_variants_agree_with_torch(norm: str, changes: dict) -> None:
     assert one <= 1e-5 and many <= 1e-3
 
 
-@pytest.mark.parametrize("norm", ["batch", "crossq", "layer_affine", "layer_after_relu"])
+ODD = ("batch", "crossq", "layer_affine", "layer_after_relu")
+
+
+@pytest.mark.parametrize(
+    "norm", [n if n in ODD else pytest.param(n, marks=pytest.mark.slow) for n in NORMS]
+)
 def test_odd_sizes_agree_with_torch(norm: str) -> None:
     one, many = compare(RunSpec("MountainCar", norm=norm, lr=1e-3, batch_size=7, width=5))
     assert one <= 1e-5 and many <= 1e-3
 
 
-@pytest.mark.parametrize(("control", "norm"), [("project", "layer"), ("own_decay", "none")])
-def test_lr_controls_agree_with_torch(control: str, norm: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", NORMS)
+def test_other_sizes_agree_with_torch_under_adam(norm: str) -> None:
+    sizes = {"batch_size": 129, "width": 50}
+    one, many = compare(RunSpec("CartPole", norm=norm, optimizer="Adam", lr=1e-3, **sizes))
+    assert one <= 1e-5 and many <= 1e-3
+
+
+@pytest.mark.parametrize(
+    ("norm", "control"), [(norm, control) for norm in CONTROLS for control in CONTROLS[norm]]
+)
+def test_lr_controls_agree_with_torch(norm: str, control: str) -> None:
     spec = RunSpec("Pendulum", norm=norm, lr=1e-2, lr_control=control)
     one, many = compare(spec)
     assert one <= 1e-5 and many <= 1e-3
-    uncontrolled = learners(replace(spec, lr_control="none"))[0]
-    controlled = learners(spec)[0]
-    for learner in (uncontrolled, controlled):
-        learner.advance(0, batches(spec, STEPS), np.full(STEPS, spec.lr))
-    assert distance(uncontrolled.params(), controlled.params(), ("W", "V")) > 1e-3
+    changed = (trained(replace(spec, lr_control=c), engine.FusedLearner) for c in ("none", control))
+    assert distance(*changed, ("W", "V")) > 1e-3
 
 
 def test_paired_decay_follows_the_layer_norm_run() -> None:
@@ -264,6 +359,33 @@ def test_runs_agree_in_distribution() -> None:
         a, b = (np.array([row[name] for row in rows]) for rows in (ours, theirs))
         error = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / len(specs))
         assert abs(a.mean() - b.mean()) <= 4 * error + 1e-9, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("env", ["CartPole", "Pendulum"])
+def test_long_runs_agree_in_distribution(env: str, norm: str) -> None:
+    """Two-sample Kolmogorov-Smirnov tests over seeds, 1 % for all of them together (Bonferroni).
+
+    Sixteen seeds of the reference against a hundred of the engine: enough to see a learning rate
+    that is off by a factor of two.
+    """
+    columns = ("loss", "return", *INTERFERENCE, *ISOMETRY)
+    spec = RunSpec(env, norm=norm, lr=1e-2, steps=4_000, checkpoints=5)
+    ours = [engine.train(replace(spec, seed=seed)).row for seed in range(100)]
+    theirs = [training.train(replace(spec, seed=seed)).row for seed in range(16)]
+    for name in columns:
+        a, b = (np.array([row[name] for row in rows]) for rows in (ours, theirs))
+        assert np.isfinite(a).all() and np.isfinite(b).all(), name
+        assert ks_2samp(a, b).pvalue > 0.01 / (4 * len(columns)), name
+
+
+def test_no_two_kernels_share_files_in_numbas_cache() -> None:
+    """Else two processes that compile at once can leave one's code under the other's key."""
+    sizes = ((4, 2, 128, 128), (6, 3, 128, 128), (4, 2, 64, 128), (4, 2, 128, 64))
+    kinds = list(itertools.product(sizes, NORMS, (False, True), (False, True)))
+    files = {engine.kernel(*size, *kind)._cache._impl.filename_base for size, *kind in kinds}
+    assert len(files) == len(kinds)
 
 
 def test_same_bits_compiled_afresh_or_loaded_from_the_cache(tmp_path) -> None:
