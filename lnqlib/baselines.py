@@ -1,0 +1,77 @@
+"""Table 1's Random column, both ways of reading it: returns without any training.
+
+The caption speaks of random actions, App. G of the network before its first step (erratum 13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from .greedy import greedy_return
+from .networks import initial_params
+from .spec import generator
+from .tasks import STATE_SIZE, TASKS, Task, compiled, start_states, step
+
+POLICIES = ("untrained", "uniform")
+"""Greedy in the Q-values of an untrained net (App. G); uniformly random actions (the caption)."""
+WIDTH = 128  # hidden units of the untrained net, as in App. G
+
+
+def random_returns(
+    envs: Iterable[str], seeds: Iterable[int], episodes: int = 50, bias: bool = True
+) -> pd.DataFrame:
+    """Table 1's Random column, one row for each env, policy and seed.
+
+    Both policies of a seed play from the same `episodes` start states, those of the protocol.
+
+    **Returns** columns env, policy (one of `POLICIES`), seed, return (mean undiscounted return).
+    """
+    rows = []
+    for env in envs:
+        task = TASKS[env]
+        for seed in seeds:
+            starts, actions = _episodes(task, seed, episodes)
+            rng = generator(env, seed, "init")
+            params = initial_params(rng, task.obs_dim, task.num_actions, WIDTH, bias)
+            returns = (
+                greedy_return(task, params, "none", starts),
+                action_returns(task, starts, actions).mean(),
+            )
+            for policy, value in zip(POLICIES, returns, strict=True):
+                rows.append({"env": env, "policy": policy, "seed": seed, "return": value})
+    return pd.DataFrame(rows)
+
+
+def action_returns(task: Task, starts: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """The undiscounted return of each episode that plays fixed actions until it terminates.
+
+    **Arguments** `starts`: states (episodes, 4). `actions`: (episodes, time limit).
+
+    **Returns** (episodes,).
+    """
+    returns = np.zeros(len(starts))
+    _play(task.index, starts, actions, returns)
+    return returns
+
+
+def _episodes(task: Task, seed: int, episodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Start states and uniformly random actions of a seed."""
+    # children of the evaluation's generator: no run draws from them
+    start_rng, action_rng = generator(task.name, seed, "evaluation").spawn(2)
+    starts = start_states(task, episodes, start_rng, widened=True)
+    return starts, action_rng.integers(task.num_actions, size=(episodes, task.time_limit))
+
+
+@compiled
+def _play(index, starts, actions, returns):
+    state = np.zeros(STATE_SIZE)
+    for episode in range(len(starts)):
+        state[:] = starts[episode]
+        for action in actions[episode]:
+            reward, terminated = step(index, state, action)
+            returns[episode] += reward
+            if terminated:
+                break

@@ -1,0 +1,125 @@
+"""Other readings of the paper's protocol: the defaults with one thing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from .spec import ENVS
+
+_DEFAULTS = {"terminal_mask": True, "data": "protocol", "gradient_scale": 1.0, "bias": True}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change from the defaults.
+
+    **Arguments**
+
+    - `name`: as tables and figures call it.
+    - `fields`: of `RunSpec`, with the values that the change gives them.
+    - `envs`: where it makes a difference.
+    - `metric`: the column that holds its return; another column changes the evaluation alone.
+    """
+
+    name: str
+    fields: dict[str, object] = field(default_factory=dict)
+    envs: tuple[str, ...] = ENVS
+    metric: str = "return"
+
+    @property
+    def bias(self) -> bool:
+        """Whether the networks have biases under this change."""
+        return bool((_DEFAULTS | self.fields)["bias"])
+
+
+DEFAULTS = Change("defaults")
+CHANGES = (
+    DEFAULTS,
+    Change("no terminal mask", {"terminal_mask": False}, ENVS[:3]),  # Pendulum never terminates
+    Change("rollout data", {"data": "rollout"}, ("MountainCar", "Pendulum")),
+    Change("gradient factor 2", {"gradient_scale": 2.0}),
+    Change("default starts", {}, ("MountainCar", "Pendulum"), "return_default_start"),
+    Change("as printed", {"bias": False}),
+)
+"""The defaults, then every single change; where one does not apply, it has the defaults' runs."""
+
+
+def by_protocol(runs: pd.DataFrame, changes: Iterable[Change] = CHANGES) -> pd.DataFrame:
+    """Each protocol's runs, the defaults' where the change does not apply.
+
+    **Arguments** `runs`: one row a run, of all protocols, one optimizer.
+
+    **Returns** the same columns, `return` as the protocol measures it, and two more: protocol, the
+    change's name, and changed, whether the run differs from the defaults.
+    """
+    parts = []
+    for change in changes:
+        here = runs["env"].isin(change.envs)
+        mine = runs[(here & _has(runs, change.fields)) | (~here & _has(runs, {}))]
+        changed = mine["env"].isin(change.envs) & (change != DEFAULTS)
+        value = mine[change.metric].where(changed, mine["return"])
+        part = {"return": value, "protocol": change.name, "changed": changed}
+        parts.append(mine.assign(**part))
+    return pd.concat(parts, ignore_index=True)
+
+
+def distances(seeds: pd.DataFrame, paper: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
+    """How far each protocol's table lies from the paper's: the mean over cells of
+
+        |ours - paper| / (paper's LN - paper's None),
+
+    in units of what LN gains in the paper, over the cells that are certain there.
+
+    **Arguments** `seeds`: columns env, protocol, norm, seed, return, as `table1.by_seed` gives
+    them. `paper`: `table1.paper()`.
+
+    **Returns** one row a protocol: protocol, value, low, high (95% interval; seeds resampled
+    jointly), cells (how many), nearest (the share of the resamples in which no other protocol is
+    nearer). Without any cell, no rows.
+    """
+    certain = paper[paper["norm"].isin(["none", "layer"]) & paper["note"].isna()]
+    cells = certain.pivot(index="env", columns="norm", values="paper").dropna()
+    cells = cells[cells.index.isin(seeds["env"])]
+    names = list(dict.fromkeys(seeds["protocol"]))
+    if cells.empty:
+        return pd.DataFrame(columns=["protocol", "value", "cells", "low", "high", "nearest"])
+    where = [(env, norm) for env in cells.index for norm in cells.columns]
+    gain = cells["layer"] - cells["none"]
+    table = seeds.pivot(index="seed", columns=["protocol", "env", "norm"], values="return")
+    ours = np.stack([table[name][where].dropna().to_numpy() for name in names])  # (P, seeds, cells)
+    target = np.array([cells.loc[cell] for cell in where])
+    unit = np.array([gain[env] for env, _ in where])
+    draws = np.random.default_rng(0).integers(ours.shape[1], size=(resamples, ours.shape[1]))
+
+    def distance(means: np.ndarray) -> np.ndarray:
+        return (np.abs(means - target) / unit).mean(axis=-1)
+
+    drawn = distance(ours[:, draws].mean(axis=2))  # (P, resamples)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=1)
+    spread = {"low": low, "high": high, "nearest": (drawn == drawn.min(axis=0)).mean(axis=1)}
+    if ours.shape[1] < 2:  # one seed says nothing about the spread over seeds
+        spread = dict.fromkeys(spread, np.nan)
+    value = {"value": distance(ours.mean(axis=1)), "cells": len(where)}
+    return pd.DataFrame({"protocol": names} | value | spread)
+
+
+def nearest(away: pd.DataFrame, level: float = 0.95) -> tuple[pd.Series, str]:
+    """The nearest row of `distances`, and whether it is that in `level` of the resamples.
+
+    **Returns** the row, all of it NaN and its protocol "none" where there is no distance; and
+    "decisive" or "not decisive".
+    """
+    if away.empty:
+        return pd.Series({"protocol": "none"}).reindex(away.columns), "not decisive"
+    best = away.loc[away["value"].idxmin()]
+    return best, "decisive" if best["nearest"] >= level else "not decisive"
+
+
+def _has(runs: pd.DataFrame, fields: dict[str, object]) -> pd.Series:
+    """Which runs have the defaults' fields, except for `fields`."""
+    wanted = _DEFAULTS | fields
+    return (runs[list(wanted)] == pd.Series(wanted)).all(axis=1)
