@@ -205,8 +205,8 @@ CLAIMS = (
     ),
     Claim(
         22,
-        "LN's implicit learning-rate decay does not account for its gain (tested: taking it from "
-        "LN costs, and giving it to None brings, less than half of the gain).",
+        "LN's implicit learning-rate decay does not fully account for its gain (tested more "
+        "strictly: taking it from LN costs, and giving it to None brings, less than half of it).",
         "App. D",
         (
             gain_share("layer", "project", -1, HALF),

@@ -27,7 +27,8 @@ def ratios(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     first_order = 2 lr DGI, squared and hessian are the kept and the deferred part of (*), GI2 =
     first_order - squared, and realised is the decrement of a step really taken, realised_held that
     of the same step if the greedy next actions stayed as they were. Their quotients span decades
-    within a run, so a run is given their median over checkpoints, sizes without sign.
+    within a run, so a run is given their median over checkpoints; the first two quotients are of
+    sizes, without sign.
 
     **Arguments** `runs`: one row a run. `curves`: their checkpoints, with `key` and the columns of
     `results.SECOND_ORDER` and gi2.
@@ -62,7 +63,8 @@ CHAIN = {
     "realised": "realised",
     "realised_minibatch": "realised, batch",
 }
-"""From the cosine to what a step does; each differs from the one before in one thing."""
+"""From the cosine to what a step does; each differs from the one before in one thing, but for the
+kept term, which stands alone so that the sum below it can be read."""
 
 
 def chain(runs: pd.DataFrame, y: str) -> pd.DataFrame:

@@ -114,6 +114,8 @@ def metric_by_lr(
     figure, panels = _panels(metrics, envs)
     for (metric, env), ax in panels.items():
         summary = point_summary(frame[frame["env"] == env], metric)
+        if metric in LOG:  # such an axis has no 0, and one tiny bound would stretch it
+            summary["low"] = summary["low"].clip(lower=summary["value"] / 1000)
         ax.set_xscale("log")
         _scale(ax, "y", metric, summary)
         for norm, points in summary.groupby("norm", sort=False):

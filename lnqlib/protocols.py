@@ -77,20 +77,21 @@ def distances(seeds: pd.DataFrame, paper: pd.DataFrame, resamples: int = 2000) -
     **Arguments** `seeds`: columns env, protocol, norm, seed, return, as `table1.by_seed` gives
     them. `paper`: `table1.paper()`.
 
-    **Returns** one row a protocol: protocol, value, low, high (95% interval; seeds resampled
-    jointly), cells (how many), nearest (the share of the resamples in which no other protocol is
-    nearer). Without any cell, no rows.
+    **Returns** one row a protocol: protocol, value, low, high (95% interval; the seeds that all
+    protocols have, resampled jointly), cells (how many), nearest (the share of the resamples in
+    which no other protocol is nearer). Without any cell or shared seed, no rows.
     """
     certain = paper[paper["norm"].isin(["none", "layer"]) & paper["note"].isna()]
     cells = certain.pivot(index="env", columns="norm", values="paper").dropna()
     cells = cells[cells.index.isin(seeds["env"])]
     names = list(dict.fromkeys(seeds["protocol"]))
-    if cells.empty:
-        return pd.DataFrame(columns=["protocol", "value", "cells", "low", "high", "nearest"])
     where = [(env, norm) for env in cells.index for norm in cells.columns]
     gain = cells["layer"] - cells["none"]
     table = seeds.pivot(index="seed", columns=["protocol", "env", "norm"], values="return")
-    ours = np.stack([table[name][where].dropna().to_numpy() for name in names])  # (P, seeds, cells)
+    table = table[[(name, *cell) for name in names for cell in where]].dropna()  # seeds of all
+    if table.empty:
+        return pd.DataFrame(columns=["protocol", "value", "cells", "low", "high", "nearest"])
+    ours = np.stack([table[name][where].to_numpy() for name in names])  # (P, seeds, cells)
     target = np.array([cells.loc[cell] for cell in where])
     unit = np.array([gain[env] for env, _ in where])
     draws = np.random.default_rng(0).integers(ours.shape[1], size=(resamples, ours.shape[1]))
@@ -117,6 +118,27 @@ def nearest(away: pd.DataFrame, level: float = 0.95) -> tuple[pd.Series, str]:
         return pd.Series({"protocol": "none"}).reindex(away.columns), "not decisive"
     best = away.loc[away["value"].idxmin()]
     return best, "decisive" if best["nearest"] >= level else "not decisive"
+
+
+def in_words(away: pd.DataFrame) -> str:
+    """Which protocol is nearest, and what that is worth, as sentences.
+
+    **Arguments** `away`: `distances`, with a column within, how many of the paper's numbers lie in
+    our intervals.
+    """
+    best, decisive = nearest(away)
+    if away.empty:
+        return "None of the tasks shown has both numbers in the paper, so there is no distance."
+    defaults = away.loc[away["protocol"] == DEFAULTS.name, "value"].iloc[0]
+    rival = (
+        "" if best["protocol"] == DEFAULTS.name else f", against {defaults:.2f} for the defaults"
+    )
+    share = "" if np.isnan(best["nearest"]) else f", in {best['nearest']:.0%} of the resamples"
+    return (
+        f"The nearest is: {best['protocol']}, at {best['value']:.2f}{rival}{share}. Against the "
+        f"95% that this book asks for, that is {decisive}. Under that protocol, {best['within']} "
+        f"of the paper's {best['cells']} certain numbers lie in our intervals."
+    )
 
 
 def _has(runs: pd.DataFrame, fields: dict[str, object]) -> pd.Series:

@@ -75,6 +75,27 @@ def bootstrap_interval(
     return Interval(float(statistic(finite, axis=-1)), low, high, len(finite), left_out)
 
 
+def few_seeds(count: int) -> str:
+    """A caution for a page whose intervals come from `count` seeds; "" from 10 on.
+
+    Of 2 or 3 values the percentile bootstrap of the mean is their range. A symmetric law's mean
+    lies outside it with probability 2^(1 - count): all of the values fall on one side.
+    """
+    if count >= 10:
+        return ""
+    if count < 2:
+        return "These runs have one seed, and so no intervals."
+    if count > 3:
+        return f"These runs have {count} seeds; bootstrap intervals from so few are too narrow."
+    outside = 2.0 ** (1 - count)
+    return (
+        f"These runs have {count} seeds. From so few a bootstrap interval is no more than the "
+        f"range of the seeds' own values: it covers the mean in about {1 - outside:.0%} of cases, "
+        f"not in 95%, and where there is no effect at all it is clear of 0 in about {outside:.0%}. "
+        "Read the intervals and verdicts of these runs as provisional."
+    )
+
+
 def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray | float:
     """Spearman's rho along the last axis: the Pearson correlation of ranks, ties averaged.
 

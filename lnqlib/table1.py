@@ -141,6 +141,22 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     return both
 
 
+def expected_miss(seeds: int, theirs: int = 20, trials: int = 1000) -> float:
+    """How often another experiment's mean lies outside our interval when both measure the same.
+
+    Simulated with normal seeds: `seeds` of ours in the interval, `theirs` in their mean.
+
+    **Returns** a share; NaN where our seeds give no interval.
+    """
+    if seeds < 2:
+        return np.nan
+    rng = np.random.default_rng(0)
+    intervals = [bootstrap_interval(row, resamples=500) for row in rng.normal(size=(trials, seeds))]
+    means = rng.normal(size=trials) / theirs**0.5
+    inside = [i.low <= mean <= i.high for i, mean in zip(intervals, means, strict=True)]
+    return 1 - float(np.mean(inside))
+
+
 def leaders(ours: pd.DataFrame) -> pd.Series:
     """Which cells the paper would highlight: the highest of a row, and intervals that overlap it.
 

@@ -128,3 +128,25 @@ def test_the_nearest_is_decisive_where_no_other_is_nearer_in_most_resamples():
     best, word = protocols.nearest(close[:0])
     assert (best["protocol"], word) == ("none", "not decisive")
     assert np.isnan(best["value"])
+
+
+def test_protocols_are_compared_on_the_seeds_that_all_have():
+    longer = pd.DataFrame(seeds("a", [0.5, 0.1, 9.0]) + seeds("b", [0.2, 0.3]))
+    both = pd.DataFrame(seeds("a", [0.5, 0.1]) + seeds("b", [0.2, 0.3]))
+    pd.testing.assert_frame_equal(distances(longer, PAPER), distances(both, PAPER))
+    lacking = both.assign(**{"return": both["return"].where(both["seed"] == 5)})
+    assert distances(lacking, PAPER).empty
+
+
+def test_the_nearest_in_words():
+    away = pd.DataFrame(
+        {"protocol": ["defaults", "b"], "value": [0.5, 0.25], "nearest": [0.1, 0.9]}
+        | {"cells": 4, "within": [1, 2]}
+    )
+    said = protocols.in_words(away)
+    assert said.startswith("The nearest is: b, at 0.25, against 0.50 for the defaults, in 90% of")
+    assert "not decisive" in said and "2 of the paper's 4 certain numbers" in said
+    said = protocols.in_words(away.assign(value=[0.2, 0.25], nearest=[0.96, 0.04]))
+    assert said.startswith("The nearest is: defaults, at 0.20, in 96% of")
+    assert "that is decisive" in said
+    assert protocols.in_words(away[:0]).startswith("None of the tasks shown")

@@ -265,3 +265,19 @@ def test_mixed_frames_are_refused():
             call()
     with pytest.raises(ValueError, match="one norm, the frame holds layer, none"):
         stats.table_cell(runs, "m")
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_caution_for_few_seeds_says_how_often_an_interval_misses(count):
+    values = np.random.default_rng(count).normal(size=(2000, count))
+    intervals = [stats.bootstrap_interval(row, resamples=500) for row in values]
+    clear = np.mean([interval.sign != 0 for interval in intervals])
+    assert clear == pytest.approx(2.0 ** (1 - count), abs=0.04)
+    said = stats.few_seeds(count)
+    assert f"have {count} seeds" in said and f"clear of 0 in about {2.0 ** (1 - count):.0%}" in said
+
+
+def test_the_caution_ends_where_seeds_are_enough():
+    assert stats.few_seeds(1) == "These runs have one seed, and so no intervals."
+    assert "too narrow" in stats.few_seeds(4) and "too narrow" in stats.few_seeds(9)
+    assert stats.few_seeds(10) == stats.few_seeds(30) == ""

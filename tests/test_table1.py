@@ -254,3 +254,12 @@ def test_the_gain_of_each_task_is_paired():
     assert found["Pendulum"][:4] == (1.0, -2.0, 4.0, 2)  # the mean of 4 and -2
     assert found["Acrobot"].value == -7.0
     assert table1.gain_by_env(seeds[:0]).empty
+
+
+def test_expected_miss():
+    """Many seeds: the difference of two equal means has sqrt(2) times the spread of one."""
+    assert table1.expected_miss(100, 100) == pytest.approx(0.166, abs=0.04)
+    assert table1.expected_miss(100, 10**8) == pytest.approx(0.05, abs=0.025)
+    # two seeds: their range misses the true mean in half of all cases
+    assert table1.expected_miss(2, 10**8) == pytest.approx(0.5, abs=0.05)
+    assert np.isnan(table1.expected_miss(1))
