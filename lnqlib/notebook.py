@@ -83,7 +83,7 @@ class Parameters:
 
 
 def parameters(
-    *, env, optimizer, seeds, steps, learning_rates, workers, refresh, scheduler
+    env, optimizer, seeds, steps, learning_rates, workers, refresh, scheduler
 ) -> Parameters:
     """Checks a chapter's parameters; call it in the cell that follows the `parameters` cell.
 

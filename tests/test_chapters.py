@@ -1,6 +1,7 @@
 """Every chapter as a reader runs it: papermill, other parameters, wrong parameters."""
 
 from collections import Counter
+from inspect import signature
 
 import nbformat
 import papermill
@@ -9,7 +10,7 @@ import yaml
 from conftest import ROOT, tool
 
 from lnqlib import verdicts
-from lnqlib.notebook import SPELLING
+from lnqlib.notebook import SPELLING, parameters
 from lnqlib.spec import ENVS
 from lnqlib.store import Store
 
@@ -84,8 +85,10 @@ def test_its_first_cells_are_the_parameters_and_their_check(path):
 def test_papermill_explains_every_parameter(path):
     known = papermill.inspect_notebook(str(path))
     assert known
-    if "parameters(" in code_cells(path)[1].source:
-        assert list(known) == list(SPELLING)
+    check = code_cells(path)[1].source
+    if "parameters(" in check:
+        assert list(known) == list(SPELLING) == list(signature(parameters).parameters)
+        assert f"parameters({', '.join(known)})" in check
     for parameter in known.values():
         assert parameter["inferred_type_name"] != "None"
         assert len(parameter["help"]) > 5
