@@ -34,6 +34,7 @@ NAMES = {"none": "None", "layer": "LN", "batch": "BN", "weight": "WN", "crossq":
 NAMES |= {"rms": "RMS", "center": "centring", "layer_affine": "LN, affine"}
 NAMES |= {"layer_after_relu": "LN after ReLU"}
 NAMES |= {"injected": "None, LN injected", "removed": "LN, removed"}
+COLORS |= {"layer_after_relu": "#117733", "center": "#882255"}  # the palette's are too pale
 COLORS |= {"injected": COLORS["none"], "removed": COLORS["layer"]}  # as trained
 NAMES |= {name: ARMS[name] for name in LR_CONTROLS[1:]}
 COLORS |= {"project": "#7f2704", "own_decay": "#56b4e9", "paired_decay": "#08306b"}
