@@ -60,8 +60,9 @@ def predicted_seconds(spec: RunSpec, backend: Backend = "engine") -> float:
     """About how long a run takes on one core."""
     kind = backend if isinstance(backend, str) else "engine"
     size = spec.batch_size * spec.width / 128**2
+    steps = spec.steps * (2 if spec.lr_control == "paired_decay" else 1)  # it trains LN's run, too
     per_checkpoint = CHECKPOINT_SECONDS[kind] * (10 if spec.second_order else 1)
-    return spec.steps * size * STEP_SECONDS[kind] + spec.checkpoints * per_checkpoint
+    return steps * size * STEP_SECONDS[kind] + spec.checkpoints * per_checkpoint
 
 
 def train_chunk(

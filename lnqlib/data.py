@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -108,16 +107,17 @@ def save_npz(dataset: Transitions, path: str | PathLike) -> None:
 def load_npz(path: str | PathLike) -> Transitions:
     """Reads what `save_npz` wrote, or any npz file with the same five arrays.
 
-    **Raises** `ValueError` where the file is no npz file, or an array is missing or has another
-    shape or dtype than `Transitions` names.
+    **Raises** `ValueError` where the file is no npz file or damaged, or an array is missing or has
+    another shape or dtype than `Transitions` names; `OSError` where it cannot be opened.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in Transitions._fields if name in file}
-    except (BadZipFile, EOFError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is not an npz file of plain arrays; write it with lnqlib.data.save_npz"
-        ) from error
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as npz:
+                arrays = {name: npz[name] for name in Transitions._fields if name in npz}
+        except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damaged bytes
+            raise ValueError(
+                f"{path} is not an npz file of plain arrays; write it with lnqlib.data.save_npz"
+            ) from error
     return _check(arrays, str(path))
 
 

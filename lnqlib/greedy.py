@@ -21,7 +21,7 @@ def greedy_return(task: Task, params: Params, norm: str, starts: np.ndarray) -> 
     """Mean undiscounted return of greedy episodes, first best action, to the task's time limit.
 
     **Arguments**: `params`, the network's float32 arrays; `norm`, one of `spec.NORMS`, batch norm
-    and CrossQ with running statistics; `starts` (episodes, state_dim).
+    and CrossQ with running statistics; `starts` (episodes, 4).
 
     **Returns** the mean return, NaN for a network whose weights are not finite.
     """

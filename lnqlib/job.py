@@ -98,8 +98,9 @@ class Job:
         if count <= 0 or not self.queue or time.monotonic() >= self.until:
             return chunks
         with self.store.writing(), locked(self.store.path):
-            have = set() if self.refresh else self.store.keys()
+            # claims first: a sweep that ends meanwhile stores its runs before it gives them up
             theirs = set() if self.refresh else self.claim.others()
+            have = set() if self.refresh else self.store.keys()
             for _ in range(len(self.queue)):
                 if len(chunks) == count:
                     break

@@ -6,6 +6,7 @@ it ends. Where the file system has none, work may be done twice; results stay th
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import socket
@@ -13,11 +14,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 _OLD = 600  # seconds after which a temporary file has surely lost its writer
 
@@ -27,8 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Holds the folder's lock; others wait."""
     with open(folder / "lock", "a") as file:
         with suppress(OSError):
-            if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -43,8 +38,7 @@ class Claim:
         name = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.claim"
         self._file = open(folder / name, "w+")  # noqa: SIM115, open until close()
         with suppress(OSError):
-            if fcntl:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for path in folder.glob(".*.tmp"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > _OLD:
@@ -86,8 +80,6 @@ def _dead(path: Path, file) -> bool:
             return True  # even where a forked worker still holds the lock
         except PermissionError:
             pass
-    if fcntl is None:
-        return True
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

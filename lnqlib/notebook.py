@@ -230,7 +230,7 @@ def _text(value: object) -> str:
 
 
 def glue(**values: object) -> None:
-    """Stores each value under its name for the chapters' text, {glue:text}`name:.2f`.
+    """Stores each value under its name for the chapters' text, ``{glue:text}`name:.2f` ``.
 
     Nothing is shown in the cell. Works under papermill and in JupyterLab, too.
     """
@@ -239,27 +239,3 @@ def glue(**values: object) -> None:
     for name, value in values.items():
         # a numpy number would be stored as "np.float64(1.5)"
         store(name, value.item() if isinstance(value, np.generic) else value, display=False)
-
-
-def describe(frame: pd.DataFrame) -> str:
-    """What the rows of `frame` are, for a figure's title: "30 seeds, 200,000 steps, SGD".
-
-    **Arguments**
-
-    - `frame`: one row a run, with the columns of `RunSpec`.
-
-    **Returns** seeds, steps and optimizer as the rows have them; where the points (env, norm,
-    lr, ...) differ in their number of seeds, as in "3 to 30 seeds", the range.
-    """
-    if frame.empty:
-        return "no runs"
-    point = [c for c in ("env", "norm", "optimizer", "lr", "steps") if c in frame]
-    seeds = frame.groupby(point, observed=True)["seed"].nunique()
-    optimizers = " and ".join(frame["optimizer"].astype(str).unique())
-    return f"{_range(seeds, 'seed')}, {_range(frame['steps'], 'step')}, {optimizers}"
-
-
-def _range(numbers: pd.Series, noun: str) -> str:
-    low, high = int(numbers.min()), int(numbers.max())
-    plural = "" if low == high == 1 else "s"
-    return f"{low:,}{f' to {high:,}' if high > low else ''} {noun}{plural}"

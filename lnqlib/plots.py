@@ -206,8 +206,8 @@ def learning_curves(
     its run. `metrics`, `envs`: as in `metric_by_lr`. `by_lr`: one line for each learning rate, the
     larger the wider, instead of one for all.
 
-    **Returns** the figure: means over the runs of a line, with 95% bootstrap bands where there are
-    several.
+    **Returns** the figure: means over the seeds of a line, each the mean of its learning rates,
+    with 95% bootstrap bands where there are several seeds.
     """
     envs = _envs(curves, envs)
     rates = sorted(curves["lr"].unique()) if by_lr else []
@@ -217,7 +217,8 @@ def learning_curves(
         runs = curves[curves["env"] == env]
         _scale(ax, "y", metric, runs.assign(value=runs[metric], clamped=False))
         for (norm, *lr), points in runs.groupby(["norm", "lr"][: 1 + by_lr], sort=False):
-            steps = points.groupby("step")[metric]
+            seeds = points.groupby(["step", "seed"], sort=False)[metric].mean()
+            steps = seeds.groupby("step")
             line = pd.DataFrame([bootstrap_interval(values) for _, values in steps])
             _band(ax, list(steps.groups), line, norm, widths[lr[0]] if by_lr else 1.4)
         ax.set_xlabel("")

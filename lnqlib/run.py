@@ -19,7 +19,7 @@ from .data import Transitions, goal_transitions, offline_dataset, sample
 from .networks import Params, initial_params
 from .results import Result, make_result
 from .spec import RunSpec
-from .tasks import TASKS, start_states
+from .tasks import TASKS, isometry_sizes, start_states
 
 
 class Progress(NamedTuple):
@@ -47,7 +47,7 @@ class Learner(Protocol):
         """
 
     def greedy_return(self, starts: np.ndarray) -> float:
-        """Mean undiscounted return of greedy episodes from `starts` (episodes, state_dim)."""
+        """Mean undiscounted return of greedy episodes from `starts` (episodes, 4)."""
 
 
 MakeLearner = Callable[[RunSpec, Transitions, Params], Learner]
@@ -111,12 +111,6 @@ def initial_params_of(spec: RunSpec) -> Params:
     """The run's initial weights; they depend on env, seed, width and bias alone."""
     task = TASKS[spec.env]
     return initial_params(spec.rng("init"), task.obs_dim, task.num_actions, spec.width, spec.bias)
-
-
-def isometry_sizes(env: str) -> dict[str, int]:
-    """App. C and E's k for each ISO_k: o, p = o + m, t = o m, and 3."""
-    o, m = TASKS[env].obs_dim, TASKS[env].num_actions
-    return {"iso_o": o, "iso_p": o + m, "iso_t": o * m, "iso_3": 3}
 
 
 def weight_norm(params: Params) -> float:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from .files import LONG, ROWS, Damaged, decode, encode, in_order, place
 from .results import CURVES
 from .spec import ENVS, RunSpec
-from .store import ROOT, Store, key_of
+from .store import ROOT, Store, StoreError, key_of
 
 RESULTS = ROOT / "data" / "results"
 SUMS = "SHA256SUMS"
@@ -103,15 +103,24 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
     An env is left out while runs are missing, unless `partial`, and when all of it is shipped.
 
     **Returns** the files written.
+
+    **Raises** `StoreError` where shipped runs have lost their curves and `store` lacks them, too.
     """
-    written = []
+    written, shipped = [], Shipped(folder.parent)
     for env in ENVS:
         keys = list(dict.fromkeys(spec.key for spec in specs if spec.env == env))
-        shipped = Shipped(folder.parent)
-        old = shipped.results(keys)
-        new = store.results([key for key in keys if key not in set(old["key"])])
-        have = {*old["key"], *new["key"]}
-        path = folder / f"{env}.runs.parquet"
+        there = shipped.results(keys)
+        kept = shipped.curves(there["key"])
+        old = there[there["key"].isin(kept["key"])]  # a run without its curves is not shipped
+        known = set(old["key"])
+        new = store.results([key for key in keys if key not in known])
+        have = known | set(new["key"])
+        path, curves_path = (folder / f"{env}.{name}.parquet" for name in ("runs", "curves"))
+        if lost := set(there["key"]) - have:
+            raise StoreError(
+                f"{curves_path} has no curves of {len(lost)} shipped runs, nor has {store.path}, "
+                f"and shipping would lose them; write git checkout -- {curves_path}"
+            )
         if not len(new) and (path.exists() or not have):
             continue
         if len(have) < len(keys) and not partial:
@@ -119,12 +128,10 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
         rows = pd.concat([part for part in (old, new) if len(part)]).set_index("key", drop=False)
         rows = rows.loc[[key for key in keys if key in have]]
         fine = downsample(store.curves(new["key"]), rows["steps"])
-        curves = in_order([part for part in (shipped.curves(old["key"]), fine) if len(part)], keys)
+        curves = in_order([part for part in (kept, fine) if len(part)], keys)
         tables = {
             path: pa.Table.from_pandas(rows, ROWS, preserve_index=False),
-            folder / f"{env}.curves.parquet": pa.Table.from_pandas(
-                curves, LONG, preserve_index=False
-            ),
+            curves_path: pa.Table.from_pandas(curves, LONG, preserve_index=False),
         }
         written += _write(tables)
     return written

@@ -12,7 +12,7 @@ from . import metrics
 from .data import Transitions, offline_dataset, sample
 from .networks import QNetwork, initial_params
 from .spec import RunSpec
-from .tasks import TASKS
+from .tasks import TASKS, isometry_sizes
 
 
 def network(spec: RunSpec) -> QNetwork:
@@ -46,7 +46,7 @@ def isometry(specs: Iterable[RunSpec]) -> pd.DataFrame:
     """
     rows = []
     for spec in specs:
-        k = TASKS[spec.env].obs_dim + TASKS[spec.env].num_actions
+        k = isometry_sizes(spec.env)["iso_p"]
         hidden, features = hidden_and_features(spec)
         row = {"env": spec.env, "norm": spec.norm, "seed": spec.seed}
         for name, x in (("iso_p", features), ("before_relu", hidden)):

@@ -44,7 +44,8 @@ def sweep(
     - `progress`: a bar on stderr with runs done, rate and time left; silent if nothing is missing.
     - `backend`: "engine", "reference" (torch) or a function RunSpec -> Result. What another backend
       than the engine trained is kept apart, in a folder of the store with its name.
-    - `workers`: how many chunks are trained at once; without it, one a core.
+    - `workers`: how many chunks are trained at once, at most; without it, one a core, or as many
+      as the executor can.
     - `store`: a `Store` or its folder; without it, the default one.
     - `refresh`: train all of `specs` anew and return those results.
 
@@ -102,7 +103,8 @@ def lookup(
     for source in reversed(sources) if local_first else sources:
         if rest:
             frames.append(source.results(rest))
-            rest = list(dict.fromkeys(rest).keys() - set(frames[-1]["key"]))
+            found = set(frames[-1]["key"])
+            rest = [key for key in rest if key not in found]
     if not frames:
         return store.results([])
     frame = pd.concat([f for f in frames if len(f)] or frames[:1])
@@ -134,17 +136,17 @@ def train_missing(
     missing = [spec for key, spec in unique.items() if key not in done]
     if not missing:
         return
-    workers = workers or getattr(executor, "_max_workers", None) or (None if executor else cores())
-    queue = deque(chunked(missing, backend, workers or _MANY))
+    slots = workers or getattr(executor, "_max_workers", None) or (None if executor else cores())
+    queue = deque(chunked(missing, backend, slots or _MANY))
     keys = {spec: key for key, spec in unique.items()}
     bar = tqdm(total=len(unique), initial=len(done), unit="run", disable=not progress)
     with bar, store.claim() as claim:
         job = Job(store, claim, queue, keys, bar, refresh, until)
-        window = 2 * workers if workers else _WINDOW
+        window = 2 * slots if slots else _WINDOW
         if executor:
-            job.run(executor, window)
+            job.run(executor, workers or window)  # it may have more slots than it is to use
         else:
-            pool = ThreadPoolExecutor(workers, thread_name_prefix="lnqlib")
+            pool = ThreadPoolExecutor(slots, thread_name_prefix="lnqlib")
             stop = threading.Event()
             try:
                 job.run(pool, window, stop)

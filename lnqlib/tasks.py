@@ -53,6 +53,12 @@ TASKS: dict[str, Task] = {
 }
 
 
+def isometry_sizes(env: str) -> dict[str, int]:
+    """App. C and E's k for each ISO_k: o = obs_dim, m = num_actions, p = o + m, t = o m, and 3."""
+    o, m = TASKS[env].obs_dim, TASKS[env].num_actions
+    return {"iso_o": o, "iso_p": o + m, "iso_t": o * m, "iso_3": 3}
+
+
 @compiled
 def clip(x, low, high):
     return min(max(x, low), high)

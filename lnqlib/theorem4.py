@@ -13,7 +13,7 @@ import torch
 
 from .spec import RunSpec
 from .start import hidden_and_features
-from .tasks import TASKS
+from .tasks import isometry_sizes
 from .theory import isometry_of_rows, squared_norms
 
 
@@ -42,7 +42,7 @@ def feature_sets(specs: Iterable[RunSpec]) -> pd.DataFrame:
     """`terms` of the features that each run starts with, a batch cut into sets of ISO_p's size."""
     rows = []
     for spec in specs:
-        k = TASKS[spec.env].obs_dim + TASKS[spec.env].num_actions
+        k = isometry_sizes(spec.env)["iso_p"]
         _, features = hidden_and_features(spec)
         sets = features[: len(features) // k * k].reshape(-1, k, spec.width)
         rows += [terms(x) for x in sets]

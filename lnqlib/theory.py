@@ -71,6 +71,8 @@ def loss_terms(x: Array, error: Array, weights: Array | None = None) -> tuple:
 
     With S = E[x x^T]: C = |S e|^2 and D = E[<x, e>^2 x^T S x].
     With L = E[<x, e>^2], one SGD step gives E[L(theta_{t+1})] = L(theta_t) - 2 lr C + lr^2 D.
+    With norm and direction independent, C = E[a^2]^2 U and D = E[a^2] E[a^4] W, where U and W are
+    the C and D of the unit vectors z.
     Arguments and errors as in `distance_terms`.
 
     **Returns** (C, D).
@@ -116,14 +118,6 @@ def distance_bound(x: Array, error: Array, weights: Array | None = None):
     x, error, weights = _law(x, error, weights)
     seen = squared_norms(x) > 0
     return weights[seen] @ ((x[seen] @ error) ** 2 / squared_norms(x[seen]))
-
-
-def direction_terms(z: Array, error: Array, weights: Array | None = None) -> tuple:
-    """Theorem 3, U and W: the C and D of the unit vectors z.
-
-    Norm and direction independent: C = E[a^2]^2 U and D = E[a^2] E[a^4] W.
-    """
-    return loss_terms(z, error, weights)
 
 
 def magnitude_direction_law(

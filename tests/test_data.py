@@ -1,6 +1,7 @@
 """Datasets against Gymnasium's episodes and the protocol's rows; files there and back."""
 
 import sys
+from zipfile import ZipFile
 
 import gymnasium as gym
 import numpy as np
@@ -195,11 +196,27 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "empty.npz").write_bytes(b"")
     (tmp_path / "text.npz").write_text("obs, action")
     (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 and no more")
+    with ZipFile(tmp_path / "open.npz", "w") as file:  # an array's header that never closes
+        file.writestr("obs.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4',(")
     for path in tmp_path.iterdir():
         with pytest.raises(ValueError, match="is not an npz file"):
             load_npz(path)
     with pytest.raises(FileNotFoundError):
         load_npz(tmp_path / "none.npz")
+
+
+def test_a_flipped_bit_is_refused_or_does_no_harm(tmp_path):
+    dataset, path = offline_dataset("MountainCar", 0, size=20), tmp_path / "set.npz"
+    save_npz(dataset, path)
+    data, refused = path.read_bytes(), 0
+    for i in range(len(data)):
+        path.write_bytes(data[:i] + bytes([data[i] ^ 1 << i % 8]) + data[i + 1 :])
+        try:
+            assert_same(dataset, load_npz(path))  # a file's date, say
+        except ValueError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > len(data) / 2
 
 
 @pytest.fixture

@@ -146,6 +146,24 @@ def test_a_killed_process_holds_nothing_up(tmp_path):
     assert process.exitcode == 0
 
 
+def test_a_sweep_that_ends_within_the_look_of_another_leaves_it_nothing(tmp_path, monkeypatch):
+    made, keys, log = backend_store(tmp_path, standin.slow), Store.keys, tmp_path / "log"
+    monkeypatch.setenv("LNQ_TEST_LOG", str(log))
+
+    def look(store):
+        found = keys(store)
+        if len(list(made.path.glob("*.claim"))) == 2:  # the other's and that of the sweep below
+            made.write([standin.train(spec) for spec in SPECS[:6]])
+            other.close()
+        return found
+
+    with made.claim() as other:
+        other.set(spec.key for spec in SPECS[:6])
+        monkeypatch.setattr(Store, "keys", look)
+        sweep(SPECS[:6], backend=standin.slow, store=tmp_path, progress=False)
+    assert not log.exists()
+
+
 def test_a_claim_of_another_machine_counts_while_its_lock_is_held(tmp_path):
     made = Store(tmp_path)
     with made.claim() as mine:

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from IPython.core.interactiveshell import InteractiveShell
@@ -166,20 +165,3 @@ def test_a_chapter_with_parameters_of_its_own(shell, monkeypatch):
         notebook.check_names({"trials": "-p trials 100"})
     with pytest.raises(ParameterError, match=r"trials is 0; .* to 100; write -p trials 5$"):
         notebook.whole_number("trials", 0, 1, 100, "-p trials 5")
-
-
-def test_describe_states_what_the_frame_holds():
-    frame = pd.DataFrame(
-        {
-            "env": "Pendulum",
-            "norm": "none",
-            "optimizer": "SGD",
-            "lr": [0.1, 0.1, 0.01],
-            "seed": [0, 1, 0],
-            "steps": 200_000,
-        }
-    )
-    assert notebook.describe(frame) == "1 to 2 seeds, 200,000 steps, SGD"
-    assert notebook.describe(frame[frame.lr == 0.1]) == "2 seeds, 200,000 steps, SGD"
-    assert notebook.describe(frame[:1].assign(steps=1)) == "1 seed, 1 step, SGD"
-    assert notebook.describe(frame[:0]) == "no runs"

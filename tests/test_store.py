@@ -234,6 +234,36 @@ def test_shipping_is_deterministic_complete_and_repeatable(filled, tmp_path):
     assert both.curves(SPECS + extra)["key"].nunique() == 13
 
 
+LOST = {"absent": lambda path: path.unlink(), "damaged": lambda path: path.write_bytes(b"PAR1")}
+
+
+@pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
+def test_shipped_curves_that_were_lost_come_back_from_the_store(filled, tmp_path, lose):
+    folder = tmp_path / "results" / "tiny"
+    *_, path = ship.ship(SPECS, folder, filled)
+    before = path.read_bytes()
+    lose(path)
+    with pytest.warns(UserWarning, match=path.name):
+        assert len(ship.ship(SPECS, folder, filled)) == 2
+    assert path.read_bytes() == before
+    assert Shipped(tmp_path / "results").curves(SPECS)["key"].nunique() == len(SPECS)
+
+
+@pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
+def test_shipping_refuses_to_lose_curves_that_are_nowhere(filled, tmp_path, lose):
+    folder, late = tmp_path / "results" / "tiny", Store(tmp_path / "late")
+    *_, path = ship.ship(SPECS, folder, filled)
+    lose(path)
+    before = {file: file.read_bytes() for file in folder.iterdir()}
+    extra = grid(env="Pendulum", seed=7, checkpoints=8)
+    late.write([standin.train(spec) for spec in [*SPECS[:5], *extra]])
+    for partial in (False, True):
+        refused = pytest.raises(StoreError, match=f"curves of 7 shipped.*git checkout -- {path}$")
+        with pytest.warns(UserWarning, match=path.name), refused:
+            ship.ship(SPECS + extra, folder, late, partial)
+        assert {file: file.read_bytes() for file in folder.iterdir()} == before
+
+
 def test_downsampling_keeps_points_and_averages_the_loss():
     curves = pd.DataFrame({"key": "k", "step": [0, 3, 6, 10], **{name: 0.0 for name in CURVES}})
     curves["loss"], curves["gi2"] = [1.0, 2.0, 3.0, 5.0], [10.0, 11.0, 12.0, 13.0]

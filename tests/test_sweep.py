@@ -2,6 +2,7 @@
 
 import io
 import random
+import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -14,7 +15,7 @@ from lnqlib import ship
 from lnqlib.chunks import chunked, predicted_seconds
 from lnqlib.results import COUNTS, CURVES
 from lnqlib.ship import Shipped
-from lnqlib.spec import FIELDS, grid, study
+from lnqlib.spec import FIELDS, RunSpec, grid, study
 from lnqlib.store import Store, StoreError
 from lnqlib.sweep import SweepError, backend_store, curves, lookup, sweep
 
@@ -50,6 +51,23 @@ def test_the_same_bits_whatever_workers_order_and_executor(tmp_path):
         frame = sweep(SPECS, backend=standin.train, store=store, progress=False, **options)
         assert standin.bits(frame[[*CURVES, *COUNTS]]) == expected
         options.get("executor", ThreadPoolExecutor()).shutdown()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_of_an_executor_no_more_slots_are_used_than_workers(tmp_path, workers):
+    busy, most = set(), []
+
+    def train(spec):
+        busy.add(threading.get_ident())
+        most.append(len(busy))
+        result = standin.slow(spec)
+        busy.discard(threading.get_ident())
+        return result
+
+    options = dict(workers=workers, backend=train, store=tmp_path, progress=False)
+    with ThreadPoolExecutor(8) as executor:
+        assert len(sweep(SPECS, executor, **options)) == len(SPECS)
+    assert max(most) == workers
 
 
 def test_nothing_finished_is_trained_again(tmp_path, monkeypatch):
@@ -122,6 +140,15 @@ def test_chunks_hold_like_runs_of_five_to_ten_seconds():
         assert sum(map(predicted_seconds, chunk.specs)) <= 10
     assert sum(map(predicted_seconds, chunks[0].specs)) >= 5
     assert len(chunked(specs[:8], standin.train, workers=4)) == 8
+
+
+def test_a_run_that_needs_a_second_one_is_predicted_to_take_longer():
+    plain = RunSpec(env="Pendulum", norm="none", checkpoints=20)
+    alone, paired = (
+        predicted_seconds(replace(plain, lr_control=c)) for c in ("own_decay", "paired_decay")
+    )
+    assert predicted_seconds(plain) == alone < paired < 2 * alone  # it measures only one
+    assert paired < predicted_seconds(replace(plain, lr_control="paired_decay", steps=300_000))
 
 
 def test_progress_counts_runs_and_is_silent_when_nothing_is_missing(tmp_path, monkeypatch):

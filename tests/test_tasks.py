@@ -6,7 +6,7 @@ import pytest
 from gymnasium.utils import seeding
 
 from lnqlib.spec import ENVS
-from lnqlib.tasks import TASKS, observe, start_states, step, uniform_states
+from lnqlib.tasks import TASKS, isometry_sizes, observe, start_states, step, uniform_states
 
 PI = np.pi
 BOX = {  # half-widths that reach past every limit of the task
@@ -174,3 +174,11 @@ def test_uniform_states_fill_their_box():
         assert abs(np.corrcoef(unit.T)[0, 1]) < 5 / np.sqrt(20_000)
     with pytest.raises(ValueError, match="MountainCar and Pendulum"):
         uniform_states(TASKS["CartPole"], 3, np.random.default_rng(0))
+
+
+def test_isometry_sizes_are_those_of_appendix_c():
+    sizes = {"CartPole": (4, 6, 8), "Acrobot": (6, 9, 18)}
+    sizes |= {"MountainCar": (2, 5, 6), "Pendulum": (3, 6, 9)}
+    for env in ENVS:
+        expected = dict(zip(("iso_o", "iso_p", "iso_t"), sizes[env], strict=True))
+        assert isometry_sizes(env) == expected | {"iso_3": 3}

@@ -154,7 +154,7 @@ def test_theorem_3_factors_into_norm_and_direction():
     assert w.sum() == pytest.approx(1)
     assert x.shape == (18, 3)
     m2, m4 = norm_weights @ norms**2, norm_weights @ norms**4
-    u, v = theory.direction_terms(z, error, weights)
+    u, v = theory.loss_terms(z, error, weights)
     assert theory.loss_terms(x, error, w) == pytest.approx((m2**2 * u, m2 * m4 * v))
     assert theory.norm_spread(x, w) == pytest.approx((m4 / m2**2 - 1) ** 0.5)
 
