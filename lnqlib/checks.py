@@ -15,11 +15,20 @@ import numpy as np
 import pandas as pd
 
 from . import stats, theory
+from .baselines import POLICIES
 from .results import ISOMETRY
 from .spec import ENVS
-from .stats import Interval, bootstrap_interval, sign_agreement, sign_share, spearman_interval
+from .stats import (
+    Interval,
+    bootstrap_interval,
+    joint_interval,
+    sign_agreement,
+    sign_share,
+    spearman_interval,
+)
 
 HOLDS, FAILS, UNDECIDED, MISSING = "holds", "fails", "undecided", "missing"
+UNTESTED = "not tested"
 RESAMPLES = 1000
 
 METRICS = {"qgi_plus": "QGI+", "gi2": "GI2", "gi2_scaled": "GI2 / loss"}
@@ -28,7 +37,8 @@ METRICS |= {name: f"ISO_{name[-1]}" for name in ISOMETRY} | {"loss": "loss", "re
 ARMS = {"none": "None", "layer": "LN", "batch": "BN", "weight": "WN", "crossq": "CrossQ"}
 ARMS |= {"layer_affine": "affine LN", "layer_after_relu": "LN after ReLU"}
 ARMS |= {"project": "projected LN", "own_decay": "None with its own decay"}
-ARMS |= {"paired_decay": "None with LN's decay", "untrained": "untrained net"}
+ARMS |= {"paired_decay": "None with LN's decay"}
+ARMS |= {"untrained": "untrained net", "uniform": "random actions"}
 
 
 @dataclass(frozen=True)
@@ -85,27 +95,32 @@ def clamping_gap(x: str, y: str, **where) -> Check:
 
 def moves(metric: str, sign: int, **where) -> Check:
     """LN's paired effect on `metric` has `sign` at more than half of the learning rates."""
-    text = f"LN {'raises' if sign > 0 else 'lowers'} {METRICS[metric]} at most lrs"
+    text = f"LN {'raises' if sign > 0 else 'lowers'} {METRICS[metric]} at over half of the lrs"
     statistic = partial(sign_share, metric=metric, sign=sign, resamples=RESAMPLES)
     return Check(text, statistic, 1, 0.5, **where)
 
 
 def agrees(x: str, y: str, sign: int, **where) -> Check:
-    """LN's effects on `x` and `y` have equal signs (-1: opposite ones) at most lrs."""
-    text = f"LN moves {METRICS[x]} {'with' if sign > 0 else 'against'} {METRICS[y]} at most lrs"
+    """LN's effects on `x` and `y` have equal signs (-1: opposite ones) at over half of the lrs."""
+    way = "with" if sign > 0 else "against"
+    text = f"LN moves {METRICS[x]} {way} {METRICS[y]} at over half of the lrs"
     statistic = partial(sign_agreement, x=x, y=y, sign=sign, resamples=RESAMPLES)
     return Check(text, statistic, 1, 0.5, **where)
 
 
 def injection(**where) -> Check:
-    """LN switched on for a moment in a net trained without raises GI2 at most learning rates."""
-    return Check("injected LN raises GI2 at most lrs", _injection, 1, 0.5, ("none",), **where)
+    """LN switched on for a moment in a net trained without raises GI2 at over half of the lrs."""
+    text = "injected LN raises GI2 at over half of the lrs"
+    return Check(text, _injection, 1, 0.5, ("none",), **where)
 
 
 def gain(arm: str, baseline: str, sign: int, **where) -> Check:
-    """Return under `arm` minus under `baseline`, averaged over lrs within a seed, has `sign`."""
+    """Return under `arm` minus under `baseline`, averaged over lrs within a seed, has `sign`.
+
+    Either can be one of the `baselines.POLICIES`, which learned nothing.
+    """
     text = f"return: {ARMS[arm]} {_side(sign)} {ARMS[baseline]}"
-    needed = ("none" if name == "untrained" else name for name in (arm, baseline))
+    needed = ("none" if name in POLICIES else name for name in (arm, baseline))
     statistic = partial(_gain, arm=arm, baseline=baseline)
     return Check(text, statistic, sign, arms=tuple(dict.fromkeys(needed)), **where)
 
@@ -179,7 +194,7 @@ def _lemma5(seed: int, lr: float) -> dict[str, float]:
 
 
 def _rho_gap(runs: pd.DataFrame, x: str, other: str, y: str) -> Interval:
-    return _over_seeds(
+    return joint_interval(
         lambda a, b, c: stats.spearman(a, c) - stats.spearman(b, c),
         *(_points(runs, metric) for metric in (x, other, y)),
     )
@@ -187,7 +202,7 @@ def _rho_gap(runs: pd.DataFrame, x: str, other: str, y: str) -> Interval:
 
 def _clamping_gap(runs: pd.DataFrame, x: str, y: str) -> Interval:
     free = _points(runs, "clamped_steps").max(0) == 0  # (points,)
-    return _over_seeds(
+    return joint_interval(
         lambda a, b: stats.spearman(a[..., free], b[..., free]) - stats.spearman(a, b),
         *(_points(runs, metric) for metric in (x, y)),
     )
@@ -205,39 +220,11 @@ def _gain(runs: pd.DataFrame, arm: str, baseline: str) -> Interval:
 
 def _gain_share(runs: pd.DataFrame, arm: str, baseline: str) -> Interval:
     arms = (arm, baseline, "layer", "none")
-    a, b, layer, none = _paired([_by_seed(runs, name) for name in arms]).T
-
-    def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan)
-
-    return _over_seeds(share, a - b, layer - none)
+    return stats.share_of_gain(*_paired([_by_seed(runs, name) for name in arms]).T)
 
 
 def _clamped_runs(runs: pd.DataFrame) -> Interval:
     return _exact((runs["clamped_steps"] > 0).sum(), len(runs))
-
-
-def _over_seeds(statistic: Callable[..., np.ndarray], *columns: np.ndarray) -> Interval:
-    """`statistic` of the means over seeds of each (seeds, ...), with jointly resampled seeds.
-
-    There is no interval where the statistic does not exist in more than 2.5% of the resamples.
-    """
-    count = len(columns[0])
-    draws = np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
-    value = float(statistic(*(_mean(column, 0) for column in columns)))
-    resampled = statistic(*(_mean(column[draws], 1) for column in columns))
-    if count < 2 or np.isnan(resampled).mean() > 0.025:
-        return Interval(value, np.nan, np.nan, count)
-    low, high = np.nanquantile(resampled, [0.025, 0.975])
-    return Interval(value, float(low), float(high), count)
-
-
-def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """The mean of the finite values; NaN where there is none."""
-    finite = np.isfinite(values)
-    count = finite.sum(axis)
-    total = np.where(finite, values, 0.0).sum(axis)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _points(runs: pd.DataFrame, metric: str) -> np.ndarray:
@@ -246,9 +233,9 @@ def _points(runs: pd.DataFrame, metric: str) -> np.ndarray:
 
 
 def _by_seed(runs: pd.DataFrame, arm: str) -> pd.Series:
-    """Returns averaged over learning rates, one a seed; "untrained" is before the first step."""
-    metric = "initial_return" if arm == "untrained" else "return"
-    mine = runs[runs["arm"] == ("none" if arm == "untrained" else arm)]
+    """Returns averaged over learning rates, one a seed."""
+    metric = f"{arm}_return" if arm in POLICIES else "return"
+    mine = runs[runs["arm"] == ("none" if arm in POLICIES else arm)]
     return mine.groupby("seed")[metric].mean(skipna=False)
 
 

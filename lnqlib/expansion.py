@@ -76,3 +76,24 @@ def chain(runs: pd.DataFrame, y: str) -> pd.DataFrame:
     """
     runs = runs.assign(minus_kept=-runs["squared"], whole=runs["gi2"] - runs["hessian"])
     return pd.DataFrame({x: by_env(runs, spearman_interval, x, y) for x in CHAIN})
+
+
+def turns(chain: pd.DataFrame) -> dict[str, str]:
+    """In which environments rho passes from one side of 0 to the other, on the way to GI2.
+
+    The way leads from MGI over DGI (the dot product) and 2 lr DGI (its factor) to GI2 (the
+    second-order term). A row whose interval contains 0 is passed over.
+
+    **Arguments** `chain`: as `chain` gives it.
+
+    **Returns** the environments' names for each of dgi, first_order and gi2, or "none".
+    """
+    found: dict[str, list[str]] = {"dgi": [], "first_order": [], "gi2": []}
+    for env, rhos in chain.iterrows():
+        side = rhos["mgi"].sign
+        for step, envs in found.items():
+            now = rhos[step].sign
+            if now * side < 0:
+                envs.append(env)
+            side = now or side
+    return {step: ", ".join(envs) or "none" for step, envs in found.items()}

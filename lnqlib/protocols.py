@@ -53,8 +53,9 @@ def by_protocol(runs: pd.DataFrame, changes: Iterable[Change] = CHANGES) -> pd.D
 
     **Arguments** `runs`: one row a run, of all protocols, one optimizer.
 
-    **Returns** the same columns, `return` as the protocol measures it, and two more: protocol, the
-    change's name, and changed, whether the run differs from the defaults.
+    **Returns** the same columns, `return` as the protocol measures it, `gi2` of the SGD step that
+    the protocol takes, and two more: protocol, the change's name, and changed, whether the run
+    differs from the defaults.
     """
     parts = []
     for change in changes:
@@ -62,7 +63,8 @@ def by_protocol(runs: pd.DataFrame, changes: Iterable[Change] = CHANGES) -> pd.D
         mine = runs[(here & _has(runs, change.fields)) | (~here & _has(runs, {}))]
         changed = mine["env"].isin(change.envs) & (change != DEFAULTS)
         value = mine[change.metric].where(changed, mine["return"])
-        part = {"return": value, "protocol": change.name, "changed": changed}
+        part = {"return": value, "gi2": _gi2_of_step(mine)}
+        part |= {"protocol": change.name, "changed": changed}
         parts.append(mine.assign(**part))
     return pd.concat(parts, ignore_index=True)
 
@@ -139,6 +141,17 @@ def in_words(away: pd.DataFrame) -> str:
         f"95% that this book asks for, that is {decisive}. Under that protocol, {best['within']} "
         f"of the paper's {best['cells']} certain numbers lie in our intervals."
     )
+
+
+def _gi2_of_step(runs: pd.DataFrame) -> pd.Series:
+    """GI2 at the learning rate that SGD's step really has, gradient_scale times `lr`.
+
+    Runs measure it at `lr`; its two terms grow with the first and second power of the factor.
+    Adam divides the factor out.
+    """
+    factor = runs["gradient_scale"].where(runs["optimizer"] == "SGD", 1.0)
+    first = 2 * runs["lr"] * runs["dgi"]
+    return factor * first - factor**2 * (first - runs["gi2"])
 
 
 def _has(runs: pd.DataFrame, fields: dict[str, object]) -> pd.Series:

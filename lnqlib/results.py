@@ -14,7 +14,7 @@ INTERFERENCE = {
     "sgi_off": "SGI without self pairs",
     "mgi": "Eq. (9), MGI, mean cosine of semi- and full gradients",
     "dgi": "App. F, DGI, mean dot product of semi- and full gradients",
-    "gi2": "Eq. (11), GI2, mean of 2 lr D_j u_ij - lr^2 u_ij^2",
+    "gi2": "Eq. (11), GI2, mean of 2 lr D_j u_ij - lr^2 u_ij^2, at the lr of the RunSpec",
     "gi2_scaled": "GI2 over the batch's mean squared TD error, at most 1",
     "gi2_minibatch": "GI2 of one step on the mean of the batch's semi-gradients",
     "td_loss": "mean squared TD error of the metrics' batch",

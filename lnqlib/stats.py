@@ -46,9 +46,10 @@ class Interval(NamedTuple):
         return int(self.low > 0) - int(self.high < 0)
 
     def __format__(self, spec: str) -> str:
-        """`f"{interval:.2f}"` gives `-0.83 [-0.90, -0.71]`."""
+        """`f"{interval:.2f}"` gives `-0.83 [-0.90, -0.71]`, and tells what was left out."""
         value, low, high = (format(x, spec) for x in self[:3])
-        return f"{value} [{low}, {high}]" if np.isfinite(self.low) else value
+        text = f"{value} [{low}, {high}]" if np.isfinite(self.low) else value
+        return f"{text} ({self.left_out} left out)" if self.left_out else text
 
 
 def bootstrap_interval(
@@ -73,6 +74,45 @@ def bootstrap_interval(
     draws = _draws(len(finite), resamples, seed)  # (resamples, seeds)
     low, high = _bounds(statistic(finite[draws], axis=-1), len(finite), level)
     return Interval(float(statistic(finite, axis=-1)), low, high, len(finite), left_out)
+
+
+def joint_interval(
+    statistic: Callable[..., np.ndarray], *columns: np.ndarray, resamples: int = RESAMPLES
+) -> Interval:
+    """`statistic` of the columns' means over seeds, the same seeds resampled in all of them.
+
+    **Arguments** `statistic`: means (..., points) of every column -> (...). `columns`: each
+    (seeds, points), the same seeds in the same order.
+
+    **Returns** an `Interval`; its `count` is the number of seeds.
+    """
+    count = len(columns[0])
+    if count == 0:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    draws = _draws(count, resamples, seed=0)
+    value = float(statistic(*(_means(column) for column in columns)))
+    resampled = statistic(*(_means(column[draws]) for column in columns))
+    return Interval(value, *_bounds(resampled, count, LEVEL), count)
+
+
+def share_of_gain(
+    arm: np.ndarray, baseline: np.ndarray, layer: np.ndarray, none: np.ndarray
+) -> Interval:
+    """(arm - baseline) / (LN - None), of mean returns: what part of LN's gain a difference is.
+
+    There is no share where LN gains nothing, and no interval where it gains nothing in more than
+    2.5% of the resamples.
+
+    **Arguments**: returns (seeds,), of the same seeds; a seed that lacks one of them is left out.
+    """
+    table = np.column_stack([arm, baseline, layer, none])  # (seeds, 4)
+    complete = np.isfinite(table).all(axis=1)
+
+    def share(means: np.ndarray) -> np.ndarray:
+        arm, baseline, layer, none = np.moveaxis(means, -1, 0)
+        return (arm - baseline) / np.where(layer > none, layer - none, np.nan)
+
+    return joint_interval(share, table[complete])._replace(left_out=int((~complete).sum()))
 
 
 def few_seeds(count: int) -> str:
@@ -289,8 +329,11 @@ def _draws(seeds: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def _bounds(resampled: np.ndarray, seeds: int, level: float) -> tuple[float, float]:
-    """The percentile interval; one seed says nothing about the spread over seeds."""
-    if seeds < 2 or np.isnan(resampled).all():
+    """The percentile interval; one seed says nothing about the spread over seeds.
+
+    There is none where the statistic does not exist in more of the resamples than one end cuts off.
+    """
+    if seeds < 2 or np.isnan(resampled).mean() > (1 - level) / 2:
         return np.nan, np.nan
     low, high = np.nanquantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from . import stats
 from .baselines import POLICIES
 from .stats import Interval, bootstrap_interval
 from .store import ROOT
@@ -83,27 +84,14 @@ def gain_by_env(seeds: pd.DataFrame, norm: str = "layer", baseline: str = "none"
     return pd.Series({env: bootstrap_interval(values) for env, values in pairs}, dtype=object)
 
 
-def share_of_gain(seeds: pd.DataFrame, norm: str, resamples: int = 2000) -> Interval:
+def share_of_gain(seeds: pd.DataFrame, norm: str) -> Interval:
     """(`norm` - None) / (LN - None), of the mean returns of one environment.
 
-    The seeds are those that all three have, resampled jointly. There is no share where LN gains
-    nothing, and no interval where it gains nothing in more than 2.5% of the resamples.
+    The seeds are those that all three have, resampled jointly.
     """
     table = seeds.pivot(index="seed", columns="norm", values="return")
-    table = table[[norm, "none", "layer"]].dropna().to_numpy()  # (seeds, 3)
-    draws = np.random.default_rng(0).integers(len(table), size=(resamples, len(table)))
-
-    def share(means: np.ndarray) -> np.ndarray:
-        arm, none, layer = np.moveaxis(means, -1, 0)
-        gain = np.where(layer > none, layer - none, np.nan)
-        return (arm - none) / gain
-
-    drawn = share(table[draws].mean(axis=1))
-    value, count = float(share(table.mean(axis=0))), len(table)
-    if count < 2 or np.isnan(drawn).mean() > 0.025:
-        return Interval(value, np.nan, np.nan, count)
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return Interval(value, float(low), float(high), count)
+    table = table[[norm, "none", "layer", "none"]].dropna().to_numpy()  # (seeds, 4)
+    return stats.share_of_gain(*table.T)
 
 
 def with_clamped(

@@ -8,11 +8,41 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from .checks import FAILS, HOLDS, MISSING, UNDECIDED
+from .checks import FAILS, HOLDS, MISSING, UNDECIDED, UNTESTED
 from .stats import Interval
 from .verdicts import Verdict, board
 
-MARKS = {HOLDS: "&#10003;", FAILS: "&#10007;", UNDECIDED: "?", MISSING: "&hellip;"}
+MARKS = {HOLDS: "&#10003;", FAILS: "&#10007;", UNDECIDED: "?", MISSING: "&hellip;", UNTESTED: ""}
+_SCATTER, _BY_LR = "interference#fig-interference-loss", "interference#fig-interference-by-lr"
+_ADAM = "interference#fig-interference-adam"
+FIGURES: dict[int, tuple[str, ...]] = {
+    1: (_SCATTER,),
+    2: (_SCATTER, _BY_LR),
+    3: (_SCATTER,),
+    4: (_SCATTER,),
+    5: (_SCATTER,),
+    6: ("gi2#fig-gi2-loss", "gi2#fig-gi2-scaled"),
+    7: (_BY_LR, "gi2#fig-gi2-by-lr"),
+    8: ("interference#fig-interference-paired",),
+    9: ("gi2#fig-gi2-by-lr",),
+    10: ("gi2#fig-gi2-by-lr",),
+    11: ("injection#fig-injected-paired", "injection#fig-injected-adam"),
+    12: (_ADAM, "gi2#fig-gi2-adam"),
+    13: ("normalizations#fig-table1",),
+    14: ("index#fig-headline",),
+    15: (_SCATTER, "interference#fig-interference-return", _ADAM),
+    16: ("normalizations#fig-table1",),
+    17: ("normalizations#fig-table1",),
+    18: ("isometry#fig-isometry-return", "isometry#fig-isometry-by-lr"),
+    19: ("isometry#fig-isometry-by-lr", "isometry#fig-isometry-adam"),
+    20: ("isometry#fig-isometry-paired", "isometry#fig-isometry-by-lr"),
+    21: ("normalizations#fig-ln-parts", "normalizations#fig-ln-parts-by-lr"),
+    22: ("lr_decay#fig-controls",),
+    23: (_BY_LR, _ADAM),
+    24: ("gi2#fig-gi2-return",),
+    25: ("linear_regression#theorem-2", "isometry#theorem-4", "lr_decay#fig-lemma5"),
+}
+"""Where the book shows what a claim is about: page and anchor."""
 STYLE = """<style>
 .claims { border-collapse: collapse; width: 100%; margin: 0 0 1em; }
 .claims :is(th, td) { padding: 0.25em 0.6em; text-align: left; vertical-align: top; }
@@ -30,17 +60,18 @@ STYLE = """<style>
 
 
 def overview(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "") -> str:
-    """One row a claim: number, statement, where in the paper, both verdicts, whether robust.
+    """One row a claim: number, statement, where in the paper, its verdicts, whether robust.
 
     **Arguments** `page`: the address of the page with `details`, to which the numbers lead.
     """
-    heads = ("", "claim", "in the paper", "defaults", "as printed", "robust")
+    heads = ("", "claim", "in the paper", "defaults", "without clamped", "as printed", "robust")
     rows = [
         [
             f'<a href="{page}#claim-{row.number}">{row.number}</a>',
             escape(row.statement),
             escape(row.where),
             mark(row.defaults),
+            mark(row.unclamped),
             mark(row.printed),
             row.robust,
         ]
@@ -50,7 +81,7 @@ def overview(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "") -> str:
 
 
 def details(pairs: Iterable[tuple[Verdict, Verdict]]) -> str:
-    """Each claim with the rows that decide it, folded; the first reading, then the second."""
+    """Each claim with the rows that decide it and links to its figures, folded."""
     parts = []
     for first, second in pairs:
         claim = first.claim
@@ -58,13 +89,15 @@ def details(pairs: Iterable[tuple[Verdict, Verdict]]) -> str:
         parts.append(
             f'<details class="claim" id="claim-{claim.number}"><summary>'
             f"<b>{claim.number}.</b> {escape(claim.statement)} <b>{verdicts}</b></summary>"
-            f"{_rows(first, second)}</details>"
+            f"<p>{_links(claim.number)}</p>{_rows(first, second)}</details>"
         )
     return STYLE + "".join(parts)
 
 
 def mark(verdict: str) -> str:
-    """A verdict with its sign."""
+    """A verdict with its sign; a dash for none."""
+    if not verdict:
+        return "&ndash;"
     return f'<span class="verdict">{MARKS[verdict]} {verdict}</span>'
 
 
@@ -78,10 +111,9 @@ def interval(value: Interval | None) -> str:
 
 
 def _rows(first: Verdict, second: Verdict) -> str:
-    printed = second.rows if len(second.rows) == len(first.rows) else first.rows
     heads = ("check", "task", "defaults", "without clamped", "verdict", "as printed", "verdict")
     rows, dim = [], []
-    for (_, a), (_, b) in zip(first.rows.iterrows(), printed.iterrows(), strict=True):
+    for (_, a), (_, b) in zip(first.rows.iterrows(), second.rows.iterrows(), strict=True):
         where = " ".join(filter(None, (a["env"], a["optimizer"])))
         cells = [escape(a["check"]), where, interval(a["interval"]), _unclamped(a)]
         rows.append([*cells, _verdict(a), interval(b["interval"]), _verdict(b)])
@@ -90,10 +122,21 @@ def _rows(first: Verdict, second: Verdict) -> str:
 
 
 def _unclamped(row: pd.Series) -> str:
-    """The interval without clamped points, and how many points that leaves."""
+    """The interval without clamped points, how many points that leaves, and its verdict."""
     if not isinstance(row["unclamped"], Interval):
         return "&ndash;"
-    return f"{interval(row['unclamped'])} ({row['unclamped'].count} points)"
+    text = f"{interval(row['unclamped'])} ({row['unclamped'].count} points)"
+    return f"{text} {mark(row['unclamped_verdict'])}"
+
+
+def _links(number: int) -> str:
+    """`In this book: gi2 loss, gi2 scaled`, each leading to a figure."""
+    links = []
+    for place in FIGURES[number]:
+        page, _, anchor = place.partition("#")
+        name = (anchor or page).removeprefix("fig-").replace("-", " ")
+        links.append(f'<a href="{page}.html#{anchor}">{name}</a>')
+    return f"In this book: {', '.join(links)}."
 
 
 def _verdict(row: pd.Series) -> str:

@@ -1,9 +1,9 @@
 """Verdicts: what the runs say of each claim, and what to type for runs that are not there.
 
 A check whose runs are not all finished is missing. A claim fails where one check fails that counts,
-holds where all hold, and is otherwise missing or undecided. Every claim is judged under two
-readings of the paper, the defaults and "as printed" (no biases); it is robust where both decide,
-and alike.
+holds where all hold, and is otherwise missing or undecided; it is not tested where none of its
+checks is about a task at hand. Every claim is judged under two readings of the paper, the defaults
+and "as printed" (no biases); it is robust where both decide, and alike.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .checks import FAILS, HOLDS, MISSING, UNDECIDED, Check
+from .baselines import random_returns
+from .checks import FAILS, HOLDS, MISSING, UNDECIDED, UNTESTED, Check
 from .claims import CLAIMS, Claim
 from .spec import ENVS, FIELDS, LEARNING_RATES, RunSpec, study
 from .stats import Interval
@@ -27,9 +28,9 @@ STUDIES = ("core", "as_printed", "table1", "variants", "lr_decay")
 class Verdict(NamedTuple):
     """What the runs say of a claim.
 
-    `rows` has one row a check and environment: check, optimizer, env, interval, unclamped (the
-    interval without clamped points, where some are), against, counts, verdict, and commands,
-    what to type to train the missing runs.
+    `rows` has one row a check and environment: check, optimizer, env, interval, against, counts,
+    verdict; unclamped and unclamped_verdict, the same without clamped points, where some are; and
+    commands, what to type to train the missing runs.
     """
 
     claim: Claim
@@ -69,14 +70,35 @@ def judge_all(runs: pd.DataFrame, optimizer: str = "SGD") -> list[tuple[Verdict,
 
 
 def board(pairs: list[tuple[Verdict, Verdict]]) -> pd.DataFrame:
-    """One row a claim: number, statement, where, defaults, printed, robust (yes, no or open)."""
+    """One row a claim: number, statement, where, defaults, unclamped, printed, robust.
+
+    `unclamped` is the verdict without clamped points under the defaults, "" where that is the same
+    runs; `robust` is yes, no, open, or "" for a claim without networks.
+    """
     rows = []
-    for (claim, first, _), (_, second, _) in pairs:
-        alike = "yes" if first == second and first in (HOLDS, FAILS) else "no"
+    for first, second in pairs:
+        claim, both = first.claim, (first.verdict, second.verdict)
+        robust = "yes" if both in ((HOLDS, HOLDS), (FAILS, FAILS)) else "no"
+        if MISSING in both or UNTESTED in both:
+            robust = "open"
+        if not any(check.arms for check in claim.checks):
+            robust = ""
         row = {"number": claim.number, "statement": claim.statement, "where": claim.where}
-        row |= {"defaults": first, "printed": second}
-        rows.append(row | {"robust": "open" if MISSING in (first, second) else alike})
+        row |= {"defaults": both[0], "unclamped": without_clamped(first), "printed": both[1]}
+        rows.append(row | {"robust": robust})
     return pd.DataFrame(rows)
+
+
+def without_clamped(verdict: Verdict) -> str:
+    """The verdict with every rank correlation taken without clamped points; "" if there are none.
+
+    Checks of other kinds keep theirs.
+    """
+    rows = verdict.rows
+    if not len(rows) or rows["unclamped_verdict"].isna().all():
+        return ""
+    voted = rows[rows["counts"]]
+    return _overall(list(voted["unclamped_verdict"].fillna(voted["verdict"])))
 
 
 def specs(
@@ -97,21 +119,18 @@ def specs(
     }
 
 
-def frame(
-    asked: dict[str, list[RunSpec]], results: pd.DataFrame, curves: pd.DataFrame
-) -> pd.DataFrame:
+def frame(asked: dict[str, list[RunSpec]], results: pd.DataFrame) -> pd.DataFrame:
     """One row for each run asked for; where it is not finished, its results are NaN.
 
-    **Arguments** `asked`: as `specs` gives them. `results`: rows of the finished ones. `curves`:
-    checkpoints of those without norm, at any one learning rate, for `initial_return`, the return of
-    the untrained net.
+    **Arguments** `asked`: as `specs` gives them. `results`: rows of the finished ones.
+
+    **Returns** the fields of `RunSpec`, study, arm (the norm, or the control of the learning rate),
+    the results, and untrained_return and uniform_return, those of the `baselines.POLICIES`.
     """
     rows = [{"study": name, "key": s.key} | vars(s) for name, some in asked.items() for s in some]
     table = pd.DataFrame(rows).merge(results.drop(columns=list(FIELDS)), on="key", how="left")
     table["arm"] = table["norm"].where(table["lr_control"] == "none", table["lr_control"])
-    first = table["key"].map(curves[curves["step"] == 0].set_index("key")["return"])
-    untrained = first.groupby([table["env"], table["seed"], table["bias"]])
-    return table.assign(initial_return=untrained.transform("first"))
+    return table.merge(_random(table), on=["env", "bias", "seed"], how="left")
 
 
 def commands(runs: pd.DataFrame) -> list[str]:
@@ -135,15 +154,27 @@ def _test(check: Check, runs: pd.DataFrame) -> dict:
     row = {"interval": check.statistic(runs)}
     if check.clamping and (runs["clamped_steps"] > 0).any():
         row["unclamped"] = check.statistic(runs, clamped=False)
+        row["unclamped_verdict"] = check.verdict(row["unclamped"])
     return row | {"verdict": check.verdict(row["interval"])}
+
+
+def _random(runs: pd.DataFrame) -> pd.DataFrame:
+    """The returns without training: env, bias, seed, and a column for each policy."""
+    parts = [
+        random_returns([env], group["seed"].unique(), bias=bias).assign(bias=bias)
+        for (env, bias), group in runs.groupby(["env", "bias"])
+    ]
+    table = pd.concat(parts).pivot(index=["env", "bias", "seed"], columns="policy", values="return")
+    return table.add_suffix("_return").reset_index()
 
 
 def _overall(verdicts: list[str]) -> str:
     """One failure refutes; then a gap, then a doubt, leave it open; else it holds."""
     worst = [verdict for verdict in (FAILS, MISSING, UNDECIDED) if verdict in verdicts]
-    return (worst or [HOLDS if verdicts else MISSING])[0]
+    return (worst or [HOLDS if verdicts else UNTESTED])[0]
 
 
 def _table(rows: list[dict]) -> pd.DataFrame:
-    empty = {"interval": Interval(np.nan, np.nan, np.nan, 0), "unclamped": None, "commands": []}
+    empty = {"interval": Interval(np.nan, np.nan, np.nan, 0), "commands": []}
+    empty |= {"unclamped": None, "unclamped_verdict": None}
     return pd.DataFrame([empty | row for row in rows])

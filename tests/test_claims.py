@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ from bs4 import BeautifulSoup
 
 from lnqlib import checks, theory, verdict_tables, verdicts
 from lnqlib.__main__ import _parser
-from lnqlib.checks import FAILS, HOLDS, MISSING, UNDECIDED, Check
+from lnqlib.baselines import POLICIES, random_returns
+from lnqlib.checks import FAILS, HOLDS, MISSING, UNDECIDED, UNTESTED, Check
 from lnqlib.claims import CLAIMS, Claim
 from lnqlib.results import CURVES, ISOMETRY
 from lnqlib.spec import ENVS, LEARNING_RATES, study
@@ -29,7 +31,7 @@ def asked(tmp_path_factory) -> pd.DataFrame:
     """Every run that the claims need, none of them finished."""
     store = Store(tmp_path_factory.mktemp("store"))
     specs = verdicts.specs(ENVS, SEEDS, 200_000, LEARNING_RATES)
-    return verdicts.frame(specs, store.results(), store.curves())
+    return verdicts.frame(specs, store.results())
 
 
 @pytest.fixture
@@ -50,7 +52,8 @@ def world(asked) -> pd.DataFrame:
         runs[metric] = noisy(-bad)
     runs["injected_gi2"] = runs["gi2"] + noisy(1.0)
     runs["clamped_steps"] = 5.0 * (drop & (runs["optimizer"] == "SGD"))
-    runs["initial_return"] = noisy(9.5)  # None returns 9 on average, LN 10
+    for policy in POLICIES:
+        runs[f"{policy}_return"] = noisy(9.5)  # None returns 9 on average, LN 10
     return runs.assign(seconds=1.0)
 
 
@@ -106,7 +109,8 @@ def test_a_flipped_sign_flips_the_verdict(world, number, metric):
         11: {"injected_gi2": lambda r: r["gi2"] - 1},
         17: {"return": lambda r: r["return"] + (r["arm"] == "batch")},
         21: {"return": lambda r: r["return"] - (r["arm"] == "crossq")},
-        22: {"return": lambda r: r["return"] + (r["arm"] == "paired_decay")},
+        16: {"uniform_return": lambda r: r["uniform_return"] - 1},
+        22: {"return": lambda r: r["return"] + 1.2 * (r["arm"] == "paired_decay")},
         23: {"clamped_steps": lambda r: 1.0 * (r["optimizer"] == "Adam")},
     }.items(),
 )
@@ -133,7 +137,8 @@ def test_where_the_paper_contradicts_itself_either_side_can_hold(world):
 def test_noise_is_undecided(world):
     rng = np.random.default_rng(1)
     noise = {name: rng.standard_normal(len(world)) for name in CURVES}
-    noise |= {"initial_return": rng.standard_normal(len(world)), "clamped_steps": 0.0}
+    noise |= {f"{policy}_return": rng.standard_normal(len(world)) for policy in POLICIES}
+    noise |= {"clamped_steps": 0.0}
     runs = world.assign(**noise)
     rows = pd.concat(
         [verdicts.judge(c, runs).rows for c in CLAIMS if c.number not in (12, 19, 23, 25)]
@@ -240,15 +245,17 @@ def test_gains_by_numpy_and_scipy(world):
     noise = np.random.default_rng(5).normal(0, 2, len(world))
     runs = world.assign(**{"return": world["return"] + noise})
     wide = pendulum(runs).pivot_table(index="seed", columns="arm", values="return")  # means over lr
-    first = pendulum(runs)[lambda r: r["arm"] == "none"].groupby("seed")["initial_return"].mean()
+    none = pendulum(runs)[lambda r: r["arm"] == "none"].groupby("seed")
 
     gained = (wide["layer"] - wide["none"]).to_numpy()
     row = one(checks.gain("layer", "none", 1), runs)
     assert row["interval"].value == pytest.approx(gained.mean())
     assert np.allclose(row["interval"][1:3], bootstrapped(lambda s: gained[s].mean()), atol=0.15)
 
-    row = one(checks.gain("layer", "untrained", 1), runs)
-    assert row["interval"].value == pytest.approx((wide["layer"] - first).mean())
+    for policy in POLICIES:
+        row = one(checks.gain("layer", policy, 1), runs)
+        first = none[f"{policy}_return"].mean()
+        assert row["interval"].value == pytest.approx((wide["layer"] - first).mean())
 
     part = (wide["own_decay"] - wide["none"]).to_numpy()
     row = one(checks.gain_share("own_decay", "none", -1, 0.5), runs)
@@ -309,7 +316,7 @@ def test_the_commands_are_ones_that_the_command_line_takes(asked):
 def test_with_nothing_finished_everything_but_the_theorems_is_missing(asked):
     board = verdicts.board(verdicts.judge_all(asked)).set_index("number")
     assert set(board["defaults"][:24]) == {MISSING}
-    assert (board["defaults"][25], board["robust"][25]) == (HOLDS, "yes")
+    assert (board["defaults"][25], board["robust"][25]) == (HOLDS, "")  # no network, no readings
 
 
 def test_the_runs_asked_for_are_those_that_the_studies_train(asked):
@@ -322,15 +329,45 @@ def test_the_runs_asked_for_are_those_that_the_studies_train(asked):
     assert len(small["core"]) == 2 * 2 * 2  # optimizers, norms, seeds
 
 
-def test_the_frame_takes_the_untrained_return_from_step_0(asked):
-    specs = verdicts.specs(("CartPole",), 1, 200_000, (1e-3,))
+def test_the_frame_has_results_and_the_returns_without_training():
+    specs = verdicts.specs(("CartPole",), 2, 200_000, (1e-3,))
     first = specs["core"][0]
-    curves = pd.DataFrame({"key": first.key, "step": [0, 2000], "return": [9.0, 50.0]})
     results = pd.DataFrame([vars(first) | {"key": first.key, "seconds": 2.0, "return": 40.0}])
-    runs = verdicts.frame(specs, results, curves).set_index("key")
-    assert runs.loc[first.key, ["initial_return", "return", "arm"]].tolist() == [9.0, 40.0, "none"]
+    runs = verdicts.frame(specs, results)
+    row = runs.set_index("key").loc[first.key]
+    assert (row["return"], row["arm"]) == (40.0, "none")
     assert runs["seconds"].notna().sum() == 1
     assert set(runs["arm"]) >= {"project", "own_decay", "paired_decay", "crossq"}
+    for bias in (True, False):
+        known = random_returns(["CartPole"], [0, 1], bias=bias).set_index(["policy", "seed"])
+        for seed, policy in product((0, 1), POLICIES):
+            here = runs[(runs["bias"] == bias) & (runs["seed"] == seed)]
+            assert set(here[f"{policy}_return"]) == {known.loc[(policy, seed), "return"]}
+
+
+def test_without_clamped_points_a_claim_can_turn(world):
+    """Claim 4 in a world whose trend rests on the clamped points alone."""
+    clamped = (world["lr"] > 2e-4) & (world["arm"].isin(["none", "layer"]))
+    runs = world.assign(
+        mgi=np.where(clamped, 100 + world["mgi"], -world["mgi"]), clamped_steps=1.0 * clamped
+    )
+    verdict = verdicts.judge(claim(4), runs)
+    assert (verdict.verdict, verdicts.without_clamped(verdict)) == (HOLDS, FAILS)
+    row = verdicts.board([(verdict, verdict)]).iloc[0]
+    assert (row["defaults"], row["unclamped"]) == (HOLDS, FAILS)
+    free = verdicts.judge(claim(4), world.assign(clamped_steps=0.0))
+    assert verdicts.without_clamped(free) == ""
+
+
+def test_a_claim_about_other_tasks_is_not_tested(world):
+    pendulum_only = world[world["env"] == "Pendulum"]
+    assert verdicts.judge(claim(14), pendulum_only).verdict == UNTESTED
+    excepted = verdicts.judge(claim(6), world[world["env"] == "MountainCar"])
+    assert (excepted.verdict, verdicts.without_clamped(excepted)) == (UNTESTED, UNTESTED)
+    assert verdicts.board([(excepted, excepted)])["robust"].tolist() == ["open"]
+
+
+SIGNS = "\N{CHECK MARK}\N{BALLOT X}?\N{HORIZONTAL ELLIPSIS}\N{EN DASH} "
 
 
 def read_table(html: str) -> pd.DataFrame:
@@ -346,7 +383,8 @@ def test_the_tables_say_what_the_verdicts_say(world):
     page = read_table(verdict_tables.overview(pairs))
     assert page["claim"].tolist() == board["statement"].tolist()
     for column, shown in (("defaults", "defaults"), ("printed", "as printed")):
-        assert [text.split()[-1] for text in page[shown]] == board[column].tolist()
+        assert [text.strip(SIGNS) for text in page[shown]] == board[column].tolist()
+    assert [text.strip(SIGNS) for text in page["without clamped"]] == board["unclamped"].tolist()
 
     first = pairs[5][0]  # claim 6: one counted check and two for context
     page = read_table(verdict_tables.details([pairs[5]]))
@@ -356,7 +394,15 @@ def test_the_tables_say_what_the_verdicts_say(world):
     for text, interval in zip(page["defaults"], first.rows["interval"], strict=True):
         numbers = [float(x) for x in re.findall(r"-?[\d.]+", text)]
         assert numbers[0] == pytest.approx(interval.value, abs=5e-3)
-    assert page["without clamped"][0].endswith("(17 points)")
+    assert page["without clamped"][0].endswith("(17 points) \N{CHECK MARK} holds")
+
+
+def test_a_claim_is_linked_to_its_figures():
+    assert list(verdict_tables.FIGURES) == [c.number for c in CLAIMS]
+    verdict = verdicts.Verdict(claim(6), HOLDS, pd.DataFrame())
+    page = BeautifulSoup(verdict_tables.details([(verdict, verdict)]), "html.parser")
+    links = [a["href"] for a in page.select("p a")]
+    assert links == ["gi2.html#fig-gi2-loss", "gi2.html#fig-gi2-scaled"]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib.expansion import RATIOS, chain, ratios
+from lnqlib.expansion import RATIOS, chain, ratios, turns
 from lnqlib.spec import grid
+from lnqlib.stats import Interval
 from lnqlib.sweep import curves, sweep
 
 
@@ -58,3 +59,22 @@ def test_the_chain_ranks_each_part_against_the_loss():
     assert rho["first_order"].value == 1
     assert rho["minus_kept"].value == rho["gi2"].value == rho["whole"].value == -1
     assert np.isnan(rho["mgi"].value)
+
+
+def test_where_the_sign_turns():
+    above, below, around = Interval(1, 0.5, 1, 9), Interval(-1, -1, -0.5, 9), Interval(0, -1, 1, 9)
+    rows = {
+        "CartPole": (above, above, above, below),  # with the second-order term
+        "Acrobot": (below, above, below, above),  # with each of the three
+        "MountainCar": (above, around, around, below),  # undecided in between
+        "Pendulum": (around, below, below, below),  # never
+    }
+    table = pd.DataFrame.from_dict(
+        rows, orient="index", columns=["mgi", "dgi", "first_order", "gi2"]
+    )
+    assert turns(table) == {
+        "dgi": "Acrobot",
+        "first_order": "Acrobot",
+        "gi2": "CartPole, Acrobot, MountainCar",
+    }
+    assert turns(table.loc[["Pendulum"]]) == dict.fromkeys(("dgi", "first_order", "gi2"), "none")

@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 
 from lnqlib.claims import CLAIMS
-from lnqlib.verdict_tables import details, overview
+from lnqlib.verdict_tables import FIGURES, details, overview
 from lnqlib.verdicts import Verdict
 
 CHAPTERS = ROOT / "chapters"
@@ -32,12 +32,17 @@ def sources(path) -> list[str]:
 
 
 TEXT = "\n\n".join(sources(CHAPTERS / "index.ipynb"))
-MAP = TEXT.partition("## Where the paper's pieces are")[2].partition("\n## ")[0]
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in MAP.split("\n")
-    if line.startswith("|")
-][2:]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    section = TEXT.partition(f"## {heading}")[2].partition("\n## ")[0]
+    lines = [line for line in section.split("\n") if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+ROWS = rows("Where the paper's pieces are")
+ERRATA = rows("What the paper gets wrong")
 EQUATIONS = [row for row in ROWS if row[0].startswith("Eq")]
 THEOREMS = [row for row in ROWS if row[0].startswith(("Theorem", "Lemma"))]
 COMMANDS = [line.partition("#")[::2] for line in TEXT.split("\n") if line.startswith("papermill ")]
@@ -92,6 +97,18 @@ def test_theorems_stand_on_the_page_that_is_linked(row):
     assert re.search(rf"```\{{prf:(theorem|lemma)\}}.*{row[0]}", page)
 
 
+def test_every_erratum_is_listed_once():
+    assert [row[0] for row in ERRATA] == [str(number) for number in range(1, 16)]
+    boxes = {
+        (path.name, int(number))
+        for path in CHAPTERS.glob("*.ipynb")
+        for title in re.findall(r"admonition\} (Errat(?:um|a) [^:\n]+)", "\n".join(sources(path)))
+        for number in re.findall(r"\d+", title)
+    }
+    listed = {(link, int(row[0])) for row in ERRATA for link in re.findall(r"\]\((\S+)\)", row[2])}
+    assert listed == boxes
+
+
 def test_links_to_every_page():
     linked = set(re.findall(r"\]\((\w+)\.(?:ipynb|md)\)", TEXT))
     assert {f"chapters/{name}" for name in linked} | {"chapters/index"} == pages()
@@ -126,3 +143,13 @@ def test_the_board_leads_to_every_claim():
     targets = BeautifulSoup(details(pairs), "html.parser").select("details")
     assert [a["href"] for a in links] == [f"claims.html#{target['id']}" for target in targets]
     assert [a.get_text() for a in links] == [str(number) for number in numbers]
+
+
+def test_claims_and_pages_lead_to_each_other():
+    text = {path.stem: "\n".join(sources(path)) for path in CHAPTERS.glob("*.ipynb")}
+    for number, places in FIGURES.items():
+        for place in places:
+            page, _, anchor = place.partition("#")
+            assert anchor in figures() or f":label: {anchor}" in text[page]
+            assert anchor in (CHAPTERS / f"{page}.ipynb").read_text()
+            assert page == "index" or f'"claims.html#claim-{number}"' in text[page]

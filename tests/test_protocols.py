@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib import protocols, table1
+from lnqlib import metrics, protocols, start, table1
 from lnqlib.protocols import CHANGES, DEFAULTS, by_protocol, distances
 from lnqlib.spec import ENVS, RunSpec, study
 
 
 def rows(specs):
+    number = {"gi2": 0.0, "dgi": 0.0}
     return pd.DataFrame(
-        vars(s) | {"key": s.key, "return": float(i), "return_default_start": -1000.0 - i}
+        vars(s) | number | {"key": s.key, "return": float(i), "return_default_start": -1000.0 - i}
         for i, s in enumerate(specs)
     )
 
@@ -31,6 +32,21 @@ def runs():
         replace(s, **c.fields) for c in CHANGES for s in base if s.env in c.envs and c.fields
     ]
     return rows(base + changed).sample(frac=1, random_state=0)
+
+
+def test_gi2_is_that_of_the_step_that_the_protocol_takes():
+    """Twice the gradient is a step at twice the learning rate; Adam divides the factor out."""
+    spec = RunSpec("Pendulum", lr=0.02)
+    net, batch = start.network(spec), start.batch(spec)
+    once, twice = (metrics.interference(net, batch, lr) for lr in (spec.lr, 2 * spec.lr))
+    doubled = replace(spec, gradient_scale=2.0)
+    runs = rows([spec, doubled]).assign(gi2=once["gi2"], dgi=once["dgi"])
+    found = by_protocol(runs).query("env == 'Pendulum'").set_index("protocol")["gi2"]
+    assert found["defaults"] == pytest.approx(once["gi2"])
+    assert found["gradient factor 2"] == pytest.approx(twice["gi2"])
+    assert twice["gi2"] != pytest.approx(2 * once["gi2"], rel=0.1)  # it is no matter of units
+    adam = by_protocol(runs.assign(optimizer="Adam")).set_index("protocol")["gi2"]
+    assert adam["gradient factor 2"] == pytest.approx(once["gi2"])
 
 
 def test_the_changes_are_the_studies_runs():

@@ -1,0 +1,40 @@
+"""How long the studies take: predicted from measured costs, beside what finished runs took."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from .chunks import predicted_seconds
+from .ship import Shipped
+from .spec import STUDIES, RunSpec, study
+from .store import Store
+from .sweep import lookup
+
+
+def by_study(cores: int, store: Store, shipped: Shipped) -> pd.DataFrame:
+    """Every study's size and time.
+
+    **Arguments** `cores`: to train on. `store`, `shipped`: where finished runs are looked up.
+
+    **Returns** one row a study: runs, finished, "predicted hours" on that many cores, "predicted s
+    a run", and "measured s a run", the mean of the finished ones on one core, NaN without any.
+    """
+    rows = {}
+    for name in STUDIES:
+        specs = study(name)
+        done = lookup(specs, store, shipped)
+        predicted = sum(map(predicted_seconds, specs))
+        rows[name] = {
+            "runs": len(specs),
+            "finished": len(done),
+            "predicted hours": predicted / cores / 3600,
+            "predicted s a run": predicted / len(specs),
+            "measured s a run": done["seconds"].mean(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("study")
+
+
+def slower() -> float:
+    """How many times longer than the engine the torch reference takes for a run, as predicted."""
+    spec = RunSpec("CartPole")
+    return predicted_seconds(spec, "reference") / predicted_seconds(spec)

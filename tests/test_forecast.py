@@ -1,0 +1,43 @@
+"""The forecast of the studies' times, against sums and means by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lnqlib import forecast
+from lnqlib.chunks import predicted_seconds
+from lnqlib.ship import Shipped
+from lnqlib.spec import STUDIES, study
+from lnqlib.store import Store
+from lnqlib.sweep import sweep
+
+
+def test_studies_are_counted_and_timed(tmp_path, monkeypatch):
+    few = {name: study(name)[:6] for name in STUDIES}
+    monkeypatch.setattr(forecast, "study", few.get)
+    places = Store(tmp_path), Shipped(tmp_path)
+    table = forecast.by_study(1, *places)
+    assert list(table.index) == list(STUDIES)
+    assert (table["runs"] == 6).all() and (table["finished"] == 0).all()
+    assert table["measured s a run"].isna().all()
+    by_hand = [sum(predicted_seconds(s) for s in specs) for specs in few.values()]
+    assert np.allclose(table["predicted hours"], np.array(by_hand) / 3600)
+    assert np.allclose(
+        forecast.by_study(4, *places)["predicted hours"] * 4, table["predicted hours"]
+    )
+
+
+def test_finished_runs_are_measured(tmp_path, monkeypatch):
+    short = [replace(s, steps=20, checkpoints=2, eval_episodes=1) for s in study("core")[:3]]
+    monkeypatch.setattr(forecast, "study", lambda name: short if name == "core" else [])
+    monkeypatch.setattr(forecast, "STUDIES", ("core",))
+    runs = sweep(short[:2], store=tmp_path, progress=False)
+    row = forecast.by_study(2, Store(tmp_path), Shipped(tmp_path)).loc["core"]
+    assert (row["runs"], row["finished"]) == (3, 2)
+    assert row["measured s a run"] == pytest.approx(pd.Series(runs["seconds"]).mean())
+
+
+def test_the_reference_is_the_slower_one():
+    assert forecast.slower() > 5
