@@ -10,11 +10,11 @@ RESULTS = ROOT / "data" / "results"
 
 
 @cache
-def runs() -> pd.DataFrame:
-    """The runs that most pages show by default: study core, SGD."""
+def runs(optimizer: str = "SGD") -> pd.DataFrame:
+    """The runs that most pages show: study core, by default SGD."""
     files = sorted((RESULTS / "core").glob("*.runs.parquet"))
     frame = pd.concat([pd.read_parquet(file) for file in files])
-    return frame[frame["optimizer"] == "SGD"].replace([np.inf, -np.inf], np.nan)
+    return frame[frame["optimizer"] == optimizer].replace([np.inf, -np.inf], np.nan)
 
 
 def effects(treated: pd.Series, plain: pd.Series) -> pd.Series:
@@ -22,8 +22,8 @@ def effects(treated: pd.Series, plain: pd.Series) -> pd.Series:
     return (treated - plain).groupby(["env", "lr"]).mean()
 
 
-def column(norm: str, metric: str) -> pd.Series:
-    some = runs()[runs()["norm"] == norm]
+def column(norm: str, metric: str, optimizer: str = "SGD") -> pd.Series:
+    some = runs(optimizer)[runs(optimizer)["norm"] == norm]
     return some.set_index(["env", "lr", "seed"])[metric].sort_index()
 
 
@@ -44,9 +44,10 @@ def ln_moves_both(x: str, y: str, sign: int) -> float:
     return share(by_ln(x) * by_ln(y) * sign > 0)
 
 
-def switched(norm: str, metric: str, sign: int) -> float:
+def switched(norm: str, metric: str, sign: int, optimizer: str = "SGD") -> float:
     """LN switched in networks trained with `norm`."""
-    return share(effects(column(norm, f"injected_{metric}"), column(norm, metric)) * sign > 0)
+    pair = (column(norm, name, optimizer) for name in (f"injected_{metric}", metric))
+    return share(effects(*pair) * sign > 0)
 
 
 def points() -> pd.DataFrame:
@@ -65,11 +66,27 @@ def goals() -> pd.Series:
     return runs().groupby(["env", "seed"])["goal_transitions"].first()
 
 
+@cache
+def returns(seeds: int) -> pd.Series:
+    """Table 1's cells and the variants', (env, norm): the mean over the first seeds and all lrs."""
+    files = [f for name in ("table1", "variants") for f in (RESULTS / name).glob("*.runs.parquet")]
+    some = pd.concat([runs(), *map(pd.read_parquet, sorted(files))])
+    return some[some["seed"] < seeds].groupby(["env", "norm"])["return"].mean()
+
+
+def larger_share(norm: str, other: str) -> str:
+    """Where `norm` brings a larger part of LN's gain than `other`, over the variants' 10 seeds."""
+    return ", ".join(
+        env for env, part in returns(10).unstack().iterrows() if part[norm] > part[other]
+    )
+
+
 def shipped(studies: tuple[str, ...]) -> int:
     files = [file for name in studies for file in (RESULTS / name).glob("*.runs.parquet")]
     return sum(len(pd.read_parquet(file, columns=["key"])) for file in files)
 
 
+FOUR = ["none", "layer", "batch", "weight"]
 CLAIMED = ("core", "as_printed", "table1", "variants", "lr_decay")
 NUMBERS = {
     "index": {
@@ -103,16 +120,25 @@ NUMBERS = {
         "mean_3": lambda: ln_moves_both("gi2", "loss", -1),
         "scaled_raised": lambda: ln_moves("gi2_scaled", 1),
         "scale_change": lambda: (rho("gi2_scaled", "loss") - rho("gi2", "loss")).mean(),
+        "clamped_change": lambda: (rho("gi2", "loss", free=True) - rho("gi2", "loss")).mean(),
     },
     "injection": {
         "injected_0": lambda: switched("none", "gi2", 1),
         "injected_2": lambda: switched("none", "td_loss", -1),
         "removed_0": lambda: switched("layer", "gi2", -1),
         "trained_gi2": lambda: ln_moves("gi2", 1),
+        "adam_0": lambda: switched("none", "gi2", 1, "Adam"),
+        "adam_2": lambda: switched("none", "td_loss", -1, "Adam"),
     },
     "isometry": {
         "iso_p_0": lambda: ln_moves("iso_p", 1),
         "iso_3_1": lambda: ln_moves_both("iso_3", "return", 1),
+    },
+    "normalizations": {
+        "best_layer": lambda: (returns(20).unstack()[FOUR].idxmax(axis=1) == "layer").sum(),
+        "no_goal": lambda: (goals().loc["Acrobot"].loc[:19] == 0).sum(),
+        "scaling_wins": lambda: larger_share("rms", "center") or "none",
+        "centring_wins": lambda: larger_share("center", "rms") or "none",
     },
     "claims": {"found": lambda: shipped(CLAIMED)},
 }
