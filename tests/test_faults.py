@@ -342,11 +342,12 @@ def test_a_bad_shipped_file_is_named_ignored_and_left(results, tmp_path, damage,
     assert path.read_bytes() == bad
 
 
-def test_ctrl_c_ends_within_five_seconds_and_says_how_to_continue(tmp_path):
+def interrupted(folder, seconds: float) -> list[int]:
+    """A sweep that gets Ctrl-C some time after its first chunk: how many runs each file holds."""
     code = (
         "import sys, standin, test_faults\n"
         "print('ready', flush=True)\n"
-        f"test_faults._sweep(test_faults.SPECS, {str(tmp_path)!r})"
+        f"test_faults._sweep(test_faults.SPECS, {str(folder)!r})"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -357,19 +358,27 @@ def test_ctrl_c_ends_within_five_seconds_and_says_how_to_continue(tmp_path):
         preexec_fn=standin.interruptible,
     )
     process.stdout.readline()
-    while not list(tmp_path.rglob("*.parquet")):
+    while not list(folder.rglob("*.parquet")):
         time.sleep(0.02)
-    time.sleep(0.05)
+    time.sleep(seconds)
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert time.monotonic() - start < 5
     assert process.returncode == -signal.SIGINT and "KeyboardInterrupt" in errors
-    kept = len(backend_store(tmp_path, standin.slow).results(SPECS))
+    kept = len(backend_store(folder, standin.slow).results(SPECS))
     assert f"Interrupted: {kept} of {len(SPECS)} runs are finished and kept" in errors
-    assert 0 < kept < len(SPECS) and not list(tmp_path.rglob("*.claim"))
-    sizes = [pq.read_metadata(path).num_rows for path in tmp_path.rglob("*.parquet")]
-    assert min(sizes) < 6  # the finished runs of the chunks in hand are kept too
+    assert 0 < kept < len(SPECS) and not list(folder.rglob("*.claim"))
+    return [pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet")]
+
+
+def test_ctrl_c_ends_within_five_seconds_and_says_how_to_continue(tmp_path):
+    """The finished runs of the chunks in hand are kept too: some file holds less than a chunk.
+
+    On a busy machine one signal can come between two chunks; three do not.
+    """
+    delays = (0.05, 0.08, 0.11)
+    assert any(min(interrupted(tmp_path / str(delay), delay)) < 6 for delay in delays)
 
 
 @pytest.fixture
