@@ -82,7 +82,8 @@ def turns(chain: pd.DataFrame) -> dict[str, str]:
     """In which environments rho passes from one side of 0 to the other, on the way to GI2.
 
     The way leads from MGI over DGI (the dot product) and 2 lr DGI (its factor) to GI2 (the
-    second-order term). A row whose interval contains 0 is passed over.
+    second-order term). One whose interval contains 0 is passed over: a turn is counted where the
+    other side is reached.
 
     **Arguments** `chain`: as `chain` gives it.
 

@@ -1,4 +1,4 @@
-"""What a chapter needs from its notebook: checked parameters, glued numbers, a figure's source."""
+"""What a chapter needs from its notebook: checked parameters, and numbers glued into its text."""
 
 from __future__ import annotations
 

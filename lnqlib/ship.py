@@ -104,7 +104,8 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
 
     **Returns** the files written.
 
-    **Raises** `StoreError` where shipped runs have lost their curves and `store` lacks them, too.
+    **Raises** `StoreError` where shipped runs or their curves cannot be read and `store` lacks
+    them, too.
     """
     written, shipped = [], Shipped(folder.parent)
     for env in ENVS:
@@ -123,8 +124,14 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
             )
         if not len(new) and (path.exists() or not have):
             continue
-        if len(have) < len(keys) and not partial:
-            continue
+        if len(have) < len(keys):
+            if not partial:
+                continue
+            if path.exists() and path not in dict(shipped._files):
+                raise StoreError(
+                    f"{path} is ignored and {store.path} has {len(have)} of its {len(keys)} runs, "
+                    f"so shipping could lose the others; write git checkout -- {path}, or remove it"
+                )
         rows = pd.concat([part for part in (old, new) if len(part)]).set_index("key", drop=False)
         rows = rows.loc[[key for key in keys if key in have]]
         fine = downsample(store.curves(new["key"]), rows["steps"])

@@ -31,7 +31,8 @@ class Interval(NamedTuple):
     """A statistic with its bootstrap interval.
 
     `count` is what the statistic was computed from (seeds, or points of a correlation), `left_out`
-    how many more had no finite value. `low` and `high` are NaN for fewer than 2 seeds.
+    how many more had no finite value. `low` and `high` are NaN for fewer than 2 seeds, and where
+    the statistic does not exist in more than 2.5% of the resamples.
     """
 
     value: float
@@ -49,7 +50,7 @@ class Interval(NamedTuple):
         """`f"{interval:.2f}"` gives `-0.83 [-0.90, -0.71]`, and tells what was left out."""
         value, low, high = (format(x, spec) for x in self[:3])
         text = f"{value} [{low}, {high}]" if np.isfinite(self.low) else value
-        return f"{text} ({self.left_out} left out)" if self.left_out else text
+        return f"{text} ({self.left_out:.0f} left out)" if self.left_out else text
 
 
 def bootstrap_interval(

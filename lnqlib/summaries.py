@@ -70,7 +70,7 @@ def tasks_by_side(table: pd.DataFrame) -> pd.DataFrame:
     **Arguments** `table`: as `by_metric` gives it.
     """
     signs = table.map(lambda interval: interval.sign)
-    words = {"above 0": 1, "below 0": -1, "contains 0": 0}
+    words = {"above 0": 1, "below 0": -1, "contains 0 or is missing": 0}
     rows = {
         (name, column): {
             word: names(signs.loc[name, column] == sign) for word, sign in words.items()

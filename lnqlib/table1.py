@@ -87,11 +87,10 @@ def gain_by_env(seeds: pd.DataFrame, norm: str = "layer", baseline: str = "none"
 def share_of_gain(seeds: pd.DataFrame, norm: str) -> Interval:
     """(`norm` - None) / (LN - None), of the mean returns of one environment.
 
-    The seeds are those that all three have, resampled jointly.
+    The seeds are those that all three have, resampled jointly; the others are left out.
     """
     table = seeds.pivot(index="seed", columns="norm", values="return")
-    table = table[[norm, "none", "layer", "none"]].dropna().to_numpy()  # (seeds, 4)
-    return stats.share_of_gain(*table.T)
+    return stats.share_of_gain(*table[[norm, "none", "layer", "none"]].to_numpy().T)
 
 
 def with_clamped(

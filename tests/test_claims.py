@@ -183,8 +183,8 @@ def test_differences_of_rho_by_scipy(world):
         means = (wide[m][seeds].mean(0)[kept] for m in (x, y))
         return scipy.stats.spearmanr(*means).statistic
 
-    def gap(seeds):
-        return rank("sgi", "loss", seeds) - rank("qgi_plus", "loss", seeds)
+    def gap(seeds, kept=slice(None)):
+        return rank("sgi", "loss", seeds, kept) - rank("qgi_plus", "loss", seeds, kept)
 
     def clamping(seeds):
         return rank("qgi_plus", "loss", seeds, free) - rank("qgi_plus", "loss", seeds)
@@ -197,6 +197,8 @@ def test_differences_of_rho_by_scipy(world):
         assert interval.value == pytest.approx(by_scipy(np.arange(SEEDS)), abs=1e-12)
         theirs = bootstrapped(by_scipy)
         assert np.allclose(interval[1:3], theirs, atol=0.1)
+    unclamped = one(checks.rho_gap("sgi", "qgi_plus", "loss"), runs)["unclamped"]
+    assert unclamped.value == pytest.approx(gap(np.arange(SEEDS), free), abs=1e-12)
 
 
 def bootstrapped(statistic) -> tuple[float, float]:

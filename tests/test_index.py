@@ -105,6 +105,8 @@ def test_every_erratum_is_listed_once():
         for title in re.findall(r"admonition\} (Errat(?:um|a) [^:\n]+)", "\n".join(sources(path)))
         for number in re.findall(r"\d+", title)
     }
+    text = "\n".join(text for path in CHAPTERS.glob("*.ipynb") for text in sources(path))
+    assert "admonition} Erratum:" not in text  # each has its number
     listed = {(link, int(row[0])) for row in ERRATA for link in re.findall(r"\]\((\S+)\)", row[2])}
     assert listed == boxes
 

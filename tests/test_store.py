@@ -264,6 +264,21 @@ def test_shipping_refuses_to_lose_curves_that_are_nowhere(filled, tmp_path, lose
         assert {file: file.read_bytes() for file in folder.iterdir()} == before
 
 
+def test_shipping_refuses_to_replace_runs_that_it_cannot_read(filled, tmp_path):
+    folder, late = tmp_path / "results" / "tiny", Store(tmp_path / "late")
+    path, _ = ship.ship(SPECS, folder, filled)
+    path.write_bytes(b"PAR1")
+    before = {file: file.read_bytes() for file in folder.iterdir()}
+    late.write([standin.train(spec) for spec in SPECS[:5]])
+    with pytest.warns(UserWarning, match=path.name):
+        refused = pytest.raises(StoreError, match=f"5 of its 12 runs.*git checkout -- {path}")
+        with refused:
+            ship.ship(SPECS, folder, late, partial=True)
+        assert ship.ship(SPECS, folder, late) == []
+        assert {file: file.read_bytes() for file in folder.iterdir()} == before
+        assert len(ship.ship(SPECS, folder, filled)) == 2  # nothing is lost
+
+
 def test_downsampling_keeps_points_and_averages_the_loss():
     curves = pd.DataFrame({"key": "k", "step": [0, 3, 6, 10], **{name: 0.0 for name in CURVES}})
     curves["loss"], curves["gi2"] = [1.0, 2.0, 3.0, 5.0], [10.0, 11.0, 12.0, 13.0]
