@@ -75,15 +75,14 @@ def returns(seeds: int) -> pd.Series:
     return some[some["seed"] < seeds].groupby(["env", "norm"])["return"].mean()
 
 
-def shown_seeds(page: str) -> int:
+def shown_seeds(page: str, pattern: str = r"seeds: int = (\d+)") -> int:
     """How many seeds a page asks for by default."""
-    source = (ROOT / "chapters" / f"{page}.ipynb").read_text()
-    return int(re.search(r"seeds: int = (\d+)", source)[1])
+    return int(re.search(pattern, (ROOT / "chapters" / f"{page}.ipynb").read_text())[1])
 
 
 def larger_share(norm: str, other: str) -> str:
-    """Where LN gains, and `norm` brings a larger part of it than `other`; at most 10 seeds."""
-    table = returns(min(shown_seeds("normalizations"), 10)).unstack()
+    """Where LN gains, and `norm` brings a larger part of it than `other`."""
+    table = returns(shown_seeds("normalizations", r"range\(min\(p.seeds, (\d+)\)\)")).unstack()
     return ", ".join(table.index[(table["layer"] > table["none"]) & (table[norm] > table[other])])
 
 
