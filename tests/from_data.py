@@ -75,6 +75,16 @@ def returns(seeds: int) -> pd.Series:
     return some[some["seed"] < seeds].groupby(["env", "norm"])["return"].mean()
 
 
+def right_signs() -> float:
+    """How often GI2 has the sign of what a step does, over the checkpoints of a run, over runs."""
+    folder = RESULTS / "second_order"
+    some = pd.concat(pd.read_parquet(file) for file in folder.glob("*.runs.parquet"))
+    steps = pd.concat(pd.read_parquet(file) for file in folder.glob("*.curves.parquet"))
+    steps = steps[steps["key"].isin(some["key"][some["optimizer"] == "SGD"])].set_index("key")
+    sign = np.sign(steps["realised"] * steps["gi2"])
+    return (sign[sign.abs() == 1] > 0).groupby("key").mean().mean()
+
+
 def shown_seeds(page: str, pattern: str = r"seeds: int = (\d+)") -> int:
     """How many seeds a page asks for by default."""
     return int(re.search(pattern, (ROOT / "chapters" / f"{page}.ipynb").read_text())[1])
@@ -130,6 +140,7 @@ NUMBERS = {
         "mean_3": lambda: ln_moves_both("gi2", "loss", -1),
         "scaled_raised": lambda: ln_moves("gi2_scaled", 1),
         "scale_change": lambda: (rho("gi2_scaled", "loss") - rho("gi2", "loss")).mean(),
+        "same_sign": right_signs,
         "clamped_change": lambda: (rho("gi2", "loss", free=True) - rho("gi2", "loss")).mean(),
     },
     "injection": {
