@@ -26,7 +26,9 @@ STATE_SIZE = 4  # entries of every state array, whatever the task
 CARTPOLE, ACROBOT, MOUNTAIN_CAR, PENDULUM = range(len(ENVS))
 
 # error_model: a division by zero gives inf as in numpy, with no branch around every quotient
-compiled = njit(nogil=True, cache=True, error_model="numpy")
+# fastmath: numba lets a function without a value of its own take its caller's and caches it so; one
+# compiled first within a kernel of the engine would round differently ever after
+compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath=False)
 
 
 @dataclass(frozen=True)

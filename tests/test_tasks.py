@@ -182,3 +182,33 @@ def test_isometry_sizes_are_those_of_appendix_c():
     for env in ENVS:
         expected = dict(zip(("iso_o", "iso_p", "iso_t"), sizes[env], strict=True))
         assert isometry_sizes(env) == expected | {"iso_3": 3}
+
+
+ORDER = """
+import sys
+from numba import njit
+from lnqlib import data, tasks
+
+@njit(fastmath=True)
+def caller(state, action):
+    return tasks.acrobot_step(state, action)
+
+if sys.argv[1] == "inside":
+    caller(tasks.np.array([0.1, 0.2, 0.3, 0.4]), 1)  # tasks compile while a fastmath caller does
+print(data.offline_dataset("Acrobot", 0).obs.tobytes().hex())
+"""
+
+
+def test_a_fastmath_caller_that_compiles_them_first_changes_no_bit(tmp_path):
+    """numba hands a caller's fastmath down to functions that set none, and caches them so."""
+    outputs = {
+        order: subprocess.run(
+            [sys.executable, "-c", ORDER, order],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / order)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for order in ("alone", "inside")
+    }
+    assert outputs["alone"] == outputs["inside"]
