@@ -1,8 +1,13 @@
 """Every step and start state against the Gymnasium environment that it mirrors."""
 
+import os
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
+from conftest import ROOT
 from gymnasium.utils import seeding
 
 from lnqlib.spec import ENVS
@@ -186,6 +191,7 @@ def test_isometry_sizes_are_those_of_appendix_c():
 
 ORDER = """
 import sys
+import numpy as np
 from numba import njit
 from lnqlib import data, tasks
 
@@ -194,7 +200,7 @@ def caller(state, action):
     return tasks.acrobot_step(state, action)
 
 if sys.argv[1] == "inside":
-    caller(tasks.np.array([0.1, 0.2, 0.3, 0.4]), 1)  # tasks compile while a fastmath caller does
+    caller(np.array([0.1, 0.2, 0.3, 0.4]), 1)  # tasks compile while a fastmath caller does
 print(data.offline_dataset("Acrobot", 0).obs.tobytes().hex())
 """
 
