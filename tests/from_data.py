@@ -102,6 +102,61 @@ def best_in_table1() -> pd.Series:
     return table[["none", "layer", "batch", "weight"]].idxmax(axis=1)
 
 
+@cache
+def growth() -> pd.DataFrame:
+    """The first layer's norm at the checkpoints of core's SGD runs that were never clamped."""
+    free = runs()[runs()["clamped_steps"] == 0].query(f"seed < {shown_seeds('lr_decay')}")
+    files = (RESULTS / "core").glob("*.curves.parquet")
+    steps = pd.concat(
+        pd.read_parquet(file, columns=["key", "step", "weight_norm"]) for file in files
+    )
+    return steps.merge(free[["key", "norm", "lr"]], on="key").sort_values(["key", "step"])
+
+
+def growths(norm: str) -> pd.Series:
+    """How much longer the weights are in the end, the median run of each learning rate."""
+    run = growth()[growth()["norm"] == norm].groupby(["lr", "key"])["weight_norm"]
+    return (run.last() / run.first()).groupby("lr").median()
+
+
+def falls() -> pd.Series:
+    """The share of the stretches between checkpoints in which LN's weights get shorter, by lr."""
+    some = growth()[growth()["norm"] == "layer"]
+    change = some.groupby("key")["weight_norm"].diff().dropna()
+    return (change < 0).groupby(some["lr"]).mean()
+
+
+def protocol_returns() -> pd.Series:
+    """(env, protocol, norm, seed): the mean return over learning rates under each change."""
+    files = [f for name in ("protocol", "as_printed") for f in (RESULTS / name).glob("*.runs.*")]
+    some = pd.concat([pd.read_parquet(file) for file in files]).query("optimizer == 'SGD'")
+    changed = {
+        "no terminal mask": some[~some["terminal_mask"]],
+        "rollout data": some[some["data"] == "rollout"],
+        "gradient factor 2": some[some["gradient_scale"] == 2],
+        "as printed": some[~some["bias"]],
+        "default starts": runs()[runs()["env"].isin(["MountainCar", "Pendulum"])].assign(
+            **{"return": lambda frame: frame["return_default_start"]}
+        ),
+        "defaults": runs(),
+    }
+    every = pd.concat(changed, names=["protocol"]).query(f"seed < {shown_seeds('protocol')}")
+    return every.groupby(["env", "protocol", "norm", "seed"])["return"].mean()
+
+
+def largest_shifts() -> str:
+    """For each task the change that moves a cell farthest, and by how much."""
+    table = protocol_returns().unstack("protocol")
+    shifts = table.drop(columns="defaults").sub(table["defaults"], axis=0).stack()
+    mean = shifts.groupby(["env", "protocol", "norm"]).mean()
+    told = []
+    for env in ("CartPole", "Acrobot", "MountainCar", "Pendulum"):
+        (change, norm), size = mean[env].abs().idxmax(), mean[env].abs().max()
+        sign = "\N{MINUS SIGN}" if mean[env][change, norm] < 0 else "+"
+        told.append(f"{env} {dict(layer='LN', none='None')[norm]}, {change}: {sign}{size:.0f}")
+    return "; ".join(told)
+
+
 def shipped(studies: tuple[str, ...]) -> int:
     files = [file for name in studies for file in (RESULTS / name).glob("*.runs.parquet")]
     return sum(len(pd.read_parquet(file, columns=["key"])) for file in files)
@@ -162,6 +217,20 @@ NUMBERS = {
         ).sum(),
         "scaling_wins": lambda: larger_share("rms", "center") or "none",
         "centring_wins": lambda: larger_share("center", "rms") or "none",
+    },
+    "lr_decay": {
+        "layer_min": lambda: growths("layer").min(),
+        "layer_max": lambda: growths("layer").max(),
+        "none_min": lambda: growths("none").min(),
+        "none_max": lambda: growths("none").max(),
+        "fell_small": lambda: falls().iloc[0],
+        "fell_mean": lambda: falls().mean(),
+    },
+    "protocol": {
+        "without_end": lambda: (
+            goals()[goals().index.get_level_values("seed") < shown_seeds("protocol")] == 0
+        ).sum(),
+        "largest": largest_shifts,
     },
     "claims": {"found": lambda: shipped(CLAIMED)},
 }

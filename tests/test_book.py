@@ -128,6 +128,7 @@ def test_page(book, browser, page, scheme, width):
 
         overflow = "() => document.documentElement.scrollWidth - window.innerWidth"
         assert tab.evaluate(overflow) <= 0, "the page scrolls sideways"
+        tab.wait_for_selector(f"html[data-theme={scheme}]")
         background = np.median(pixels(article.locator("h1")))
         assert background > 200 if scheme == "light" else background < 110
         assert wrong == []
