@@ -18,6 +18,7 @@ from scipy.stats import rankdata
 from .results import INTERFERENCE
 from .spec import ENVS
 
+NBSP = "\N{NO-BREAK SPACE}"
 LEVEL = 0.95
 RESAMPLES = 2000
 POINT = ["lr", "norm"]  # one point of a scatter plot: all its seeds
@@ -47,9 +48,12 @@ class Interval(NamedTuple):
         return int(self.low > 0) - int(self.high < 0)
 
     def __format__(self, spec: str) -> str:
-        """`f"{interval:.2f}"` gives `-0.83 [-0.90, -0.71]`, and tells what was left out."""
+        """`f"{interval:.2f}"` gives `-0.83 [-0.90, -0.71]`, and tells what was left out.
+
+        Its spaces do not break, so that a narrow table keeps an interval on one line.
+        """
         value, low, high = (format(x, spec) for x in self[:3])
-        text = f"{value} [{low}, {high}]" if np.isfinite(self.low) else value
+        text = f"{value}{NBSP}[{low},{NBSP}{high}]" if np.isfinite(self.low) else value
         return f"{text} ({self.left_out:.0f} left out)" if self.left_out else text
 
 

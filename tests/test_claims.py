@@ -17,7 +17,7 @@ from lnqlib.checks import FAILS, HOLDS, MISSING, UNDECIDED, UNTESTED, Check
 from lnqlib.claims import CLAIMS, Claim
 from lnqlib.results import CURVES, ISOMETRY
 from lnqlib.spec import ENVS, LEARNING_RATES, study
-from lnqlib.stats import Interval
+from lnqlib.stats import NBSP, Interval
 from lnqlib.store import Store
 
 SEEDS = 6
@@ -418,4 +418,4 @@ def test_a_claim_is_linked_to_its_figures():
     ],
 )
 def test_an_interval_on_the_page(interval, text):
-    assert verdict_tables.interval(interval) == text
+    assert verdict_tables.interval(interval).replace(NBSP, " ") == text

@@ -15,6 +15,7 @@ from lnqlib import plots, scales
 from lnqlib.checks import ARMS
 from lnqlib.data import Transitions
 from lnqlib.spec import ENVS, LEARNING_RATES
+from lnqlib.stats import NBSP
 
 LRS = (1e-3, 1e-2, 1e-1)
 CLAMPED = ("none", 1e-1)
@@ -149,7 +150,7 @@ def test_scatter_states_the_rank_correlation(runs):
     ):
         points = means.loc[env]
         rho = scipy.stats.spearmanr(points[metric], points["loss"]).statistic
-        assert f"{rho:.2f} [".replace("-", "\N{MINUS SIGN}") in ax.get_title()
+        assert f"= {rho:.2f}{NBSP}[".replace("-", "\N{MINUS SIGN}") in ax.get_title()
         offsets = [drawn(ax, norm, marker) for norm in ("none", "layer") for marker in "o^"]
         together = np.concatenate(offsets)
         assert sorted(together[:, 0]) == pytest.approx(sorted(points[metric]))

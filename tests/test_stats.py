@@ -71,7 +71,8 @@ def test_interval_sign_and_format():
     assert stats.Interval(-0.5, -0.75, -0.25, 9).sign == -1
     assert stats.Interval(0.5, 0.25, 0.75, 9).sign == 1
     assert stats.Interval(0.5, -0.25, 0.75, 9).sign == 0
-    assert f"{stats.Interval(-0.5, -0.754, -0.25, 9):.2f}" == "-0.50 [-0.75, -0.25]"
+    text = f"{stats.Interval(-0.5, -0.754, -0.25, 9):.2f}"
+    assert text == "-0.50 [-0.75, -0.25]".replace(" ", stats.NBSP)
     assert f"{stats.Interval(0.5, np.nan, np.nan, 1.0, 2.0):.1f}" == "0.5 (2 left out)"
 
 

@@ -214,7 +214,7 @@ def test_intervals_as_a_table():
     rows = [("Pendulum", "rms", 1.0, -0.5, 2.0, 9, 0), ("Acrobot", "rms", 7.0, 6.0, 8.0, 9, 0)]
     rows += [("Acrobot", "none", 3.0, np.nan, np.nan, 1, 0)]
     table = table1.as_table(pd.DataFrame(rows, columns=columns), ["env"], "norm", ".2g")
-    assert table.to_dict("index") == {
+    assert table.replace(stats.NBSP, " ", regex=True).to_dict("index") == {
         "Pendulum": {"rms": f"1 [{table1.MINUS}0.5, 2]", "none": ""},
         "Acrobot": {"rms": "7 [6, 8]", "none": "3"},
     }
