@@ -19,7 +19,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import njit
 
 from .data import Transitions
 from .greedy import greedy_return
@@ -29,6 +28,7 @@ from .run import Progress, run
 from .spec import CLAMP, RunSpec
 from .structured import structured_features, structured_interference, structured_isometry
 from .structured_second import COVERED, structured_second_order
+from .target import njit
 from .tasks import TASKS
 
 VERSION = 1  # raised whenever a run's numbers may change; results of another version are refused

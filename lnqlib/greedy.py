@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .networks import EPS, Params
 from .spec import NORMS
 from .structured import FAST, PART
+from .target import njit
 from .tasks import Task, observe, step
 
 _WEIGHT, _LAYER, _RMS, _CENTER, _AFFINE, _AFTER = (

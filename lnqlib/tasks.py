@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from math import cos, pi, sin
 
 import numpy as np
-from numba import njit
 
 from .spec import ENVS
+from .target import njit
 
 STATE_SIZE = 4  # entries of every state array, whatever the task
 CARTPOLE, ACROBOT, MOUNTAIN_CAR, PENDULUM = range(len(ENVS))

@@ -1,0 +1,47 @@
+"""One instruction set for everything compiled, so that a run has the same bits on any x86 machine.
+
+numba compiles for the processor it finds, and a sum regrouped into 16 lanes rounds differently from
+one in 8. So wherever AVX2 and FMA are there (x86-64-v3: Intel since Haswell, AMD since Zen), code
+is made for just these, in one processor's order of instructions: the one that trained `data/`.
+Elsewhere, or where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES asks for another target, numba's own choice
+stands; a run then differs by rounding, which training makes larger.
+
+Modules take `njit` from here: numba fixes its target with the first function that it decorates.
+"""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+from numba import config, njit
+
+__all__ = ["njit", "pin", "portable"]
+
+TUNED_FOR = "znver3"
+FEATURES = """64bit cmov cx8 cx16 fxsr mmx sse sse2 sse3 ssse3 sse4.1 sse4.2 crc32 popcnt sahf
+    avx avx2 bmi bmi2 f16c fma lzcnt movbe"""
+V3 = frozenset(FEATURES.split())
+
+
+def portable(host: dict[str, bool]) -> str | None:
+    """LLVM's feature string for x86-64-v3 and nothing more; None where `host` lacks a part of it.
+
+    **Arguments** `host`: feature to whether the processor has it, as `llvmlite` reports them.
+    """
+    if not all(host.get(name, False) for name in V3):
+        return None
+    return ",".join(f"{'+' if name in V3 else '-'}{name}" for name in sorted(host))
+
+
+def pin() -> None:
+    """Makes numba compile for `portable` from here on, unless the user's environment decides."""
+    if config.CPU_NAME is not None or config.CPU_FEATURES is not None:
+        return
+    try:
+        features = portable(llvm.get_host_cpu_features())
+    except RuntimeError:  # LLVM knows no features of this kind of processor
+        return
+    if features:
+        config.CPU_NAME, config.CPU_FEATURES = TUNED_FOR, features
+
+
+pin()
