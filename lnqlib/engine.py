@@ -22,13 +22,13 @@ import numpy as np
 
 from .data import Transitions
 from .greedy import greedy_return
+from .instructions import njit
 from .networks import EPS, MOMENTUM, Params, neutral_params
 from .results import Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
 from .structured import structured_features, structured_interference, structured_isometry
 from .structured_second import COVERED, structured_second_order
-from .target import njit
 from .tasks import TASKS
 
 VERSION = 1  # raised whenever a run's numbers may change; results of another version are refused

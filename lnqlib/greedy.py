@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .instructions import njit
 from .networks import EPS, Params
 from .spec import NORMS
 from .structured import FAST, PART
-from .target import njit
 from .tasks import Task, observe, step
 
 _WEIGHT, _LAYER, _RMS, _CENTER, _AFFINE, _AFTER = (

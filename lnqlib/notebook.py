@@ -12,6 +12,7 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
+from myst_nb import glue as store
 
 from .cluster import EXAMPLE, SchedulerError, connected, is_address
 from .spec import ENVS, OPTIMIZERS, RunSpec, cut, grid, shown
@@ -73,7 +74,7 @@ class Parameters:
 
         **Raises** `ParameterError` where the scheduler cannot be used.
         """
-        from .sweep import sweep  # here, so that a wrong parameter is told before torch is loaded
+        from .sweep import sweep  # here, so that a chapter's check need not wait for torch
 
         try:
             with connected(self.scheduler) as executor:
@@ -106,10 +107,10 @@ def parameters(
     **Raises** `ParameterError`.
     """
     check_names()
-    envs = ENVS if _choice("env", env, (*ENVS, "all")) == "all" else (env,)
+    envs = ENVS if choice("env", env, (*ENVS, "all")) == "all" else (env,)
     return Parameters(
         envs=envs,
-        optimizer=_choice("optimizer", optimizer, OPTIMIZERS),
+        optimizer=choice("optimizer", optimizer, OPTIMIZERS),
         seeds=whole_number("seeds", seeds, 1, 10_000),
         steps=whole_number("steps", steps, 1, 10**9),
         learning_rates=_learning_rates(learning_rates),
@@ -155,21 +156,25 @@ def whole_number(name: str, value: object, low: int, high: int, example: str = "
     return int(value)
 
 
-def _injected(shell) -> dict[str, str]:
-    """Names and values, as written, of the newest cell that papermill injected into `shell`."""
-    cells = shell.history_manager.input_hist_raw if shell else []
-    cell = next((c for c in reversed(cells) if c.startswith("# Parameters\n")), "")
-    assignments = [node for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
-    return {node.targets[0].id: ast.unparse(node.value) for node in assignments}
+def choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """`value`, one of `choices` spelled exactly so; the error names the closest one.
 
-
-def _choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    **Raises** `ParameterError`.
+    """
     if not isinstance(value, str) or value not in choices:
         lower = {choice.lower(): choice for choice in choices}
         closest = difflib.get_close_matches(_text(value).lower(), lower, n=1, cutoff=0.5)
         example = f"-p {name} {lower[closest[0]]}" if closest else ""
         _fail(name, value, f"one of {', '.join(choices)}", example)
     return value
+
+
+def _injected(shell) -> dict[str, str]:
+    """Names and values, as written, of the newest cell that papermill injected into `shell`."""
+    cells = shell.history_manager.input_hist_raw if shell else []
+    cell = next((c for c in reversed(cells) if c.startswith("# Parameters\n")), "")
+    assignments = [node for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
+    return {node.targets[0].id: ast.unparse(node.value) for node in assignments}
 
 
 def _boolean(name: str, value: object) -> bool:
@@ -234,8 +239,6 @@ def glue(**values: object) -> None:
 
     Nothing is shown in the cell. Works under papermill and in JupyterLab, too.
     """
-    from myst_nb import glue as store  # here, because it loads all of Sphinx
-
     for name, value in values.items():
         # a numpy number would be stored as "np.float64(1.5)"
         store(name, value.item() if isinstance(value, np.generic) else value, display=False)

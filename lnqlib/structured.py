@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .instructions import njit
 from .metrics import NAMES, SINGULAR, Batch, MetricError, check_batch, check_features
 from .networks import EPS, Params
 from .spec import NORMS
-from .target import njit
 
 # Sums may be regrouped into vector lanes; NaN and infinity keep their meaning.
 FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}

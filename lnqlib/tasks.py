@@ -19,8 +19,8 @@ from math import cos, pi, sin
 
 import numpy as np
 
+from .instructions import njit
 from .spec import ENVS
-from .target import njit
 
 STATE_SIZE = 4  # entries of every state array, whatever the task
 CARTPOLE, ACROBOT, MOUNTAIN_CAR, PENDULUM = range(len(ENVS))

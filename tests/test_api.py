@@ -9,7 +9,11 @@ from conftest import ROOT
 PAGE = (ROOT / "chapters" / "api.md").read_text()
 MODULES = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
 INTERNAL = {"__init__", "__main__", "files", "greedy", "job", "lock", "scales", "sketches"}
-INTERNAL |= {"forecast", "target", "verdict_tables"}  # for the package and the book's own pages alone
+INTERNAL |= {
+    "forecast",
+    "target",
+    "verdict_tables",
+}  # for the package and the book's own pages alone
 
 
 def public(module: str) -> list[str]:

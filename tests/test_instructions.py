@@ -10,32 +10,32 @@ import pytest
 from conftest import ROOT
 from numba import config
 
-from lnqlib import engine, target
+from lnqlib import engine, instructions
 from lnqlib.verify import differences, spec_of
 
 HERE = llvm.get_host_cpu_features()
-needs_v3 = pytest.mark.skipif(not target.portable(HERE), reason="not an x86-64-v3 processor")
+needs_v3 = pytest.mark.skipif(not instructions.portable(HERE), reason="not an x86-64-v3 processor")
 
 
 def test_only_x86_64_v3_is_asked_for():
-    host = dict.fromkeys([*target.V3, "avx512f", "sse4a"], True)
-    asked = target.portable(host).split(",")
-    assert {name[1:] for name in asked if name[0] == "+"} == set(target.V3)
+    host = dict.fromkeys([*instructions.V3, "avx512f", "sse4a"], True)
+    asked = instructions.portable(host).split(",")
+    assert {name[1:] for name in asked if name[0] == "+"} == set(instructions.V3)
     assert {"-avx512f", "-sse4a"} <= set(asked)
     assert sorted(name[1:] for name in asked) == sorted(host)
 
 
 @pytest.mark.parametrize("missing", ["avx2", "fma"])
 def test_a_processor_that_lacks_a_part_keeps_its_own_target(missing):
-    host = dict.fromkeys(target.V3, True)
-    assert target.portable(host | {missing: False}) is None
-    assert target.portable({name: True for name in host if name != missing}) is None
+    host = dict.fromkeys(instructions.V3, True)
+    assert instructions.portable(host | {missing: False}) is None
+    assert instructions.portable({name: True for name in host if name != missing}) is None
 
 
 @needs_v3
 @pytest.mark.parametrize(
     ("environment", "name"),
-    [({}, target.TUNED_FOR), ({"NUMBA_CPU_NAME": "generic"}, "generic")],
+    [({}, instructions.TUNED_FOR), ({"NUMBA_CPU_NAME": "generic"}, "generic")],
 )
 def test_the_environment_may_ask_for_another_target(environment, name):
     program = "from lnqlib import tasks; print(tasks.step.targetctx.codegen().magic_tuple()[1])"
@@ -50,7 +50,9 @@ def test_the_environment_may_ask_for_another_target(environment, name):
 
 
 @needs_v3
-@pytest.mark.skipif(config.CPU_NAME != target.TUNED_FOR, reason="another target was asked for")
+@pytest.mark.skipif(
+    config.CPU_NAME != instructions.TUNED_FOR, reason="another target was asked for"
+)
 @pytest.mark.parametrize("norm", ["none", "layer"])
 def test_a_shipped_run_trained_again_is_the_same_in_every_bit(norm):
     rows = pd.read_parquet(ROOT / "data" / "results" / "core" / "CartPole.runs.parquet")
