@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .instructions import njit
-from .networks import EPS, Params
+from .networks import EPS, Params, finite
 from .spec import NORMS
 from .structured import FAST, PART
 from .tasks import Task, observe, step
@@ -23,8 +23,10 @@ def greedy_return(task: Task, params: Params, norm: str, starts: np.ndarray) -> 
     **Arguments**: `params`, the network's float32 arrays; `norm`, one of `spec.NORMS`, batch norm
     and CrossQ with running statistics; `starts` (episodes, 4).
 
-    **Returns** the mean return, NaN for a network whose weights are not finite.
+    **Returns** the mean return; NaN where an array of `params` is not finite.
     """
+    if not finite(params):
+        return float("nan")
     code = NORMS.index(norm)
     W, b = params["W"].T.copy(), params["b"].copy()  # (obs_dim, width)
     if code == _WEIGHT:
@@ -33,8 +35,6 @@ def greedy_return(task: Task, params: Params, norm: str, starts: np.ndarray) -> 
         inverse = 1.0 / np.sqrt(params["var"] + np.float32(EPS))
         b = (b - params["mean"]) * inverse
         W = W * inverse
-    if not all(np.isfinite(params[name]).all() for name in ("W", "b", "V", "c")):
-        return float("nan")
     return _episodes(
         task.index,
         task.time_limit,

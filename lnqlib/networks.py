@@ -138,6 +138,11 @@ def neutral_params(obs_dim: int, num_actions: int, width: int) -> Params:
     }
 
 
+def finite(params: Params) -> bool:
+    """Whether every number of every array is finite."""
+    return all(bool(np.isfinite(array).all()) for array in params.values())
+
+
 def initial_params(
     rng: np.random.Generator, obs_dim: int, num_actions: int, width: int, bias: bool
 ) -> Params:

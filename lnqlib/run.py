@@ -47,7 +47,10 @@ class Learner(Protocol):
         """
 
     def greedy_return(self, starts: np.ndarray) -> float:
-        """Mean undiscounted return of greedy episodes from `starts` (episodes, 4)."""
+        """Mean undiscounted return of greedy episodes from `starts` (episodes, 4).
+
+        NaN where an array of `params()` is not finite: such a network has no best action.
+        """
 
 
 MakeLearner = Callable[[RunSpec, Transitions, Params], Learner]

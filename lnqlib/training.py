@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import metrics
 from .data import Transitions
-from .networks import Params, QNetwork
+from .networks import Params, QNetwork, finite
 from .results import SECOND_ORDER, Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
@@ -91,6 +91,8 @@ class TorchLearner:
 
     @torch.no_grad()
     def greedy_return(self, starts: np.ndarray) -> float:
+        if not finite(self.params()):
+            return float("nan")
         task, total = self.task, 0.0
         self.q.eval()
         states = starts.copy()
