@@ -8,12 +8,9 @@ from conftest import ROOT
 
 PAGE = (ROOT / "chapters" / "api.md").read_text()
 MODULES = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
-INTERNAL = {"__init__", "__main__", "files", "greedy", "job", "lock", "scales", "sketches"}
-INTERNAL |= {
-    "forecast",
-    "target",
-    "verdict_tables",
-}  # for the package and the book's own pages alone
+INTERNAL = {"__init__", "__main__", "files", "greedy", "instructions", "job", "lock"}
+INTERNAL |= {"scales", "sketches"}
+INTERNAL |= {"forecast", "verdict_tables"}  # for the book's own pages alone
 
 
 def public(module: str) -> list[str]:
