@@ -82,6 +82,12 @@ class Parameters:
         except SchedulerError as error:
             raise ParameterError(str(error)) from None
 
+    def curves(self, specs: list[RunSpec]) -> pd.DataFrame:
+        """`lnqlib.sweep.curves` of `specs`, of the same runs whose rows `sweep` returns."""
+        from .sweep import curves
+
+        return curves(specs, local_first=self.refresh)
+
 
 def parameters(
     env, optimizer, seeds, steps, learning_rates, workers, refresh, scheduler

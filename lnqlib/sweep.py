@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pandas as pd
@@ -76,35 +76,33 @@ def curves(
     specs: Iterable[RunSpec],
     store: Store | str | os.PathLike | None = None,
     backend: Backend = "engine",
+    local_first: bool = False,
 ) -> pd.DataFrame:
     """The checkpoints of the finished ones among `specs`; nothing is trained.
 
     Shipped curves may hold fewer checkpoints than the run measured.
 
+    **Arguments**: `store`, `backend` as for `sweep`; `local_first`, whether a stored run goes
+    before a shipped one, as it does in the rows of a `sweep` with `refresh`.
+
     **Returns** one row a run and checkpoint: key, step, a column for each name in CURVES.
     """
     keys = list(dict.fromkeys(spec.key for spec in specs))
-    shipped, store = _shipped(backend), backend_store(store, backend)
-    parts = [shipped.curves(keys)] if shipped else []
-    there = set(parts[0]["key"]) if parts else set()
-    rest = [key for key in keys if key not in there]
-    if rest:
-        parts.append(store.curves(rest))
+    sources = _sources(backend_store(store, backend), _shipped(backend), local_first)
+    parts = _found(keys, [source.curves for source in sources])
     return in_order([part for part in parts if len(part)], keys)
 
 
 def lookup(
     specs: list[RunSpec], store: Store, shipped: Shipped | None, local_first: bool = False
 ) -> pd.DataFrame:
-    """The rows of `specs` in their order; runs that are not finished are left out."""
+    """The rows of `specs` in their order; runs that are not finished are left out.
+
+    **Arguments** `local_first`: whether a stored run goes before a shipped one.
+    """
     keys = [spec.key for spec in specs]
-    sources = [shipped, store] if shipped else [store]
-    frames, rest = [], list(dict.fromkeys(keys))
-    for source in reversed(sources) if local_first else sources:
-        if rest:
-            frames.append(source.results(rest))
-            found = set(frames[-1]["key"])
-            rest = [key for key in rest if key not in found]
+    sources = _sources(store, shipped, local_first)
+    frames = _found(list(dict.fromkeys(keys)), [source.results for source in sources])
     if not frames:
         return store.results([])
     frame = pd.concat([f for f in frames if len(f)] or frames[:1])
@@ -172,6 +170,26 @@ def backend_store(store: Store | str | os.PathLike | None, backend: Backend) -> 
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _sources(store: Store, shipped: Shipped | None, local_first: bool) -> list[Store | Shipped]:
+    """Where runs are looked up, in this order."""
+    if shipped is None:
+        return [store]
+    return [store, shipped] if local_first else [shipped, store]
+
+
+def _found(
+    keys: list[str], readers: list[Callable[[list[str]], pd.DataFrame]]
+) -> list[pd.DataFrame]:
+    """What each of the readers gives of the runs that those before it lack."""
+    frames: list[pd.DataFrame] = []
+    for read in readers:
+        if keys:
+            frames.append(read(keys))
+            found = set(frames[-1]["key"])
+            keys = [key for key in keys if key not in found]
+    return frames
 
 
 def _shipped(backend: Backend) -> Shipped | None:
