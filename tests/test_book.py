@@ -26,6 +26,10 @@ BROKEN = (
     "mjx-mtext[style*='red']",  # MathJax knows no such command
     ".output.stderr",
 )
+CUT_EQUATIONS = """() => [...document.querySelectorAll("article div.math")]
+    .filter(box => [...box.querySelectorAll("mjx-c")]
+        .some(glyph => glyph.getBoundingClientRect().left < box.getBoundingClientRect().left - 2))
+    .map(box => box.textContent)"""
 
 
 def contents() -> list[str]:
@@ -117,6 +121,9 @@ def test_page(book, browser, page, scheme, width):
             assert image.evaluate("i => i.complete && i.naturalWidth > 0")
             assert not re.fullmatch(r"|.*\.(png|svg)", image.get_attribute("alt") or "")
             assert pixels(image).std() > 5, "a blank figure"
+        for image in article.locator("figure img").all():
+            shrunk = image.evaluate("i => i.getBoundingClientRect().width / i.naturalWidth")
+            assert shrunk > 0.45, "its labels are too small to read"
 
         text = article.inner_text()
         assert "Traceback (most recent call last)" not in text
@@ -125,6 +132,7 @@ def test_page(book, browser, page, scheme, width):
         for broken in BROKEN:
             assert article.locator(broken).count() == 0, broken
         assert article.locator(".math").count() <= article.locator("mjx-container").count()
+        assert tab.evaluate(CUT_EQUATIONS) == [], "no scrolling leads to the left end of these"
 
         overflow = "() => document.documentElement.scrollWidth - window.innerWidth"
         assert tab.evaluate(overflow) <= 0, "the page scrolls sideways"
