@@ -20,7 +20,7 @@ from .spec import ENVS
 
 NBSP = "\N{NO-BREAK SPACE}"
 LEVEL = 0.95
-RESAMPLES = 2000
+RESAMPLES = 1000
 POINT = ["lr", "norm"]  # one point of a scatter plot: all its seeds
 
 Statistic = Callable[..., np.ndarray]
@@ -82,22 +82,28 @@ def bootstrap_interval(
 
 
 def joint_interval(
-    statistic: Callable[..., np.ndarray], *columns: np.ndarray, resamples: int = RESAMPLES
+    statistic: Callable[..., np.ndarray],
+    *columns: np.ndarray,
+    over_seeds: Statistic = np.mean,
+    resamples: int = RESAMPLES,
 ) -> Interval:
     """`statistic` of the columns' means over seeds, the same seeds resampled in all of them.
 
     **Arguments** `statistic`: means (..., points) of every column -> (...). `columns`: each
-    (seeds, points), the same seeds in the same order.
+    (seeds, points), the same seeds in the same order. `over_seeds`: `np.mean` or `np.median`.
 
-    **Returns** an `Interval`; its `count` is the number of seeds.
+    **Returns** an `Interval`; its `count` is the number of points at which all columns have a
+    finite value, `left_out` how many lack one.
     """
-    count = len(columns[0])
-    if count == 0:
+    seeds, points = columns[0].shape
+    if seeds == 0:
         return Interval(np.nan, np.nan, np.nan, 0)
-    draws = _draws(count, resamples, seed=0)
-    value = float(statistic(*(_means(column) for column in columns)))
-    resampled = statistic(*(_means(column[draws]) for column in columns))
-    return Interval(value, *_bounds(resampled, count, LEVEL), count)
+    draws = _draws(seeds, resamples, seed=0)
+    means = [_means(column, over_seeds) for column in columns]
+    resampled = statistic(*(_resampled(column, draws, over_seeds) for column in columns))
+    count = int((~np.isnan(sum(means))).sum())
+    value = float(statistic(*means))
+    return Interval(value, *_bounds(resampled, seeds, LEVEL), count, points - count)
 
 
 def share_of_gain(
@@ -117,7 +123,8 @@ def share_of_gain(
         arm, baseline, layer, none = np.moveaxis(means, -1, 0)
         return (arm - baseline) / np.where(layer > none, layer - none, np.nan)
 
-    return joint_interval(share, table[complete])._replace(left_out=int((~complete).sum()))
+    kept, left_out = int(complete.sum()), int((~complete).sum())
+    return joint_interval(share, table[complete])._replace(count=kept, left_out=left_out)
 
 
 def few_seeds(count: int) -> str:
@@ -167,34 +174,58 @@ def spearman_interval(
     x: str,
     y: str,
     clamped: bool = True,
-    statistic: Statistic = np.mean,
-    level: float = LEVEL,
+    over_seeds: Statistic = np.mean,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Interval:
     """rho of `x` and `y` over the (lr, norm) points of one environment and optimizer.
 
-    Each point is the `statistic` over its seeds. The interval resamples seeds, the same ones for
-    every point, since runs of one seed share dataset, initial weights and batches.
+    The interval resamples seeds, the same ones for every point, since runs of one seed share
+    dataset, initial weights and batches.
 
     **Arguments** `frame`: one row a run. `clamped`: whether points with a clamped seed take part.
+    `over_seeds`: what a point is of its seeds, `np.mean` or `np.median`.
 
     **Returns** an `Interval`; `count` is the number of points, `left_out` how many were left out
     for want of a finite value (clamped points left out by choice are not counted).
 
     **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
     """
-    if not clamped:
-        frame = frame[frame.groupby(POINT)["clamped_steps"].transform("max") == 0]
-    if frame.empty:
-        return Interval(np.nan, np.nan, np.nan, 0)
-    xs, ys = (_by_point(frame, metric) for metric in (x, y))  # (seeds, points)
-    draws = _draws(len(xs), resamples, seed)
-    resampled = spearman(_means(xs[draws], statistic), _means(ys[draws], statistic))
-    low, high = _bounds(resampled, len(xs), level)
-    x_means, y_means = _means(xs, statistic), _means(ys, statistic)  # (points,)
-    count = int((~np.isnan(x_means + y_means)).sum())
-    return Interval(spearman(x_means, y_means), low, high, count, len(x_means) - count)
+    frame = frame if clamped else unclamped(frame)
+    columns = (by_point(frame, metric) for metric in (x, y))
+    return joint_interval(spearman, *columns, over_seeds=over_seeds, resamples=resamples)
+
+
+def unclamped(frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the (lr, norm) points of one environment at which no seed was clamped."""
+    return frame[frame.groupby(POINT)["clamped_steps"].transform("max") == 0]
+
+
+def coverage(
+    frame: pd.DataFrame, x: str, y: str, seeds: int, trials: int = 100, resamples: int = 200
+) -> float:
+    """How often an interval of rho(x, y) covers the true value, were the frame's seeds all seeds.
+
+    Each trial draws `seeds` of them with replacement, as an experiment draws its seeds, and
+    resamples those: a bootstrap within a bootstrap, which says how far to trust one.
+
+    **Returns** the share of trials in which the interval contains the rho of all the frame's seeds.
+    """
+    columns = [by_point(frame, metric) for metric in (x, y)]  # (all seeds, points)
+    truth = spearman(*(_means(column) for column in columns))
+    drawn = np.random.default_rng(0).integers(len(columns[0]), size=(trials, seeds))
+    intervals = [
+        joint_interval(spearman, *(column[draw] for column in columns), resamples=resamples)
+        for draw in drawn
+    ]
+    return float(np.mean([i.low <= truth <= i.high for i in intervals]))
+
+
+def by_point(frame: pd.DataFrame, metric: str) -> np.ndarray:
+    """`metric` as (seeds, points), a point for each (lr, norm), NaN where a run is missing.
+
+    **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
+    """
+    return _pivot(frame, metric).to_numpy(float)
 
 
 def point_summary(frame: pd.DataFrame, metric: str, **bootstrap) -> pd.DataFrame:
@@ -232,14 +263,7 @@ def paired_effect(
 
 
 def sign_share(
-    frame: pd.DataFrame,
-    metric: str,
-    sign: int,
-    norm: str = "layer",
-    baseline: str = "none",
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    frame: pd.DataFrame, metric: str, sign: int, norm: str = "layer", baseline: str = "none"
 ) -> Interval:
     """The share of learning rates at which the paired effect on `metric` has `sign` (1 or -1).
 
@@ -247,23 +271,11 @@ def sign_share(
     `left_out` how many had no pair with finite values.
     """
     differences = _differences(frame, metric, norm, baseline).to_numpy()  # (seeds, lrs)
-    draws = _draws(len(differences), resamples, seed)
-    low, high = _bounds(_share(_means(differences[draws]), sign), len(differences), level)
-    means = _means(differences)
-    count = int((~np.isnan(means)).sum())
-    return Interval(float(_share(means, sign)), low, high, count, len(means) - count)
+    return joint_interval(lambda effects: _share(effects, sign), differences)
 
 
 def sign_agreement(
-    frame: pd.DataFrame,
-    x: str,
-    y: str,
-    sign: int,
-    norm: str = "layer",
-    baseline: str = "none",
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    frame: pd.DataFrame, x: str, y: str, sign: int, norm: str = "layer", baseline: str = "none"
 ) -> Interval:
     """The share of learning rates at which the paired effects on `x` and `y` agree in sign.
 
@@ -271,13 +283,8 @@ def sign_agreement(
 
     **Returns** an `Interval` as `sign_share` does.
     """
-    xs, ys = (_differences(frame, m, norm, baseline).to_numpy() for m in (x, y))
-    draws = _draws(len(xs), resamples, seed)
-    resampled = np.sign(_means(xs[draws])) * np.sign(_means(ys[draws]))
-    low, high = _bounds(_share(resampled, sign), len(xs), level)
-    signs = np.sign(_means(xs)) * np.sign(_means(ys))
-    count = int((~np.isnan(signs)).sum())
-    return Interval(float(_share(signs, sign)), low, high, count, len(signs) - count)
+    effects = (_differences(frame, metric, norm, baseline).to_numpy() for metric in (x, y))
+    return joint_interval(lambda a, b: _share(np.sign(a) * np.sign(b), sign), *effects)
 
 
 def with_switched(frame: pd.DataFrame) -> pd.DataFrame:
@@ -324,13 +331,35 @@ def table_cell(frame: pd.DataFrame, metric: str = "return", **bootstrap) -> Inte
             f"a table cell holds one norm, the frame holds {', '.join(norms)}; "
             "select one, as in frame[frame.norm == 'layer']"
         )
-    by_seed = _by_point(frame, metric).mean(axis=1)  # (seeds,); a missing lr makes its seed NaN
+    by_seed = by_point(frame, metric).mean(axis=1)  # (seeds,); a missing lr makes its seed NaN
     return bootstrap_interval(by_seed, **bootstrap)
 
 
 def _draws(seeds: int, resamples: int, seed: int) -> np.ndarray:
     """Indices of resampled seeds: (resamples, seeds)."""
     return np.random.default_rng(seed).integers(seeds, size=(resamples, seeds))
+
+
+def _resampled(column: np.ndarray, draws: np.ndarray, over_seeds: Statistic) -> np.ndarray:
+    """`over_seeds` of each resample of a (seeds, points) column: (resamples, points).
+
+    From how often each seed was drawn, a fifth of the time of looking its values up.
+    """
+    if not np.isfinite(column).all():
+        return _means(column[draws], over_seeds)
+    seeds = len(column)
+    counts = (draws[..., None] == np.arange(seeds)).sum(
+        axis=1, dtype=np.int16
+    )  # (resamples, seeds)
+    if over_seeds is np.mean:
+        return counts @ column / seeds
+    order = column.argsort(axis=0)
+    below = counts[:, order].cumsum(axis=1, dtype=np.int16)  # (resamples, seeds, points), by rank
+    middle = ((seeds - 1) // 2, seeds // 2)
+    ranks = [(below > place).argmax(axis=1) for place in middle]  # (resamples, points)
+    return np.mean(
+        [np.take_along_axis(column, order, 0)[r, np.arange(r.shape[1])] for r in ranks], 0
+    )
 
 
 def _bounds(resampled: np.ndarray, seeds: int, level: float) -> tuple[float, float]:
@@ -342,11 +371,6 @@ def _bounds(resampled: np.ndarray, seeds: int, level: float) -> tuple[float, flo
         return np.nan, np.nan
     low, high = np.nanquantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def _by_point(frame: pd.DataFrame, metric: str) -> np.ndarray:
-    """`metric` as (seeds, points), NaN where a run is missing."""
-    return _pivot(frame, metric).to_numpy(float)
 
 
 def _differences(frame: pd.DataFrame, metric: str, norm: str, baseline: str) -> pd.DataFrame:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
 import numpy as np
-import pandas as pd
 
-from .checks import FAILS, HOLDS, MISSING, UNDECIDED, UNTESTED
+from .checks import FAILS, HOLDS, MISSING, NO_RUNS, UNDECIDED, UNTESTED, VIEWS
 from .stats import Interval
 from .verdicts import Verdict, board
 
-MARKS = {HOLDS: "&#10003;", FAILS: "&#10007;", UNDECIDED: "?", MISSING: "&hellip;", UNTESTED: ""}
+MARKS = {HOLDS: "&#10003;", FAILS: "&#10007;", UNDECIDED: "?", MISSING: "&hellip;"}
+MARKS |= {NO_RUNS: "&ndash;", UNTESTED: "&ndash;"}
+READINGS = ("without clamped", "medians", "as printed")  # VIEWS, and the second reading
+MINUS = "\N{MINUS SIGN}"
 _SCATTER, _BY_LR = "interference#fig-interference-loss", "interference#fig-interference-by-lr"
 _ADAM = "interference#fig-interference-adam"
 FIGURES: dict[int, tuple[str, ...]] = {
@@ -64,19 +67,20 @@ def overview(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "") -> str:
 
     **Arguments** `page`: the address of the page with `details`, to which the numbers lead.
     """
-    heads = ("", "claim", "in the paper", "defaults", "without clamped", "as printed", "robust")
     rows = [
         [
             f'<a href="{page}#claim-{row.number}">{row.number}</a>',
-            escape(row.statement),
+            formula(row.statement),
             escape(row.where).replace(". ", ".&nbsp;"),  # Fig. 2 on one line
-            mark(row.defaults),
+            f"{mark(row.defaults)}<br>{row.held} of {row.counted}",
             mark(row.unclamped),
+            mark(row.medians),
             mark(row.printed),
-            row.robust,
+            f"{row.robust}<br>{row.alike} of {row.counted}" if row.robust else "&ndash;",
         ]
         for row in board(list(pairs)).itertuples()
     ]
+    heads = ("", "claim", "in the paper", "defaults", *READINGS, "robust")
     return STYLE + _table(heads, rows, plain=2)
 
 
@@ -88,7 +92,7 @@ def details(pairs: Iterable[tuple[Verdict, Verdict]]) -> str:
         verdicts = f"{mark(first.verdict)}, as printed {mark(second.verdict)}"
         parts.append(
             f'<details class="claim" id="claim-{claim.number}"><summary>'
-            f"<b>{claim.number}.</b> {escape(claim.statement)} <b>{verdicts}</b></summary>"
+            f"<b>{claim.number}.</b> {formula(claim.statement)} <b>{verdicts}</b></summary>"
             f"<p>{_links(claim.number)}</p>{_rows(first, second)}</details>"
         )
     return STYLE + "".join(parts)
@@ -102,31 +106,38 @@ def mark(verdict: str) -> str:
 
 
 def interval(value: Interval | None) -> str:
-    """`0.83 [0.71, 0.9]`; the value alone where all resamples agree, a dash where there is none."""
+    """`0.83 [0.71, 0.90]`; the value alone where all resamples agree, a dash for no value."""
     if value is None or np.isnan(value.value):
         return "&ndash;"
     if value.low == value.high == value.value:
-        return f"{value.value:.3g}"
-    return format(value, ".3g")
+        return f"{value.value:.3g}".replace("-", MINUS)
+    return format(value, ".2f" if abs(value.value) < 100 else ".0f").replace("-", MINUS)
+
+
+def formula(text: str) -> str:
+    """A statement or check as HTML: `rho(GI2, loss)` with its letter and index."""
+    html = re.sub(r"\b(GI|A\^|B\^|C\^|D\^)2\b", r"\1<sub>2</sub>", escape(text))
+    html = re.sub(r"\^<sub>2</sub>", "<sup>2</sup>", html)
+    html = re.sub(r"\bISO_(\w)", r"ISO<sub>\1</sub>", html)
+    return html.replace("QGI+", "QGI<sub>+</sub>").replace("rho(", "&rho;(")
 
 
 def _rows(first: Verdict, second: Verdict) -> str:
-    heads = ("check", "task", "defaults", "without clamped", "verdict", "as printed", "verdict")
     rows, dim = [], []
     for (_, a), (_, b) in zip(first.rows.iterrows(), second.rows.iterrows(), strict=True):
         where = " ".join(filter(None, (a["env"], a["optimizer"])))
-        cells = [escape(a["check"]), where, interval(a["interval"]), _unclamped(a)]
-        rows.append([*cells, _verdict(a), interval(b["interval"]), _verdict(b)])
+        own = _cell(a["interval"], a["verdict"]) + ("" if a["counts"] else " (no vote)")
+        views = [_cell(a[view], a[f"{view}_verdict"], view == "unclamped") for view in VIEWS]
+        rows.append([formula(a["check"]), where, own, *views, _cell(b["interval"], b["verdict"])])
         dim.append(not a["counts"])
-    return _table(heads, rows, plain=1, dim=dim)
+    return _table(("check", "task", "defaults", *READINGS), rows, plain=1, dim=dim)
 
 
-def _unclamped(row: pd.Series) -> str:
-    """The interval without clamped points, how many points that leaves, and its verdict."""
-    if not isinstance(row["unclamped"], Interval):
+def _cell(value: Interval | None, verdict: object, points: bool = False) -> str:
+    """An interval, if asked for how many points it is of, and its verdict."""
+    if not isinstance(verdict, str):
         return "&ndash;"
-    text = f"{interval(row['unclamped'])} ({row['unclamped'].count} points)"
-    return f"{text} {mark(row['unclamped_verdict'])}"
+    return f"{interval(value)}{f' ({value.count} points)' if points else ''}<br>{mark(verdict)}"
 
 
 def _links(number: int) -> str:
@@ -137,10 +148,6 @@ def _links(number: int) -> str:
         name = (anchor or page).removeprefix("fig-").replace("-", " ")
         links.append(f'<a href="{page}.html#{anchor}">{name}</a>')
     return f"In this book: {', '.join(links)}."
-
-
-def _verdict(row: pd.Series) -> str:
-    return mark(row["verdict"]) + ("" if row["counts"] else " (no vote)")
 
 
 def _table(heads: tuple[str, ...], rows: list[list[str]], plain: int, dim: list | None = None):

@@ -1,9 +1,10 @@
 """Verdicts: what the runs say of each claim, and what to type for runs that are not there.
 
-A check whose runs are not all finished is missing. A claim fails where one check fails that counts,
-holds where all hold, and is otherwise missing or undecided; it is not tested where none of its
-checks is about a task at hand. Every claim is judged under two readings of the paper, the defaults
-and "as printed" (no biases); it is robust where both decide, and alike.
+A check whose runs are not all finished is missing, and has no runs where no study trains them. A
+claim fails where one check fails that counts, holds where all hold, and is otherwise without runs,
+missing or undecided; it is not tested where none of its checks is about a task at hand. Every claim
+is judged under two readings of the paper, the defaults and "as printed" (no biases); it is robust
+where both decide, and alike.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from .baselines import random_returns
-from .checks import FAILS, HOLDS, MISSING, UNDECIDED, UNTESTED, Check
+from .checks import FAILS, HOLDS, MISSING, NO_RUNS, UNDECIDED, UNTESTED, VIEWS, Check
 from .claims import CLAIMS, Claim
 from .spec import ENVS, FIELDS, LEARNING_RATES, RunSpec, study
 from .stats import Interval
@@ -29,8 +30,9 @@ class Verdict(NamedTuple):
     """What the runs say of a claim.
 
     `rows` has one row a check and environment: check, optimizer, env, interval, against, counts,
-    verdict; unclamped and unclamped_verdict, the same without clamped points, where some are; and
-    commands, what to type to train the missing runs.
+    verdict; for each of `checks.VIEWS`, such as unclamped, the interval under it and
+    unclamped_verdict, where it differs from the first; and commands, what to type to train the
+    missing runs.
     """
 
     claim: Claim
@@ -38,11 +40,18 @@ class Verdict(NamedTuple):
     rows: pd.DataFrame
 
 
-def judge(claim: Claim, runs: pd.DataFrame, optimizer: str = "SGD", bias: bool = True) -> Verdict:
+def judge(
+    claim: Claim,
+    runs: pd.DataFrame,
+    optimizer: str = "SGD",
+    bias: bool = True,
+    views: Iterable[str] = tuple(VIEWS),
+) -> Verdict:
     """The verdict on a claim from `runs` alone.
 
     **Arguments** `runs`: as `frame` makes them. `optimizer`: of checks that name none. `bias`: the
-    reading, True for the defaults, False for the network as printed.
+    reading, True for the defaults, False for the network as printed. `views`: those of
+    `checks.VIEWS` to take rank correlations under, too.
     """
     shown = [env for env in ENVS if (runs["env"] == env).any()]
     rows = []
@@ -55,50 +64,55 @@ def judge(claim: Claim, runs: pd.DataFrame, optimizer: str = "SGD", bias: bool =
         for name, group in [("all", shown)] if check.pooled else envs:
             row = {"check": check.text, "optimizer": used if check.arms else "", "env": name}
             row |= {"against": check.against, "counts": name not in check.excepted}
-            rows.append(row | _test(check, mine[mine["env"].isin(group)]))
+            rows.append(row | _test(check, mine[mine["env"].isin(group)], views))
     return Verdict(claim, _overall([row["verdict"] for row in rows if row["counts"]]), _table(rows))
 
 
 def judge_all(runs: pd.DataFrame, optimizer: str = "SGD") -> list[tuple[Verdict, Verdict]]:
-    """Every claim of `CLAIMS` under both readings, the defaults first."""
+    """Every claim of `CLAIMS` under both readings, the defaults first and with `checks.VIEWS`."""
     pairs = []
     for claim in CLAIMS:
         first = judge(claim, runs, optimizer)
         same = not any(check.arms for check in claim.checks)  # a theorem has no readings
-        pairs.append((first, first if same else judge(claim, runs, optimizer, bias=False)))
+        pairs.append((first, first if same else judge(claim, runs, optimizer, False, views=())))
     return pairs
 
 
 def board(pairs: list[tuple[Verdict, Verdict]]) -> pd.DataFrame:
-    """One row a claim: number, statement, where, defaults, unclamped, printed, robust.
+    """One row a claim: number, statement, where; its verdicts defaults, unclamped, medians,
+    printed; robust; held and alike of counted.
 
-    `unclamped` is the verdict without clamped points under the defaults, "" where that is the same
-    runs; `robust` is yes, no, open, or "" for a claim without networks.
+    `unclamped` and `medians` are the defaults' verdicts under `checks.VIEWS`, "" where nothing
+    changes; `robust` is yes, no, open, or "" for a claim without networks; `held` is how many of
+    the `counted` checks hold under the defaults, `alike` how many are decided alike in both.
     """
     rows = []
     for first, second in pairs:
         claim, both = first.claim, (first.verdict, second.verdict)
         robust = "yes" if both in ((HOLDS, HOLDS), (FAILS, FAILS)) else "no"
-        if MISSING in both or UNTESTED in both:
+        if {MISSING, NO_RUNS, UNTESTED} & set(both):
             robust = "open"
         if not any(check.arms for check in claim.checks):
             robust = ""
         row = {"number": claim.number, "statement": claim.statement, "where": claim.where}
-        row |= {"defaults": both[0], "unclamped": without_clamped(first), "printed": both[1]}
-        rows.append(row | {"robust": robust})
+        row |= {"defaults": both[0]} | {view: under(first, view) for view in VIEWS}
+        votes = [verdict.rows.loc[verdict.rows["counts"], "verdict"] for verdict in (first, second)]
+        row |= {"held": int((votes[0] == HOLDS).sum()), "counted": len(votes[0])}
+        alike = votes[0].isin([HOLDS, FAILS]) & (votes[0] == votes[1])
+        rows.append(row | {"alike": int(alike.sum()), "printed": both[1], "robust": robust})
     return pd.DataFrame(rows)
 
 
-def without_clamped(verdict: Verdict) -> str:
-    """The verdict with every rank correlation taken without clamped points; "" if there are none.
+def under(verdict: Verdict, view: str) -> str:
+    """The verdict with every rank correlation taken under a view; "" if it changes none of them.
 
     Checks of other kinds keep theirs.
     """
-    rows = verdict.rows
-    if not len(rows) or rows["unclamped_verdict"].isna().all():
+    rows, name = verdict.rows, f"{view}_verdict"
+    if rows[name].isna().all():
         return ""
     voted = rows[rows["counts"]]
-    return _overall(list(voted["unclamped_verdict"].fillna(voted["verdict"])))
+    return _overall(list(voted[name].fillna(voted["verdict"])))
 
 
 def specs(
@@ -145,16 +159,17 @@ def commands(runs: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _test(check: Check, runs: pd.DataFrame) -> dict:
+def _test(check: Check, runs: pd.DataFrame, views: Iterable[str]) -> dict:
     """A check's verdict on the runs of one environment."""
     if set(check.arms) - set(runs["arm"]):
-        return {"verdict": MISSING, "commands": ["no study has these runs"]}
+        return {"verdict": NO_RUNS}
     if runs["seconds"].isna().any():
         return {"verdict": MISSING, "commands": commands(runs)}
     row = {"interval": check.statistic(runs)}
-    if check.clamping and (runs["clamped_steps"] > 0).any():
-        row["unclamped"] = check.statistic(runs, clamped=False)
-        row["unclamped_verdict"] = check.verdict(row["unclamped"])
+    for view in views if check.ranks else ():
+        if view != "unclamped" or (runs["clamped_steps"] > 0).any():
+            row[view] = check.statistic(runs, **VIEWS[view])
+            row[f"{view}_verdict"] = check.verdict(row[view])
     return row | {"verdict": check.verdict(row["interval"])}
 
 
@@ -170,11 +185,12 @@ def _random(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _overall(verdicts: list[str]) -> str:
     """One failure refutes; then a gap, then a doubt, leave it open; else it holds."""
-    worst = [verdict for verdict in (FAILS, MISSING, UNDECIDED) if verdict in verdicts]
+    worst = [verdict for verdict in (FAILS, NO_RUNS, MISSING, UNDECIDED) if verdict in verdicts]
     return (worst or [HOLDS if verdicts else UNTESTED])[0]
 
 
 def _table(rows: list[dict]) -> pd.DataFrame:
     empty = {"interval": Interval(np.nan, np.nan, np.nan, 0), "commands": []}
-    empty |= {"unclamped": None, "unclamped_verdict": None}
-    return pd.DataFrame([empty | row for row in rows])
+    empty |= {"check": "", "counts": False, "verdict": UNTESTED}
+    empty |= {name: None for view in VIEWS for name in (view, f"{view}_verdict")}
+    return pd.DataFrame([empty | row for row in rows], columns=None if rows else list(empty))

@@ -1,5 +1,7 @@
 """Statistics against scipy, hand-computed cases and exact enumeration."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -283,3 +285,40 @@ def test_the_caution_ends_where_seeds_are_enough():
     assert stats.few_seeds(1) == "These runs have one seed, and so no intervals."
     assert "too narrow" in stats.few_seeds(4) and "too narrow" in stats.few_seeds(9)
     assert stats.few_seeds(10) == stats.few_seeds(30) == ""
+
+
+@pytest.mark.parametrize("over_seeds", [np.mean, np.median])
+@pytest.mark.parametrize("seeds", [1, 2, 7, 10])
+def test_resamples_are_those_of_the_drawn_values(over_seeds, seeds):
+    rng = np.random.default_rng(seeds)
+    column = rng.integers(5, size=(seeds, 4)) * 10.0 ** rng.integers(9, size=(seeds, 4))  # ties
+    draws = rng.integers(seeds, size=(200, seeds))
+    theirs = over_seeds(column[draws], axis=1)
+    assert np.allclose(stats._resampled(column, draws, over_seeds), theirs, rtol=1e-12)
+    column[0, 0] = np.inf  # has no place in a mean or median
+    finite = np.where(np.isfinite(column), column, np.nan)[draws]
+    ours = stats._resampled(column, draws, over_seeds)
+    assert np.allclose(ours[:, 1:], theirs[:, 1:], rtol=1e-12)
+    rest = {np.mean: np.nanmean, np.median: np.nanmedian}[over_seeds]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a resample of that seed alone
+        assert np.allclose(ours[:, 0], rest(finite, axis=1)[:, 0], rtol=1e-12, equal_nan=True)
+
+
+def test_medians_are_not_moved_by_one_diverged_seed():
+    x = np.broadcast_to(np.arange(6.0).reshape(2, 3, 1), (2, 3, 9)).copy()
+    y = x.copy()
+    y[0, 0, 0] = 1e30
+    runs = frame({"x": x, "y": y})
+    assert stats.spearman_interval(runs, "x", "y").value < 0.5
+    assert stats.spearman_interval(runs, "x", "y", over_seeds=np.median)[:3] == (1.0, 1.0, 1.0)
+
+
+def test_coverage_of_an_interval_that_always_or_never_covers():
+    x = np.arange(24.0).reshape(2, 3, 4)
+    assert stats.coverage(frame({"x": x, "y": x}), "x", "y", seeds=4) == 1.0
+    y = np.zeros((2, 3, 40))  # three points are apart by one seed in forty each; few draws hold it
+    y[1, :, :3] = 1e6 * np.arange(1, 4).reshape(3, 1) * np.eye(3)
+    x = np.broadcast_to(np.array([[3.0, 2, 1], [4, 5, 6]])[..., None], y.shape)
+    assert stats.coverage(frame({"x": x, "y": y}), "x", "y", seeds=2) < 0.5
+    assert stats.coverage(frame({"x": x, "y": y}), "x", "y", seeds=400) > 0.9
