@@ -1,5 +1,6 @@
 """Every chapter as a reader runs it: papermill, other parameters, wrong parameters."""
 
+import shlex
 from collections import Counter
 from inspect import signature
 
@@ -8,14 +9,15 @@ import papermill
 import pytest
 import yaml
 from conftest import ROOT, tool
+from papermill import cli
 
 from lnqlib import verdicts
-from lnqlib.notebook import SPELLING, parameters
+from lnqlib.notebook import SPELLING, ParameterError, parameters
 from lnqlib.spec import ENVS
 from lnqlib.store import Store
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-QUICK = {"env": "Pendulum", "seeds": 1, "steps": 200, "learning_rates": [1e-4, 1e-2]}
+QUICK = {"env": "MountainCar", "seeds": 1, "steps": 200, "learning_rates": [1e-4, 1e-2]}
 QUICK |= {"trials": 200}
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -88,7 +90,7 @@ def test_papermill_explains_every_parameter(path):
     check = code_cells(path)[1].source
     if "parameters(" in check:
         assert list(known) == list(SPELLING) == list(signature(parameters).parameters)
-        assert f"parameters({', '.join(known)})" in check
+        assert f"parameters({','.join(known)})" in "".join(check.split())
     for parameter in known.values():
         assert parameter["inferred_type_name"] != "None"
         assert len(parameter["help"]) > 5
@@ -127,18 +129,27 @@ def test_no_two_figures_share_a_name():
     assert Counter(figures).most_common(1)[0][1] == 1
 
 
-@pytest.mark.parametrize("folder", [".", "chapters"])
-def test_papermill_from_inside_the_repository(folder, store, tmp_path):
-    cwd, path = ROOT / folder, ROOT / "chapters" / "gi2.ipynb"
-    out = tmp_path / "out.ipynb"
-    arguments = [path.relative_to(cwd), out, *quick(path)]
-    finished = tool("papermill", *arguments, cwd=cwd, LNQ_STORE=store)
+def test_the_readmes_command_looks_its_runs_up(tmp_path):
+    """As written there, in the repository: one task's shipped runs, and nothing is trained."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    command = next(line for line in lines if line.startswith("papermill"))
+    program, chapter, _, *arguments = shlex.split(command)
+    assert (chapter, arguments) == ("chapters/gi2.ipynb", ["-p", "env", "Pendulum"])
+    out, store = tmp_path / "out.ipynb", tmp_path / "store"
+    finished = tool(program, chapter, out, *arguments, LNQ_STORE=store)
     assert finished.returncode == 0, finished.stdout
     assert outputs(out, "image/png")
-    shown = " ".join(
-        outputs(out, "text/html") + outputs(out, "text/plain") + outputs(out, "stream")
-    )
-    assert not any(env in shown for env in ENVS if env != "Pendulum")
+    assert not store.exists()
+    kinds = ("text/html", "text/plain", "stream")
+    shown = " ".join(text for kind in kinds for text in outputs(out, kind))
+    assert [env for env in ENVS if env in shown] == ["Pendulum"]
+
+
+def test_papermill_from_the_folder_of_the_chapters(tmp_path):
+    arguments = ["linear_regression.ipynb", tmp_path / "out.ipynb", "-p", "trials", QUICK["trials"]]
+    finished = tool("papermill", *arguments, cwd=ROOT / "chapters")
+    assert finished.returncode == 0, finished.stdout
+    assert outputs(tmp_path / "out.ipynb", "image/png")
 
 
 def test_the_claims_page_trains_on_request_alone(tmp_path):
@@ -147,7 +158,7 @@ def test_the_claims_page_trains_on_request_alone(tmp_path):
     finished = tool("papermill", *arguments, cwd=tmp_path, LNQ_STORE=store)
     assert finished.returncode == 0, finished.stdout
     assert "nothing is missing\n" in outputs(tmp_path / "out.ipynb", "stream")
-    asked = verdicts.specs(["Pendulum"], 1, 200, QUICK["learning_rates"])
+    asked = verdicts.specs([QUICK["env"]], 1, 200, QUICK["learning_rates"])
     assert Store(store).keys() == {spec.key for specs in asked.values() for spec in specs}
 
 
@@ -167,25 +178,46 @@ WRONG = [
 ]
 
 
-def refused(path, arguments, folder) -> str:
-    """The last line of papermill's output on `path`; nothing may have been trained or stored."""
-    store = folder / "store"
-    finished = tool("papermill", path, "out.ipynb", *arguments, cwd=folder, LNQ_STORE=store)
-    assert finished.returncode != 0
-    assert not store.exists()
-    # papermill itself leaves the notebook, stopped at the third cell
-    assert [bool(c.execution_count) for c in code_cells(folder / "out.ipynb")][3:5] == [False] * 2
-    return finished.stdout.strip().splitlines()[-1]
+def refused(path, arguments, shell, folder) -> str:
+    """The sentence in which a chapter's check of papermill's `arguments` ends, without a kernel."""
+    out = folder / "out.ipynb"
+    cli.papermill([str(path), str(out), *arguments, "--prepare-only"], standalone_mode=False)
+    defaults, injected, check, *_ = (cell.source for cell in code_cells(out))
+    for cell in (defaults, injected):
+        shell.run_cell(cell, store_history=True).raise_error()
+    with pytest.raises(ParameterError) as error:
+        shell.run_cell(check, store_history=True).raise_error()
+    return str(error.value)
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), WRONG, ids=str)
-def test_wrong_input_ends_in_one_sentence(arguments, sentence, tmp_path):
-    last_line = refused(ROOT / "chapters/gi2.ipynb", arguments, tmp_path)
-    assert sentence in last_line
-    assert "; write " in last_line
+def test_wrong_input_ends_in_one_sentence(arguments, sentence, shell, tmp_path):
+    said = refused(ROOT / "chapters/gi2.ipynb", arguments, shell, tmp_path)
+    assert sentence in said
+    assert "; write " in said
 
 
 @each_chapter
-def test_every_chapter_refuses_an_unknown_name(path, tmp_path):
-    sentence = refused(path, ["-p", "nonsense", "1"], tmp_path)
+def test_every_chapter_refuses_an_unknown_name(path, shell, tmp_path):
+    sentence = refused(path, ["-p", "nonsense", "1"], shell, tmp_path)
     assert sentence.startswith("nonsense is 1, but no parameter is called nonsense; allowed are")
+
+
+@pytest.mark.parametrize(
+    ("chapter", "arguments", "sentence"),
+    [
+        ("gi2", ["-p", "lr", "0.1"], "lr is 0.1, but no parameter is called lr; "),
+        ("linear_regression", ["-y", "{trials: 0}"], "trials is 0; it must be a whole number "),
+    ],
+)
+def test_papermill_ends_with_the_sentence_and_runs_no_further(
+    chapter, arguments, sentence, tmp_path
+):
+    path, store = ROOT / "chapters" / f"{chapter}.ipynb", tmp_path / "store"
+    finished = tool("papermill", path, "out.ipynb", *arguments, cwd=tmp_path, LNQ_STORE=store)
+    assert finished.returncode != 0
+    assert finished.stdout.strip().splitlines()[-1].startswith(sentence)
+    assert not store.exists()
+    # papermill itself leaves the notebook, stopped at the third cell
+    ran = [bool(cell.execution_count) for cell in code_cells(tmp_path / "out.ipynb")]
+    assert ran[2] and not any(ran[3:])
