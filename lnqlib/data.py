@@ -80,7 +80,10 @@ def sample(dataset: Transitions, rng: np.random.Generator, n: int) -> Transition
     """
     size = len(dataset.action)
     if not 0 < n <= size:
-        raise ValueError(f"n is {n}; it must be from 1 to {size}, the rows of the dataset")
+        raise ValueError(
+            f"n is {n}; it must be from 1 to {size}, the rows of the dataset; "
+            f"write n={min(max(n, 1), size)}"
+        )
     rows = rng.choice(size, n, replace=False)
     return Transitions(*(array[rows] for array in dataset))
 
@@ -188,9 +191,15 @@ def from_minari(dataset: MinariDataset | str) -> Transitions:
         dataset = minari.load_dataset(dataset)
     actions, observations = dataset.action_space, dataset.observation_space
     if not (isinstance(actions, Discrete) and actions.start == 0):
-        raise ValueError(f"the action space is {actions}; it must be Discrete, counted from 0")
+        raise ValueError(
+            f"the action space is {actions}; it must be Discrete, counted from 0; "
+            "write Transitions(obs, action, reward, next_obs, terminated) with such actions"
+        )
     if not (isinstance(observations, Box) and len(observations.shape) == 1):
-        raise ValueError(f"the observation space is {observations}; it must be a Box of vectors")
+        raise ValueError(
+            f"the observation space is {observations}; it must be a Box of vectors; "
+            "write gymnasium.wrappers.FlattenObservation(env) around the environment you record"
+        )
     rows = [
         (e.observations[:-1], e.actions, e.rewards, e.observations[1:], e.terminations)
         for e in dataset.iterate_episodes()

@@ -62,7 +62,9 @@ class QNetwork(nn.Module):
     ):
         super().__init__()
         if norm not in NORMS:
-            raise ValueError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
+            raise ValueError(
+                f'norm is {norm!r}; allowed are {", ".join(NORMS)}; write for example norm="layer"'
+            )
         self.norm_name = norm
         hidden = nn.Linear(obs_dim, width, bias=bias)
         self.hidden = weight_norm(hidden) if norm == "weight" else hidden

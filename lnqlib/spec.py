@@ -199,7 +199,10 @@ def study(name: str) -> list[RunSpec]:
     **Raises** `SpecError` for an unknown name.
     """
     if name not in STUDIES:
-        raise SpecError(f"study is {name!r}; allowed are {', '.join(STUDIES)}")
+        raise SpecError(
+            f"study is {shown(name)}; allowed are {', '.join(STUDIES)}; "
+            f'write for example study("{_closest(name, tuple(STUDIES))}")'
+        )
     return STUDIES[name]()
 
 

@@ -134,7 +134,9 @@ def structured_isometry(features: np.ndarray, k: int, permutation: np.ndarray) -
 
 def _net(params: Params, norm: str, bias: bool) -> _Net:
     if norm not in NORMS:
-        raise MetricError(f"norm is {norm!r}; allowed are {', '.join(NORMS)}")
+        raise MetricError(
+            f'norm is {norm!r}; allowed are {", ".join(NORMS)}; write for example norm="layer"'
+        )
     p = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in params.items()}
     weight, batch, affine = norm == "weight", norm in ("batch", "crossq"), norm == "layer_affine"
     width = len(p["W"])

@@ -154,8 +154,10 @@ def test_sample_takes_different_rows_and_keeps_them_whole():
     assert sorted(sample(dataset, np.random.default_rng(0), 300).obs[:, 0]) == sorted(
         dataset.obs[:, 0]
     )
-    with pytest.raises(ValueError, match="n is 301; it must be from 1 to 300"):
-        sample(dataset, np.random.default_rng(0), 301)
+    for n, allowed in ((301, 300), (0, 1)):
+        sentence = f"n is {n}; it must be from 1 to 300, .*; write n={allowed}$"
+        with pytest.raises(ValueError, match=sentence):
+            sample(dataset, np.random.default_rng(0), n)
 
 
 def test_npz_there_and_back(tmp_path):
@@ -285,7 +287,11 @@ def test_minari_episodes_written_elsewhere_are_read(minari):
 
     torques = {"observation_space": Box(0, 9, (1,)), "action_space": Box(-2, 2, (1,))}
     other = minari.create_dataset_from_buffers("hand/torque-v0", [], **torques)
-    with pytest.raises(ValueError, match="must be Discrete"):
+    with pytest.raises(ValueError, match=r"must be Discrete, counted from 0; write Transitions\("):
+        from_minari(other)
+    pictures = {"observation_space": Box(0, 9, (2, 2)), "action_space": Discrete(2)}
+    other = minari.create_dataset_from_buffers("hand/pictures-v0", [], **pictures)
+    with pytest.raises(ValueError, match=r"Box of vectors; write gymnasium.*FlattenObservation"):
         from_minari(other)
 
 

@@ -89,6 +89,16 @@ def test_fields_together_are_refused_or_plain(values):
     assert made.checkpoint_steps[0] == 0 and (np.diff(made.checkpoint_steps) > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("Table1", "table1"), ("cores", "core"), ("", "core"), (None, "core")]
+)
+def test_an_unknown_study_is_answered_with_one_to_write(name, meant):
+    with pytest.raises(SpecError) as error:
+        spec.study(name)
+    assert_sentence(error.value, ["study"])
+    assert str(error.value).endswith(f'study("{meant}")')
+
+
 @pytest.mark.parametrize("zero", [-0.0, 0, np.float32(0)])
 def test_equal_specs_have_equal_keys(zero):
     a, b = RunSpec("CartPole", gamma=zero), RunSpec("CartPole", gamma=0.0)

@@ -165,7 +165,7 @@ def test_isometry_of_dependent_features_is_zero():
 def test_errors_name_what_came():
     rng = np.random.default_rng(16)
     params, batch = random_params(rng, 3, 2, 8, True, 1.0), random_batch(rng, 3, 2, 9)
-    with pytest.raises(MetricError, match="norm is 'group'; allowed are none"):
+    with pytest.raises(MetricError, match=r"norm is 'group'; allowed are none.*; write "):
         structured_interference(params, "group", True, batch, 0.1)
     five = batch._replace(action=np.full(9, 5))
     short = batch._replace(obs=batch.obs[:, :2], next_obs=batch.next_obs[:, :2])
