@@ -10,7 +10,7 @@ PAGE = (ROOT / "chapters" / "api.md").read_text()
 MODULES = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
 INTERNAL = {"__init__", "__main__", "files", "greedy", "instructions", "job", "lock"}
 INTERNAL |= {"scales", "sketches"}
-INTERNAL |= {"forecast", "verdict_tables"}  # for the book's own pages alone
+INTERNAL |= {"endings", "forecast", "goals", "verdict_tables", "watching", "wording"}  # for pages
 
 
 def public(module: str) -> list[str]:

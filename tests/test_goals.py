@@ -1,0 +1,53 @@
+"""Runs split by what their datasets hold, on a made-up task whose answer is known."""
+
+import pandas as pd
+import pytest
+
+from lnqlib import goals
+from lnqlib.stats import Interval
+
+SEEDS = 12
+
+
+@pytest.fixture
+def runs() -> pd.DataFrame:
+    """A third of the seeds has goals: there LN gains 5, elsewhere 1, and GI2 turns its sign."""
+    rows = []
+    for seed in range(SEEDS):
+        goal = seed % 3 == 0
+        for norm in ("none", "layer"):
+            for i in range(4):
+                point = i + 4 * (norm == "layer")
+                rows.append(
+                    {"env": "Acrobot", "norm": norm, "lr": 10.0**-i, "seed": seed}
+                    | {"return": (norm == "layer") * (5 if goal else 1) + 0.01 * seed}
+                    | {"loss": point, "sgi": point, "gi2": -point if goal else point}
+                    | {"goal_transitions": 2 * goal, "clamped_steps": 0}
+                )
+    return pd.DataFrame(rows)
+
+
+def test_the_two_kinds_of_dataset_are_told_apart(runs):
+    table = goals.split(runs)
+    assert table["seeds"].to_dict() == {goals.WITH: SEEDS // 3, goals.WITHOUT: 2 * SEEDS // 3}
+    gains = table["LN's gain in return"].map(lambda gain: gain.value)
+    assert gains.to_dict() == pytest.approx({goals.WITH: 5, goals.WITHOUT: 1})
+    assert [rho.value for rho in table["rho(SGI, loss)"]] == pytest.approx([1, 1])
+    assert [rho.value for rho in table["rho(GI₂, loss)"]] == pytest.approx([-1, 1])
+    assert goals.compared(table) == (
+        "The two intervals do not overlap in: LN's gain in return, rho(GI₂, loss). They lie on "
+        "opposite sides of 0 in: rho(GI₂, loss)."
+    )
+
+
+def test_datasets_of_one_kind(runs):
+    table = goals.split(runs[runs["goal_transitions"] == 0])
+    assert list(table.index) == [goals.WITHOUT]
+    assert "nothing to compare" in goals.compared(table)
+
+
+def test_nothing_differs():
+    row = {"seeds": 3, "a": Interval(1, 0.5, 2, 3), "b": Interval(-1, -2, 0.5, 3)}
+    text = goals.compared(pd.DataFrame([row, row]))
+    assert text.startswith("The two intervals do not overlap in: none of the columns.")
+    assert text.endswith("on opposite sides of 0 in: none of them.")

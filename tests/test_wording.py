@@ -1,0 +1,46 @@
+"""Words made from intervals whose answer is plain."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lnqlib import wording
+from lnqlib.stats import NBSP, Interval
+
+LOW, MIDDLE, HIGH = Interval(0.2, 0.1, 0.3, 9), Interval(0.5, 0.3, 0.6, 9), Interval(0.9, 0.7, 1, 9)
+
+
+def test_tasks():
+    assert wording.tasks(pd.Series({"A": True, "B": False, "C": True})) == "A, C"
+    assert wording.tasks(pd.Series({"A": True, "B": True})) == "all 2 tasks"
+    assert wording.tasks(pd.Series({"A": True})) == "A"
+    assert wording.tasks(pd.Series({"A": False, "B": False})) == "no task"
+
+
+def test_changes():
+    text = wording.changes(pd.Series({"A": -0.214, "B": 0.2, "C": np.nan}))
+    assert text.replace(NBSP, " ") == "A \N{MINUS SIGN}0.21, B +0.20, C \N{EN DASH}"
+
+
+def test_an_interval_and_its_points():
+    text = wording.with_points(Interval(-0.944, -0.95, -0.9, 6))
+    assert text.replace(NBSP, " ") == "-0.94 [-0.95, -0.90], 6 points"
+
+
+@pytest.mark.parametrize(
+    ("shares", "answer", "others"),
+    [
+        ({"A": LOW, "B": MIDDLE, "C": HIGH}, "no", ["B"]),  # they touch
+        ({"A": LOW, "B": HIGH, "C": HIGH}, "yes", []),
+        ({"A": HIGH, "B": LOW, "C": MIDDLE}, "yes", []),
+        ({"A": MIDDLE, "B": MIDDLE}, "no", ["B"]),
+    ],
+)
+def test_an_exception_overlaps_with_no_other_task(shares, answer, others):
+    assert wording.exception("A", shares) == answer
+    assert wording.overlapping("A", shares) == others
+
+
+def test_an_exception_that_cannot_be_told():
+    assert wording.exception("A", {"A": LOW}) == "open"
+    assert wording.exception("A", {"A": LOW, "B": Interval(1, np.nan, np.nan, 9)}) == "open"
