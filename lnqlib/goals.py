@@ -12,6 +12,7 @@ from . import stats, table1
 from .stats import Interval
 
 WITH, WITHOUT = "with a goal", "without"
+GAIN = "LN's gain in return"
 CORRELATIONS = {"sgi": "rho(SGI, loss)", "gi2": "rho(GI₂, loss)"}
 
 
@@ -29,11 +30,28 @@ def split(runs: pd.DataFrame) -> pd.DataFrame:
         if mine.empty:
             continue
         gain = table1.gain_by_env(table1.by_seed(mine)).iloc[0]
-        rows[name] = {"seeds": mine["seed"].nunique(), "LN's gain in return": gain} | {
+        rows[name] = {"seeds": mine["seed"].nunique(), GAIN: gain} | {
             text: stats.spearman_interval(mine, metric, "loss")
             for metric, text in CORRELATIONS.items()
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
+
+
+def told(runs: pd.DataFrame) -> str:
+    """Whether LN also gains where no reward says that anything is better, in words.
+
+    **Arguments** `runs`: as `split` takes them; they may be none.
+    """
+    table = split(runs) if len(runs) else pd.DataFrame()
+    if WITHOUT not in table.index:
+        return "No dataset without a goal is shown here."
+    gain = table.loc[WITHOUT, GAIN]
+    if gain.sign > 0:
+        return (
+            "Without a goal in the data, too, the interval of LN's gain lies above 0. That part of "
+            "the gain cannot come from learning rewards better."
+        )
+    return "Without a goal in the data the interval of LN's gain does not lie above 0."
 
 
 def compared(table: pd.DataFrame) -> str:

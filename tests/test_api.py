@@ -10,7 +10,8 @@ PAGE = (ROOT / "chapters" / "api.md").read_text()
 MODULES = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
 INTERNAL = {"__init__", "__main__", "files", "greedy", "instructions", "job", "lock"}
 INTERNAL |= {"scales", "sketches"}
-INTERNAL |= {"endings", "forecast", "goals", "verdict_tables", "watching", "wording"}  # for pages
+INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
+INTERNAL |= {"verdict_tables", "watching", "wording"}
 
 
 def public(module: str) -> list[str]:

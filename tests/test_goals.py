@@ -51,3 +51,11 @@ def test_nothing_differs():
     text = goals.compared(pd.DataFrame([row, row]))
     assert text.startswith("The two intervals do not overlap in: none of the columns.")
     assert text.endswith("on opposite sides of 0 in: none of them.")
+
+
+def test_a_gain_without_a_goal_is_told(runs):
+    assert "cannot come from learning rewards better" in goals.told(runs)
+    none = runs.assign(**{"return": runs["return"].where(runs["goal_transitions"] > 0, 0.0)})
+    assert goals.told(none).endswith("does not lie above 0.")
+    assert "No dataset without a goal" in goals.told(runs[runs["goal_transitions"] > 0])
+    assert "No dataset without a goal" in goals.told(runs[:0])
