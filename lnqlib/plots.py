@@ -109,7 +109,8 @@ def metric_by_lr(
     each. `envs`: one column of panels each; one environment alone has its panels side by side.
 
     **Returns** the figure: means over seeds, their 95% bootstrap bands, triangles where at least
-    one seed was clamped. Points without a finite value are not drawn.
+    one seed was clamped. Points without a finite value are not drawn. On a logarithmic axis a band
+    is cut off at a thousandth of its mean.
     """
     envs = _envs(frame, envs)
     figure, panels = _panels(metrics, envs)
@@ -207,7 +208,8 @@ def learning_curves(
     larger the wider, instead of one for all.
 
     **Returns** the figure: means over the seeds of a line, each the mean of its learning rates,
-    with 95% bootstrap bands where there are several seeds.
+    with 95% bootstrap bands where there are several seeds. A seed counts at a step where all its
+    learning rates have a finite value.
     """
     envs = _envs(curves, envs)
     rates = sorted(curves["lr"].unique()) if by_lr else []
@@ -217,7 +219,7 @@ def learning_curves(
         runs = curves[curves["env"] == env]
         _scale(ax, "y", metric, runs.assign(value=runs[metric], clamped=False))
         for (norm, *lr), points in runs.groupby(["norm", "lr"][: 1 + by_lr], sort=False):
-            seeds = points.groupby(["step", "seed"], sort=False)[metric].mean()
+            seeds = points.groupby(["step", "seed"], sort=False)[metric].mean(skipna=False)
             steps = seeds.groupby("step")
             line = pd.DataFrame([bootstrap_interval(values) for _, values in steps])
             _band(ax, list(steps.groups), line, norm, widths[lr[0]] if by_lr else 1.4)

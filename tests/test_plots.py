@@ -226,6 +226,22 @@ def test_learning_curves_of_several_learning_rates_band_the_seeds(runs):
     assert band.get_paths()[0].get_extents().intervaly == pytest.approx([min(seeds), max(seeds)])
 
 
+def test_learning_curves_leave_a_seed_out_where_one_of_its_learning_rates_has_no_value(runs):
+    layer = runs[(runs.env == "Pendulum") & (runs.norm == "layer")].copy()
+    layer.loc[(layer.seed == 1) & (layer.lr == LRS[0]), "return"] = np.nan
+    curves = pd.concat([layer.assign(step=step) for step in (0, 500)])
+    line = plots.learning_curves(curves, ["return"]).axes[0].get_lines()[0]
+    seeds = [layer.loc[layer.seed == seed, "return"].mean() for seed in (0, 2)]
+    assert line.get_ydata() == pytest.approx([np.mean(seeds)] * 2)
+
+
+def test_a_band_on_a_logarithmic_axis_ends_at_a_thousandth_of_its_mean(runs):
+    far = runs[(runs.env == "Pendulum") & (runs.norm == "layer")].copy()
+    far["loss"] = far["seed"].map({0: 1e-20, 1: 1.0, 2: 2.0})
+    (band,) = (c for c in plots.metric_by_lr(far, ["loss"]).axes[0].collections if c.get_alpha())
+    assert band.get_paths()[0].get_extents().y0 == pytest.approx(1e-3)
+
+
 def test_dataset_coverage_counts_terminated_transitions():
     obs = RNG.normal(size=(50, 2)).astype(np.float32)
     terminated = np.arange(50) % 10 == 0
