@@ -7,6 +7,8 @@ import pandas as pd
 
 from .stats import by_env, spearman_interval
 
+MINUS = "\N{MINUS SIGN}"
+
 RATIOS = {
     "second_over_first": "kept second-order term over first-order term",
     "deferred_over_kept": "deferred second-order term over the kept one",
@@ -16,6 +18,7 @@ RATIOS = {
     "held_over_whole": "the same over all of Eq. (10)",
     "same_sign": "share of checkpoints at which GI2 has the realised decrement's sign",
     "same_sign_held": "the same of the decrement with the greedy next actions held",
+    "lowers": "share of checkpoints at which the realised decrement is above 0",
 }
 """Columns of `ratios` and what they are."""
 
@@ -48,6 +51,7 @@ def ratios(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     # 0 and NaN have no sign
     agree = {name: (sign > 0).where(sign.abs() == 1).astype(float) for name, sign in signs.items()}
     shares = {"same_sign": agree["realised"], "same_sign_held": agree["realised_held"]}
+    shares["lowers"] = (c["realised"] > 0).where(c["realised"].abs() > 0).astype(float)
     medians = pd.DataFrame(quotients).replace([np.inf, -np.inf], np.nan).groupby("key").median()
     return runs.join(medians.join(pd.DataFrame(shares).groupby("key").mean()), on="key")
 
@@ -67,19 +71,20 @@ CHAIN = {
 kept term, which stands alone so that the sum below it can be read."""
 
 
-def chain(runs: pd.DataFrame, y: str) -> pd.DataFrame:
-    """Spearman's rho of each of `CHAIN` with `y`, by environment.
+def chain(runs: pd.DataFrame, y: str, clamped: bool = True) -> pd.DataFrame:
+    """Spearman's rho of each of `CHAIN` with `y`, by task.
 
-    **Arguments** `runs`: one row a run, one optimizer, with second_order measured.
+    **Arguments** `runs`: one row a run, one optimizer, with second_order measured. `clamped`:
+    whether points with a clamped seed take part.
 
-    **Returns** one row an environment, one column for each of `CHAIN`, in it `Interval`s.
+    **Returns** one row a task, one column for each of `CHAIN`, in it `Interval`s.
     """
     runs = runs.assign(minus_kept=-runs["squared"], whole=runs["gi2"] - runs["hessian"])
-    return pd.DataFrame({x: by_env(runs, spearman_interval, x, y) for x in CHAIN})
+    return pd.DataFrame({x: by_env(runs, spearman_interval, x, y, clamped) for x in CHAIN})
 
 
 def turns(chain: pd.DataFrame) -> dict[str, str]:
-    """In which environments rho passes from one side of 0 to the other, on the way to GI2.
+    """In which tasks rho passes from one side of 0 to the other, on the way to GI2, and to which.
 
     The way leads from MGI over DGI (the dot product) and 2 lr DGI (its factor) to GI2 (the
     second-order term). One whose interval contains 0 is passed over: a turn is counted where the
@@ -87,7 +92,8 @@ def turns(chain: pd.DataFrame) -> dict[str, str]:
 
     **Arguments** `chain`: as `chain` gives it.
 
-    **Returns** the environments' names for each of dgi, first_order and gi2, or "none".
+    **Returns** "Pendulum (to \N{MINUS SIGN})" and the like for each of dgi, first_order and gi2,
+    or "none".
     """
     found: dict[str, list[str]] = {"dgi": [], "first_order": [], "gi2": []}
     for env, rhos in chain.iterrows():
@@ -95,6 +101,11 @@ def turns(chain: pd.DataFrame) -> dict[str, str]:
         for step, envs in found.items():
             now = rhos[step].sign
             if now * side < 0:
-                envs.append(env)
+                envs.append(f"{env} (to {'+' if now > 0 else MINUS})")
             side = now or side
     return {step: ", ".join(envs) or "none" for step, envs in found.items()}
+
+
+def same_side(chain: pd.DataFrame, x: str, y: str) -> int:
+    """In how many tasks the intervals of `x` and `y`, two of `CHAIN`, lie on one side of 0."""
+    return int(sum(a.sign * b.sign > 0 for a, b in zip(chain[x], chain[y], strict=True)))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from conftest import ROOT
 
+TASKS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
 RESULTS = ROOT / "data" / "results"
 
 
@@ -75,14 +76,26 @@ def returns(seeds: int) -> pd.Series:
     return some[some["seed"] < seeds].groupby(["env", "norm"])["return"].mean()
 
 
-def right_signs() -> float:
-    """How often GI2 has the sign of what a step does, over the checkpoints of a run, over runs."""
+@cache
+def second_order_steps() -> pd.DataFrame:
+    """The checkpoints of study second_order's SGD runs."""
     folder = RESULTS / "second_order"
     some = pd.concat(pd.read_parquet(file) for file in folder.glob("*.runs.parquet"))
     steps = pd.concat(pd.read_parquet(file) for file in folder.glob("*.curves.parquet"))
-    steps = steps[steps["key"].isin(some["key"][some["optimizer"] == "SGD"])].set_index("key")
+    return steps[steps["key"].isin(some["key"][some["optimizer"] == "SGD"])].set_index("key")
+
+
+def right_signs() -> float:
+    """How often GI2 has the sign of what a step does, over the checkpoints of a run, over runs."""
+    steps = second_order_steps()
     sign = np.sign(steps["realised"] * steps["gi2"])
     return (sign[sign.abs() == 1] > 0).groupby("key").mean().mean()
+
+
+def lowering() -> float:
+    """How often a step lowers the loss, over the checkpoints of a run, over SGD's runs."""
+    falls = second_order_steps()["realised"]
+    return (falls > 0)[falls.notna() & (falls != 0)].groupby("key").mean().mean()
 
 
 def shown_seeds(page: str, pattern: str = r"seeds: int = (\d+)") -> int:
@@ -196,7 +209,11 @@ NUMBERS = {
         "scaled_raised": lambda: ln_moves("gi2_scaled", 1),
         "scale_change": lambda: (rho("gi2_scaled", "loss") - rho("gi2", "loss")).mean(),
         "same_sign": right_signs,
-        "clamped_change": lambda: (rho("gi2", "loss", free=True) - rho("gi2", "loss")).mean(),
+        "points": lambda: ", ".join(
+            f"{env}\N{NO-BREAK SPACE}{count}"
+            for env, count in (~points()["clamped"]).groupby("env").sum()[list(TASKS)].items()
+        ),
+        "commoner": lambda: max(lowering(), 1 - lowering()),
     },
     "injection": {
         "injected_0": lambda: switched("none", "gi2", 1),

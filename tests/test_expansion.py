@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib.expansion import RATIOS, chain, ratios, turns
+from lnqlib.expansion import MINUS, RATIOS, chain, ratios, same_side, turns
 from lnqlib.spec import grid
 from lnqlib.stats import Interval
 from lnqlib.sweep import curves, sweep
@@ -26,7 +26,7 @@ def test_quotients_are_medians_over_checkpoints():
     assert a["realised_over_whole"] == pytest.approx(1 / 3)  # of 1/3, -1/6 and 4
     assert a["held_over_gi2"] == 1.0  # of 1, 1 and 3
     assert a["same_sign"] == pytest.approx(2 / 3)
-    assert a["same_sign_held"] == 1.0
+    assert a["same_sign_held"] == a["lowers"] == 1.0
     assert all(np.isnan(b[name]) for name in RATIOS)
     assert (a["lr"], b["lr"]) == (0.1, 0.2)
 
@@ -72,9 +72,25 @@ def test_where_the_sign_turns():
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["mgi", "dgi", "first_order", "gi2"]
     )
-    assert turns(table) == {
-        "dgi": "Acrobot",
-        "first_order": "Acrobot",
-        "gi2": "CartPole, Acrobot, MountainCar",
+    found = {step: envs.replace(MINUS, "-") for step, envs in turns(table).items()}
+    assert found == {
+        "dgi": "Acrobot (to +)",
+        "first_order": "Acrobot (to -)",
+        "gi2": "CartPole (to -), Acrobot (to +), MountainCar (to -)",
     }
     assert turns(table.loc[["Pendulum"]]) == dict.fromkeys(("dgi", "first_order", "gi2"), "none")
+    assert same_side(table, "mgi", "gi2") == 0
+    assert same_side(table, "first_order", "gi2") == 1  # Pendulum; an open one is on no side
+
+
+def test_the_chain_without_clamped_points():
+    lr = [1e-4, 1e-3, 1e-2, 1e-1]
+    runs = pd.DataFrame(
+        {"env": "Pendulum", "norm": "none", "seed": 0, "lr": lr, "clamped_steps": [0, 0, 0, 9]}
+        | {"loss": [1.0, 2.0, 3.0, 4.0], "squared": 0.0, "hessian": 0.0}
+        | {name: [1.0, 2.0, 3.0, 0.0] for name in ("mgi", "dgi", "first_order", "gi2")}
+        | dict.fromkeys(("realised", "realised_held", "realised_minibatch"), 1.0)
+    )
+    assert chain(runs, "loss")["gi2"].iloc[0].value < 0.5
+    calm = chain(runs, "loss", clamped=False)["gi2"].iloc[0]
+    assert (calm.value, calm.count) == (1.0, 3)
