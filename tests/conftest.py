@@ -1,16 +1,34 @@
-"""Where the book is, and how a reader calls its tools."""
+"""Where the book is, how a reader calls its tools, and what holds for every test."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 torch.set_num_threads(1)  # the nets are tiny: more threads only wait for one another
 
+# The same examples in every run: a failure is then the change's, not the day's.
+hypothesis.settings.register_profile("lnqlib", derandomize=True, database=None)
+hypothesis.settings.load_profile("lnqlib")
+
 ROOT = Path(__file__).resolve().parents[1]
+GOOD = {
+    "env": "all",
+    "optimizer": "SGD",
+    "seeds": 3,
+    "steps": 20_000,
+    "learning_rates": [1e-3, 1e-2],
+    "workers": 0,
+    "refresh": False,
+    "scheduler": "",
+}
+"""Parameters that a chapter takes."""
 
 
 def tool(name: str, *arguments: object, cwd: Path = ROOT, **environment: object):
@@ -31,3 +49,11 @@ def tool(name: str, *arguments: object, cwd: Path = ROOT, **environment: object)
 def store(tmp_path_factory) -> Path:
     """A local store for the session, so that no test reads or writes the reader's own."""
     return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def shell():
+    """An IPython shell in this process whose history holds what a kernel's would."""
+    not_the_readers = Config(HistoryManager={"enabled": False})  # else ~/.ipython would hold it too
+    yield InteractiveShell.instance(config=not_the_readers)
+    InteractiveShell.clear_instance()

@@ -7,10 +7,11 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from conftest import GOOD
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lnqlib import notebook, run, ship, spec, stats
+from lnqlib import engine, notebook, run, ship, spec, stats, training
 from lnqlib.notebook import ParameterError
 from lnqlib.ship import Shipped
 from lnqlib.spec import FIELDS, RunSpec, SpecError
@@ -48,9 +49,6 @@ NUMBERS = (
     | st.sampled_from([-0.0, 0.0, 5e-324, 1e-30, 1e30, 1e308, 2**32 - 1, 2**32, 10**9, 10**9 + 1])
 )
 QUICK = settings(max_examples=150, deadline=2000)
-SLOW = settings(
-    max_examples=8, deadline=30_000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def assert_sentence(error: Exception, names) -> None:
@@ -105,12 +103,6 @@ def test_equal_specs_have_equal_keys(zero):
     assert a == b and a.key == b.key
 
 
-GOOD = {
-    "env": "all", "optimizer": "SGD", "seeds": 3, "steps": 100, "learning_rates": [1e-3],
-    "workers": 0, "refresh": False, "scheduler": "",
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("name", GOOD)
 @QUICK
 @given(value=ANY | NUMBERS | st.lists(NUMBERS | ODD, max_size=4) | st.just("tcp://a:1"))
@@ -130,7 +122,7 @@ def test_a_parameter_is_refused_in_a_sentence_or_plain(name, value):
     assert all(made.steps == p.steps for made in few.specs())
 
 
-@SLOW
+@settings(max_examples=8, deadline=None)  # the first example waits for the compiler
 @given(
     norm=st.sampled_from(["none", "layer"]),
     lr=st.floats(-30, 30).map(lambda x: 10.0**x),
@@ -143,7 +135,6 @@ def test_a_parameter_is_refused_in_a_sentence_or_plain(name, value):
     dataset_size=st.integers(128, 400),
 )
 def test_extreme_runs_end_and_keep_their_books(**fields):
-    engine, training = pytest.importorskip("lnqlib.engine"), pytest.importorskip("lnqlib.training")
     tiny = RunSpec("CartPole", **fields | {"checkpoints": min(fields["checkpoints"], 4)})
     result = engine.train(tiny)
     row, curves = result.row, result.curves
@@ -164,7 +155,6 @@ def test_extreme_runs_end_and_keep_their_books(**fields):
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_a_run_that_diverges_is_kept_and_counted_everywhere(tmp_path, monkeypatch, poison):
-    pytest.importorskip("lnqlib.engine")
     monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
     specs = spec.grid(
         env="CartPole", norm=("none", "layer"), lr=1e-2, seed=range(3), steps=300, checkpoints=3,

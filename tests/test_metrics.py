@@ -13,7 +13,6 @@ from lnqlib.networks import QNetwork
 from lnqlib.results import INTERFERENCE
 
 GAMMA = 0.9
-torch.set_num_threads(1)  # on tensors this small, threads only wait for each other
 
 
 def random_batch(seed: int, size: int = 12, obs_dim: int = 3, num_actions: int = 2) -> Transitions:

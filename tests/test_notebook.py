@@ -4,22 +4,15 @@ import math
 
 import numpy as np
 import pytest
+import standin
 import yaml
-from IPython.core.interactiveshell import InteractiveShell
+from conftest import GOOD
 
-from lnqlib import notebook
+from lnqlib import engine, notebook, ship
 from lnqlib.notebook import ParameterError, Parameters
-
-GOOD = {
-    "env": "all",
-    "optimizer": "SGD",
-    "seeds": 3,
-    "steps": 20_000,
-    "learning_rates": [1e-3, 1e-2],
-    "workers": 0,
-    "refresh": False,
-    "scheduler": "",
-}
+from lnqlib.results import Result
+from lnqlib.spec import RunSpec
+from lnqlib.store import Store
 
 
 def parameters(**changes) -> Parameters:
@@ -118,16 +111,7 @@ def test_specs_are_the_full_grid():
     assert {(s.env, s.steps, s.bias) for s in specs} == {("Acrobot", 10, False)}
 
 
-@pytest.fixture
-def shell():
-    """An IPython shell whose history holds what a kernel's would."""
-    shell = InteractiveShell.instance()
-    yield shell
-    InteractiveShell.clear_instance()
-
-
-def run(shell, monkeypatch, *cells: str) -> None:
-    monkeypatch.setattr(notebook, "get_ipython", lambda: shell)
+def run(shell, *cells: str) -> None:
     for cell in cells:
         shell.run_cell(cell, store_history=True).raise_error()
 
@@ -141,10 +125,8 @@ def run(shell, monkeypatch, *cells: str) -> None:
         ("k = [float('nan')]", "k is [float('nan')],", "-p workers 2"),
     ],
 )
-def test_a_name_that_papermill_injected_but_no_chapter_has(
-    shell, monkeypatch, line, shown, spelling
-):
-    run(shell, monkeypatch, "seeds = 3", f"# Parameters\n{line}\nseeds = 4\n")
+def test_a_name_that_papermill_injected_but_no_chapter_has(shell, line, shown, spelling):
+    run(shell, "seeds = 3", f"# Parameters\n{line}\nseeds = 4\n")
     with pytest.raises(ParameterError) as error:
         parameters()
     sentence = str(error.value)
@@ -153,15 +135,37 @@ def test_a_name_that_papermill_injected_but_no_chapter_has(
     assert sentence.endswith(spelling)
 
 
-def test_other_names_in_the_kernel_are_no_parameters(shell, monkeypatch):
-    run(shell, monkeypatch, "seeds = 3", "# Parameters\nseeds = -float('inf')\n", "lr = 2")
+def test_other_names_in_the_kernel_are_no_parameters(shell):
+    run(shell, "seeds = 3", "# Parameters\nseeds = -float('inf')\n", "lr = 2")
     assert parameters() == parameters(seeds=3)
 
 
-def test_a_chapter_with_parameters_of_its_own(shell, monkeypatch):
-    run(shell, monkeypatch, "# Parameters\nseeds = 3\n")
+def test_a_chapter_with_parameters_of_its_own(shell):
+    run(shell, "# Parameters\nseeds = 3\n")
     notebook.check_names({"seeds": "-p seeds 3", "trials": "-p trials 100"})
     with pytest.raises(ParameterError, match=r"seeds is 3, .* allowed are trials; write"):
         notebook.check_names({"trials": "-p trials 100"})
     with pytest.raises(ParameterError, match=r"trials is 0; .* to 100; write -p trials 5$"):
         notebook.whole_number("trials", 0, 1, 100, "-p trials 5")
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_curves_are_those_of_the_runs_whose_rows_were_returned(tmp_path, monkeypatch, refresh):
+    monkeypatch.setenv("LNQ_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    p = parameters(env="Pendulum", seeds=2, steps=20, refresh=refresh)
+    specs = p.specs(checkpoints=4)
+
+    def trained(run: RunSpec, loss: float) -> Result:
+        result = standin.train(run)
+        result.row["loss"] = loss
+        result.curves["loss"][:] = loss
+        return result
+
+    made = Store(tmp_path / "made")
+    made.write([trained(run, 1.0) for run in specs])
+    ship.ship(specs, tmp_path / "results" / "tiny", made)
+    monkeypatch.setattr(engine, "train", lambda run: trained(run, 2.0))
+    rows, curves = p.sweep(specs), p.curves(specs)
+    assert set(rows["loss"]) == set(curves["loss"]) == {2.0 if refresh else 1.0}
+    assert list(curves["key"].unique()) == list(rows["key"])

@@ -15,7 +15,6 @@ from lnqlib.structured import structured_features, structured_interference, stru
 
 SIZES = {"CartPole": (4, 2), "Acrobot": (6, 3), "MountainCar": (2, 3), "Pendulum": (3, 3)}
 EXTREMES = (1.0, 1e6)  # the largest weight; 1e6 is where App. G clamps
-torch.set_num_threads(1)  # on tensors this small, threads only wait for each other
 
 
 def random_params(

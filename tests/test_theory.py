@@ -88,7 +88,7 @@ def test_best_decrement_is_the_top_of_the_parabola():
     assert theory.best_decrement(0.0, 0.0) == 0.0
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=200, deadline=None)
 @given(LAWS)
 def test_theorem_2_bound_holds_for_any_law(law):
     x, error = law
