@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 import standin
 
-from lnqlib import ship, spec
+from lnqlib import engine, ship, spec
 from lnqlib.__main__ import main
 from lnqlib.ship import Shipped
 from lnqlib.store import ROOT, Store
 from lnqlib.verify import COMPARED, largest_difference, spec_of
-
-engine = pytest.importorskip("lnqlib.engine")
 
 TINY = spec.grid(env=("CartPole", "Pendulum"), norm=("none", "layer"), lr=0.01, seed=(0, 1, 2))
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import standin
 
-from lnqlib import forecast
+from lnqlib import engine, forecast
 from lnqlib.chunks import predicted_seconds
 from lnqlib.ship import Shipped
 from lnqlib.spec import STUDIES, study
@@ -33,11 +34,8 @@ def test_finished_runs_are_measured(tmp_path, monkeypatch):
     short = [replace(s, steps=20, checkpoints=2, eval_episodes=1) for s in study("core")[:3]]
     monkeypatch.setattr(forecast, "study", lambda name: short if name == "core" else [])
     monkeypatch.setattr(forecast, "STUDIES", ("core",))
+    monkeypatch.setattr(engine, "train", standin.train)
     runs = sweep(short[:2], store=tmp_path, progress=False)
     row = forecast.by_study(2, Store(tmp_path), Shipped(tmp_path)).loc["core"]
     assert (row["runs"], row["finished"]) == (3, 2)
     assert row["measured s a run"] == pytest.approx(pd.Series(runs["seconds"]).mean())
-
-
-def test_the_reference_is_the_slower_one():
-    assert forecast.slower() > 5

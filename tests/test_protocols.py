@@ -129,7 +129,6 @@ def test_without_a_certain_cell_there_is_no_distance():
     assert distances(frame[frame["env"] == "CartPole"], PAPER).empty
     assert distances(frame[frame["env"] == "Pendulum"], PAPER)["cells"].tolist() == [2]
     assert set(table1.paper().columns) == set(PAPER.columns)
-    assert protocols.DEFAULTS.metric == "return"
 
 
 def test_the_nearest_is_decisive_where_no_other_is_nearer_in_most_resamples():

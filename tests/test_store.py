@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import standin
 
-from lnqlib import files, ship, store
+from lnqlib import engine, files, ship, store
 from lnqlib.results import COUNTS, CURVES
 from lnqlib.ship import Shipped, downsample, rounded
 from lnqlib.spec import FIELDS, grid
@@ -194,7 +194,6 @@ def test_reading_needs_no_training_code():
 
 
 def test_the_store_expects_the_engine_that_there_is():
-    engine = pytest.importorskip("lnqlib.engine")
     assert engine.VERSION == files.ENGINE_VERSION
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import standin
 
-from lnqlib import ship
+from lnqlib import engine, ship, training
 from lnqlib.chunks import chunked, predicted_seconds
 from lnqlib.results import COUNTS, CURVES
 from lnqlib.ship import Shipped
@@ -162,7 +162,6 @@ def test_progress_counts_runs_and_is_silent_when_nothing_is_missing(tmp_path, mo
 
 
 def test_what_the_engine_cannot_do_goes_to_the_reference(tmp_path, monkeypatch, capsys):
-    engine, training = pytest.importorskip("lnqlib.engine"), pytest.importorskip("lnqlib.training")
     monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(engine, "covers", lambda spec: spec.seed > 0)
     monkeypatch.setattr(engine, "train", standin.train)
