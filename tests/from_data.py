@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 from conftest import ROOT
+from scipy.stats import rankdata
 
 TASKS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
 RESULTS = ROOT / "data" / "results"
@@ -61,6 +62,25 @@ def rho(x: str, y: str, free: bool = False) -> pd.Series:
     """Spearman's rho over the points of each environment, of all or of those without clamping."""
     some = points()[~points()["clamped"]] if free else points()
     return some.groupby("env").apply(lambda p: p[x].corr(p[y], method="spearman"))
+
+
+def clear(x: str, sign: int, free: bool = False, over_seeds=np.mean) -> str:
+    """The tasks in which the interval of rho(x, loss) lies on that side of 0, by other draws."""
+    found = []
+    for env in TASKS:
+        some = runs()[runs()["env"] == env]
+        calm = some.groupby(["lr", "norm"])["clamped_steps"].transform("max") == 0
+        tables = [
+            (some[calm] if free else some).pivot(index="seed", columns=["lr", "norm"], values=name)
+            for name in (x, "loss")
+        ]
+        draws = np.random.default_rng(11).integers(30, size=(800, 30))
+        ranks = [rankdata(over_seeds(table.to_numpy()[draws], axis=1), axis=1) for table in tables]
+        rhos = [np.corrcoef(a, b)[0, 1] for a, b in zip(*ranks, strict=True)]
+        low, high = np.quantile(rhos, [0.025, 0.975])
+        if min(low * sign, high * sign) > 0:
+            found.append(env)
+    return ", ".join(found) or "none"
 
 
 def goals() -> pd.Series:
@@ -178,7 +198,9 @@ def shipped(studies: tuple[str, ...]) -> int:
 CLAIMED = ("core", "as_printed", "table1", "variants", "lr_decay")
 NUMBERS = {
     "index": {
-        "shown": lambda: runs()["env"].nunique(),
+        "sgi_plus": lambda: clear("sgi", 1),
+        "gi2_minus": lambda: clear("gi2", -1),
+        "calm_plus": lambda: clear("gi2", 1, free=True),
         "drawn_from": lambda: (
             f"{runs()['seed'].nunique()} seeds, {runs()['steps'].max():,} steps, SGD"
         ),
@@ -206,6 +228,10 @@ NUMBERS = {
         "mean_1": lambda: ln_moves("loss", -1),
         "mean_2": lambda: ln_moves("return", 1),
         "mean_3": lambda: ln_moves_both("gi2", "loss", -1),
+        "below_mean": lambda: clear("gi2", -1),
+        "above_calm": lambda: clear("gi2", 1, free=True),
+        "below_median": lambda: clear("gi2", -1, over_seeds=np.median),
+        "above_median": lambda: clear("gi2", 1, over_seeds=np.median),
         "scaled_raised": lambda: ln_moves("gi2_scaled", 1),
         "scale_change": lambda: (rho("gi2_scaled", "loss") - rho("gi2", "loss")).mean(),
         "same_sign": right_signs,
