@@ -159,6 +159,25 @@ def falls() -> pd.Series:
     return (change < 0).groupby(some["lr"]).mean()
 
 
+@cache
+def control_shares() -> dict[tuple[str, str], tuple[float, float]]:
+    """(env, control): the interval of the share of LN's gain that it loses, or brings None."""
+    some = pd.concat(pd.read_parquet(file) for file in (RESULTS / "lr_decay").glob("*.runs.*"))
+    some = pd.concat([some, runs()]).query(f"seed < {shown_seeds('lr_decay')}")
+    some = some.assign(arm=some["norm"].where(some["lr_control"] == "none", some["lr_control"]))
+    table = some.groupby(["env", "seed", "arm"])["return"].mean().unstack()
+    found = {}
+    for env in TASKS:
+        mine = table.loc[env]
+        draws = np.random.default_rng(12).integers(len(mine), size=(2000, len(mine)))
+        mean = {arm: mine[arm].to_numpy()[draws].mean(axis=1) for arm in mine}
+        for arm in ("project", "own_decay", "paired_decay"):
+            change = mean["layer"] - mean[arm] if arm == "project" else mean[arm] - mean["none"]
+            ends = np.quantile(change / (mean["layer"] - mean["none"]), [0.025, 0.975])
+            found[env, arm] = tuple(ends)
+    return found
+
+
 def protocol_returns() -> pd.Series:
     """(env, protocol, norm, seed): the mean return over learning rates under each change."""
     files = [f for name in ("protocol", "as_printed") for f in (RESULTS / name).glob("*.runs.*")]
@@ -268,6 +287,9 @@ NUMBERS = {
         "none_max": lambda: growths("none").max(),
         "fell_small": lambda: falls().iloc[0],
         "fell_mean": lambda: falls().mean(),
+        "checks_holds": lambda: sum(high < 1 for _, high in control_shares().values()),
+        "checks_fails": lambda: sum(low > 1 for low, _ in control_shares().values()),
+        "above_half": lambda: sum(low > 0.5 for low, _ in control_shares().values()),
     },
     "protocol": {
         "without_end": lambda: (
