@@ -11,13 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .plots import COLORS, FILLS, GREY, NAMES, STYLE, WIDTH
+from .looks import CLAMPED, GREY, LOOKS, NAMES, WIDTH, in_style
+from .panels import SEED_CLAMPED, handle
 
-PALETTE = COLORS | {"untrained": GREY, "uniform": GREY}
-FILLED = FILLS | {"untrained": GREY, "uniform": "white"}
 APART = 0.3  # rows between the dots that share one
 
 
+@in_style
 def dots(
     cells: pd.DataFrame,
     xlabel: str,
@@ -42,24 +42,22 @@ def dots(
     columns = min(len(envs), 2)
     lines = -(-len(envs) // columns)
     height = (0.24 * len(rows) * (1.5 if legend else 1) + 0.75) * lines + 0.5
-    with plt.rc_context(STYLE):
-        size = (WIDTH if columns > 1 else 0.62 * WIDTH, height)
-        figure, axes = plt.subplots(lines, columns, figsize=size, sharey=True, squeeze=False)
-        for ax, env in zip(axes.flat, envs, strict=False):
-            ax.set(title=env, ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
-            ax.set_yticklabels(rows)
-            ax.grid(False, axis="y")
-            if zero:
-                ax.axvline(0, color=GREY, linewidth=0.8)
-            _draw(ax, cells[cells["env"] == env], rows)
-        for ax in axes.flat[len(envs) :]:
-            ax.remove()
-        for ax in axes[-1]:
-            ax.set_xlabel(xlabel)
-        if handles := _handles(cells, legend):
-            figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-        figure.supxlabel(note, x=0.995, ha="right", fontsize=7.5, color=GREY)
-        plt.close(figure)
+    size = (WIDTH if columns > 1 else 0.62 * WIDTH, height)
+    figure, axes = plt.subplots(lines, columns, figsize=size, sharey=True, squeeze=False)
+    for ax, env in zip(axes.flat, envs, strict=False):
+        ax.set(title=env, ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
+        ax.set_yticklabels(rows)
+        ax.grid(False, axis="y")
+        if zero:
+            ax.axvline(0, color=GREY, linewidth=0.8)
+        _draw(ax, cells[cells["env"] == env], rows)
+    for ax in axes.flat[len(envs) :]:
+        ax.remove()
+    for ax in axes[-1]:
+        ax.set_xlabel(xlabel)
+    if handles := _handles(cells, legend):
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    figure.supxlabel(note, x=0.995, ha="right", fontsize=7.5, color=GREY)
     return figure
 
 
@@ -67,15 +65,15 @@ def _draw(ax: Axes, cells: pd.DataFrame, rows: list[str]) -> None:
     for row, group in cells.groupby("row", sort=False):
         offsets = APART * (np.arange(len(group)) - (len(group) - 1) / 2)
         for offset, (_, cell) in zip(offsets, group.iterrows(), strict=True):
-            y, color = rows.index(row) + offset, PALETTE[cell["norm"]]
-            ax.plot([cell["low"], cell["high"]], [y, y], color=color, linewidth=2, zorder=2)
+            y, look = rows.index(row) + offset, LOOKS[cell["norm"]]
+            ax.plot([cell["low"], cell["high"]], [y, y], color=look.color, linewidth=2, zorder=2)
             ax.scatter(
                 cell["value"],
                 y,
                 26,
-                marker="^" if cell.get("clamped", False) else "o",
-                facecolor=FILLED[cell["norm"]],
-                edgecolor=color,
+                marker=CLAMPED if cell.get("clamped", False) else "o",
+                facecolor=look.fill,
+                edgecolor=look.color,
                 linewidth=1.2,
                 zorder=3,
                 label=f"{row} {cell['norm']}",
@@ -85,16 +83,9 @@ def _draw(ax: Axes, cells: pd.DataFrame, rows: list[str]) -> None:
 
 
 def _handles(cells: pd.DataFrame, legend: Sequence[str]) -> list[Line2D]:
-    def mark(marker: str, label: str, **style) -> Line2D:
-        return Line2D([], [], linestyle="", marker=marker, label=label, **style)
-
-    handles = [
-        mark("o", NAMES[norm], color=PALETTE[norm], markerfacecolor=FILLED[norm], markersize=5)
-        for norm in legend
-    ]
+    handles = [handle(NAMES[norm], norm, marker="o") for norm in legend]
     if "paper" in cells and cells["paper"].notna().any():
-        handles.append(mark("|", "the paper", color="black", markersize=11))
+        handles.append(handle("the paper", marker="|", color="black", markersize=11))
     if "clamped" in cells and cells["clamped"].any():
-        label = "at least one seed was clamped"
-        handles.append(mark("^", label, color=GREY, markersize=5))
+        handles.append(handle(SEED_CLAMPED, marker=CLAMPED))
     return handles

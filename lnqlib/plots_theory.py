@@ -11,13 +11,14 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import GREY, STYLE, WIDTH
+from .looks import GREY, WIDTH, in_style
 from .theory import Example
 
 SPREAD, CONSTANT = (sns.color_palette("colorblind")[i] for i in (2, 4))
-SHOWN = 1_500  # points a panel: more of them hide each other
+SHOWN = 1_500  # points of a kind in a panel: more of them hide each other
 
 
+@in_style
 def ratios_by_spread(laws: pd.DataFrame) -> Figure:
     """A^2 / B and C^2 / D, each over its value for a constant norm, against the norm's spread.
 
@@ -27,26 +28,26 @@ def ratios_by_spread(laws: pd.DataFrame) -> Figure:
         "distance_ratio": ("Theorem 2", r"$A^2/B$, relative to constant $\|x\|$"),
         "loss_ratio": ("Theorem 3", r"$C^2/D$, relative to constant $\|x\|$"),
     }
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(0.8 * WIDTH, 3.4), sharex=True, sharey=True)
-        for ax, (ratio, (title, label)) in zip(axes, panels.items(), strict=True):
-            for independent, color, marker in ((False, CONSTANT, "x"), (True, SPREAD, "o")):
-                points = laws[laws.independent == independent].head(SHOWN)
-                name = "independent of" if independent else "depends on"
-                style = {"s": 9, "color": color, "marker": marker, "linewidth": 0.6}
-                style |= {"label": f"norm {name} direction", "alpha": 0.6}
-                ax.scatter(points.spread, points[ratio], **style)
-            spread = np.geomspace(0.1, max(1.0, laws.spread.max()), 200)
-            ax.plot(spread, 1 / (1 + spread**2), color="black", label=r"$1/(1+s^2)$")
-            ax.axhline(1, color=GREY, linestyle="--", label=r"constant $\|x\|$")
-            ax.set(title=title, xlabel=r"spread $s$ of $\|x\|^2$ (its std / mean)", ylabel=label)
-            ax.set(xscale="log", yscale="log", xlim=(0.1, None))  # left of it all ratios are 1
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=4, markerscale=2)
-        plt.close(figure)
+    figure, axes = plt.subplots(1, 2, figsize=(0.8 * WIDTH, 3.4), sharex=True, sharey=True)
+    for ax, (ratio, (title, label)) in zip(axes, panels.items(), strict=True):
+        for independent, color, marker in ((False, CONSTANT, "x"), (True, SPREAD, "o")):
+            kind = laws[laws.independent == independent]
+            points = kind.loc[kind.index[:SHOWN].union([kind[ratio].idxmax()])]  # the extreme, too
+            name = "independent of" if independent else "depends on"
+            style = {"s": 9, "color": color, "marker": marker, "linewidth": 0.6}
+            style |= {"label": f"norm {name} direction", "alpha": 0.6}
+            ax.scatter(points.spread, points[ratio], **style)
+        spread = np.geomspace(0.1, max(1.0, laws.spread.max()), 200)
+        ax.plot(spread, 1 / (1 + spread**2), color="black", label=r"$1/(1+s^2)$")
+        ax.axhline(1, color=GREY, linestyle="--", label=r"constant $\|x\|$")
+        ax.set(title=title, xlabel=r"spread $s$ of $\|x\|^2$ (its std / mean)", ylabel=label)
+        ax.set(xscale="log", yscale="log", xlim=(0.1, None))  # left of it all ratios are 1
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, markerscale=2)
     return figure
 
 
+@in_style
 def duel(
     example: Example, terms: dict[str, tuple[tuple, tuple]], quantity: str = "distance"
 ) -> Figure:
@@ -59,18 +60,16 @@ def duel(
       the decrement is 2 lr first - lr^2 second.
     - `quantity`: what is decreased, for the label.
     """
-    with plt.rc_context(STYLE):
-        width = 0.7 * WIDTH if len(terms) == 1 else 0.85 * WIDTH
-        figure, axes = plt.subplots(1, 1 + len(terms), figsize=(width, 3.1))
-        _atoms(axes[0], example)
-        for ax, (title, pairs) in zip(axes[1:], terms.items(), strict=True):
-            _parabola(ax, pairs[0], SPREAD, "o", "-")
-            _parabola(ax, pairs[1], CONSTANT, "s", "--")
-            ax.set(title=title, xlabel=r"learning rate $\eta$", xlim=(0, None), ylim=(0, None))
-        axes[1].set_ylabel(f"expected decrement\nof the {quantity}")
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-        plt.close(figure)
+    width = 0.7 * WIDTH if len(terms) == 1 else 0.85 * WIDTH
+    figure, axes = plt.subplots(1, 1 + len(terms), figsize=(width, 3.1))
+    _atoms(axes[0], example)
+    for ax, (title, pairs) in zip(axes[1:], terms.items(), strict=True):
+        _parabola(ax, pairs[0], SPREAD, "o", "-")
+        _parabola(ax, pairs[1], CONSTANT, "s", "--")
+        ax.set(title=title, xlabel=r"learning rate $\eta$", xlim=(0, None), ylim=(0, None))
+    axes[1].set_ylabel(f"expected decrement\nof the {quantity}")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return figure
 
 

@@ -9,7 +9,7 @@ from conftest import ROOT
 PAGE = (ROOT / "chapters" / "api.md").read_text()
 MODULES = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
 INTERNAL = {"__init__", "__main__", "files", "greedy", "instructions", "job", "lock"}
-INTERNAL |= {"scales", "sketches"}
+INTERNAL |= {"looks", "panels", "scales", "sketches"}
 INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
 INTERNAL |= {"verdict_tables", "watching", "wording"}
 

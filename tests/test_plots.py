@@ -11,9 +11,10 @@ from conftest import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from lnqlib import plots, scales
+from lnqlib import plots, plots_setting, scales
 from lnqlib.checks import ARMS
 from lnqlib.data import Transitions
+from lnqlib.looks import LOOKS
 from lnqlib.spec import ENVS, LEARNING_RATES
 from lnqlib.stats import NBSP
 
@@ -77,7 +78,7 @@ def test_bands_are_the_bootstrap_intervals(runs):
     (band,) = (
         c
         for c in figure.axes[0].collections
-        if c.get_alpha() and to_rgb(c.get_facecolor()[0]) == to_rgb(plots.COLORS["layer"])
+        if c.get_alpha() and to_rgb(c.get_facecolor()[0]) == to_rgb(LOOKS["layer"].color)
     )
     low, high = band.get_paths()[0].get_extents().intervaly
     # three seeds: with probability 1/27 a resample is one seed three times, so the 95% interval
@@ -104,19 +105,25 @@ def test_paired_differences_are_of_the_same_seed(runs):
     assert low < 0 < 1 < high  # zero is in view on a logarithmic axis, too
 
 
-def test_a_switched_measurement_keeps_its_trainings_color_and_fills_as_measured(runs):
+def test_a_switched_measurement_has_a_color_and_a_band_of_its_own_and_fills_as_measured(runs):
     four = pd.concat(
         [runs, runs.assign(norm=runs.norm.map({"none": "injected", "layer": "removed"}))]
     )
     figure = plots.metric_by_lr(four, ["return"], ["Pendulum"])
     marks = {
-        c.get_label().split()[0]: c for c in figure.axes[0].collections if " o" in c.get_label()
+        norm: next(
+            c for c in figure.axes[0].collections if c.get_label() == f"{norm} {look.marker}"
+        )
+        for norm, look in LOOKS.items()
+        if (four.norm == norm).any()
     }
-    rim = {norm: to_rgb(marks[norm].get_edgecolor()[0]) for norm in marks}
+    rims = {to_rgb(mark.get_edgecolor()[0]) for mark in marks.values()}
+    assert len(rims) == len(marks) == 4
     fill = {norm: to_rgb(marks[norm].get_facecolor()[0]) for norm in marks}
-    assert rim["injected"] == rim["none"] != rim["layer"] == rim["removed"]
     assert fill["injected"] == fill["layer"] != fill["none"] == fill["removed"]
     assert {"None", "LN", "None, LN injected", "LN, removed"} <= set(texts(figure))
+    bands = [c for c in figure.axes[0].collections if c.get_alpha()]
+    assert sorted(bool(band.get_hatch()) for band in bands) == [False, False, True, True]
 
 
 def test_controls_of_the_learning_rate_have_names_and_looks_of_their_own(runs):
@@ -125,7 +132,11 @@ def test_controls_of_the_learning_rate_have_names_and_looks_of_their_own(runs):
     figure = plots.metric_by_lr(pd.concat([runs, *arms]), ["return"], ["Pendulum"])
     assert {ARMS[name] for name in ("none", "layer", *copies)} <= set(texts(figure))
     marks = {
-        c.get_label().split()[0]: c for c in figure.axes[0].collections if " o" in c.get_label()
+        norm: next(
+            c for c in figure.axes[0].collections if c.get_label() == f"{norm} {look.marker}"
+        )
+        for norm, look in LOOKS.items()
+        if norm in ("none", "layer", *copies)
     }
     rims = {to_rgb(mark.get_edgecolor()[0]) for mark in marks.values()}
     assert len(rims) == len(marks) == 5
@@ -157,6 +168,16 @@ def test_scatter_states_the_rank_correlation(runs):
         assert drawn(ax, "none", "^")[0] == pytest.approx(
             points.loc[CLAMPED, [metric, "loss"]].tolist()
         )
+
+
+def test_a_scatters_legend_shows_marks_and_what_their_size_means(runs):
+    (legend,) = plots.scatter_vs(runs, "gi2").legends
+    assert [handle.get_linestyle() for handle in legend.get_lines()] == ["None"] * 5
+    sizes = {t.get_text(): h for t, h in zip(legend.get_texts(), legend.get_lines(), strict=True)}
+    small, large = (sizes[rf"$\eta = 10^{{{power}}}$"].get_markersize() for power in (-3, -1))
+    collections = plots.scatter_vs(runs, "gi2").axes[0].collections
+    drawn_sizes = np.concatenate([c.get_sizes() for c in collections if len(c.get_offsets())])
+    assert (small**2, large**2) == pytest.approx((drawn_sizes.min(), drawn_sizes.max()))
 
 
 def test_figures_say_what_they_were_drawn_from(runs):
@@ -194,15 +215,29 @@ def test_learning_curves_draw_each_run(runs):
         assert line.get_xydata() == pytest.approx(np.array([steps, 10.0 + steps]).T)
 
 
-def test_learning_curves_by_lr_have_a_wider_line_for_a_larger_one(runs):
+def test_learning_curves_by_lr_have_a_darker_line_for_a_larger_one(runs):
     curves = pd.concat([runs.assign(step=step, loss=runs.lr * (1 + step)) for step in (0, 500)])
     curves = curves[curves.norm == "layer"]
     figure = plots.learning_curves(curves, ["loss"], ["Pendulum"], by_lr=True)
     lines = {line.get_ydata()[0]: line for line in figure.axes[0].get_lines()[: len(LRS)]}
     assert sorted(lines) == pytest.approx(LRS)
-    widths = [lines[lr].get_linewidth() for lr in sorted(lines)]
-    assert widths == sorted(set(widths))
-    assert [rf"$\eta$ = {lr:g}" in texts(figure) for lr in LRS] == [True] * 3
+    light = [sum(to_rgb(lines[lr].get_color())) for lr in sorted(lines)]
+    assert light == sorted(set(light), reverse=True)
+    assert {rf"$\eta = 10^{{{power}}}$" for power in (-3, -2, -1)} <= set(texts(figure))
+
+
+def test_learning_curves_mark_the_median_first_clamp_on_the_drawn_line(runs):
+    one = runs[(runs.lr == 1e-2) & (runs.norm == "layer") & (runs.env == "Pendulum")]
+    first = one.seed.map({0: 300, 1: -1, 2: 500})  # the seed in between was never clamped
+    steps = {0: 1.0, 1000: 1e20}
+    curves = pd.concat([one.assign(step=s, loss=x, first_clamp=first) for s, x in steps.items()])
+    figure = plots.learning_curves(curves, ["loss"], ["Pendulum"])
+    (mark,) = (line for line in figure.axes[0].get_lines() if line.get_marker() == "^")
+    assert mark.get_xydata() == pytest.approx(np.array([[400.0, 1e8]]))  # straight on a log axis
+    assert "first clamped step" in texts(figure)
+    calm = plots.learning_curves(curves.assign(first_clamp=-1), ["loss"], ["Pendulum"])
+    assert "first clamped step" not in texts(calm)
+    assert not any(line.get_marker() == "^" for line in calm.axes[0].get_lines())
 
 
 def test_learning_curves_average_runs_and_band_them(runs):
@@ -246,7 +281,7 @@ def test_dataset_coverage_counts_terminated_transitions():
     obs = RNG.normal(size=(50, 2)).astype(np.float32)
     terminated = np.arange(50) % 10 == 0
     data = Transitions(obs, np.zeros(50, int), np.zeros(50), obs + 1, terminated)
-    figure = plots.dataset_coverage({"MountainCar": data}, note="seed 7")
+    figure = plots_setting.dataset_coverage({"MountainCar": data}, note="seed 7")
     assert "MountainCar\n5 of 50 terminated" in texts(figure)
     assert "seed 7" in texts(figure)
     (crosses,) = figure.axes[0].get_lines()
@@ -255,17 +290,17 @@ def test_dataset_coverage_counts_terminated_transitions():
 
 
 def test_task_pictures_draw_every_task():
-    figure = plots.task_pictures()
+    figure = plots_setting.task_pictures()
     assert [ax.get_title() for ax in figure.axes] == list(ENVS)
     assert ink(figure) > 5
-    assert len(plots.task_pictures(("Pendulum",)).axes) == 1
+    assert len(plots_setting.task_pictures(("Pendulum",)).axes) == 1
 
 
 def test_drawing_leaves_no_figure_open_and_no_style_behind(runs, monkeypatch):
     monkeypatch.setitem(plt.rcParams, "font.size", 3.5)
     monkeypatch.setitem(plt.rcParams, "axes.grid", False)
     plots.scatter_vs(runs, "gi2")
-    plots.task_pictures()
+    plots_setting.task_pictures()
     assert plt.get_fignums() == []
     assert (plt.rcParams["font.size"], plt.rcParams["axes.grid"]) == (3.5, False)
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from lnqlib import plots, plots_tables
+from lnqlib import plots_tables
+from lnqlib.looks import LOOKS
 
 CELLS = pd.DataFrame(
     [
@@ -64,7 +65,7 @@ def test_a_triangle_says_clamped_and_the_fill_says_the_norm():
     }
     assert corners["plain none"] < 5 < corners["plain layer"]
     assert to_rgb(mark(ax, "plain none").get_facecolor()[0]) == (1.0, 1.0, 1.0)
-    assert to_rgb(mark(ax, "plain layer").get_facecolor()[0]) == to_rgb(plots.COLORS["layer"])
+    assert to_rgb(mark(ax, "plain layer").get_facecolor()[0]) == to_rgb(LOOKS["layer"].color)
     assert "at least one seed was clamped" in texts(figure)
     assert "at least one seed was clamped" not in texts(draw(CELLS.assign(clamped=0)))
     assert "the paper" in texts(figure)
