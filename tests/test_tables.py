@@ -1,0 +1,63 @@
+"""Tables as the book prints them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lnqlib import tables
+from lnqlib.stats import NBSP, Interval
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (0.0, "0"),
+        (178_400.0, "178,400"),
+        (-1001.0, "\N{MINUS SIGN}1,001"),
+        (264.3, "264"),
+        (1234.5, "1230"),
+        (0.012345, "0.0123"),
+        (5.772e27, "5.77 x 10²⁷"),
+        (-0.0002299, "\N{MINUS SIGN}2.3 x 10⁻⁴"),
+        (1e-5, "10⁻⁵"),
+        (-1e20, "\N{MINUS SIGN}10²⁰"),
+        (np.nan, "\N{EN DASH}"),
+        (np.inf, "\N{EN DASH}"),
+    ],
+)
+def test_a_number_is_short_and_has_no_e(x, text):
+    assert tables.number(x) == text.replace("x", "\N{MULTIPLICATION SIGN}")
+
+
+def test_only_a_hyphen_before_a_number_is_a_minus():
+    assert tables.minus("-0.8 [-0.9, -.7]").count("\N{MINUS SIGN}") == 3
+    for text in ("CartPole-v1", "one-hot", "1e-05", "2-3", "a - b"):
+        assert tables.minus(text) == text
+
+
+def test_shown_names_networks_and_drops_the_names_of_the_axes():
+    index = pd.MultiIndex.from_product([["CartPole"], ["none", "layer"]], names=["env", "norm"])
+    frame = pd.DataFrame({"runs": [1000, 2], "rms": [0.5, np.nan]}, index).rename_axis(columns="x")
+    table = tables.shown(frame)
+    assert table.index.tolist() == [("CartPole", "None"), ("CartPole", "LN")]
+    assert table.columns.tolist() == ["runs", "scaling (RMS)"]
+    assert table.to_numpy().tolist() == [["1,000", "0.5"], ["2", ""]]
+    rows = table.to_html().split("</thead>")[0].count("<tr")
+    assert rows == 1  # a name of the index would take a second one
+    assert frame.index.names == ["env", "norm"]  # its own
+
+
+def test_shown_formats_intervals_and_numbers_as_asked():
+    interval = Interval(-0.123, -0.2, 0.1, 5)
+    frame = pd.DataFrame({"rho": [interval, Interval(np.nan, np.nan, np.nan, 0)], "x": [1.0, 2.5]})
+    table = tables.shown(frame, {"rho": ".1f"})
+    minus = "\N{MINUS SIGN}"
+    assert table["rho"].tolist() == [f"{minus}0.1{NBSP}[{minus}0.2,{NBSP}0.1]", "\N{EN DASH}"]
+    assert table["x"].tolist() == ["1", "2.5"]
+    assert tables.shown(frame[["x"]], ".2f")["x"].tolist() == ["1.00", "2.50"]
+
+
+def test_words_are_marked_as_such():
+    html = tables.words(pd.DataFrame({"side": ["above", "below"], "sure": [True, False]})).data
+    assert 'class="dataframe words"' in html
+    assert "<td>yes</td>" in html
