@@ -46,6 +46,10 @@ def test_datasets_of_one_kind(runs):
     assert "nothing to compare" in goals.compared(table)
 
 
+def test_no_dataset_is_shown(runs):
+    assert goals.compared(goals.split(runs[:0])).startswith("Acrobot is not among the tasks")
+
+
 def test_nothing_differs():
     row = {"seeds": 3, "a": Interval(1, 0.5, 2, 3), "b": Interval(-1, -2, 0.5, 3)}
     text = goals.compared(pd.DataFrame([row, row]))
