@@ -1,19 +1,23 @@
 """Table 1's Random column, both ways of reading it: returns without any training.
 
 The caption speaks of random actions, App. G of the network before its first step (erratum 13).
+
+Claims and figures need the policies' names alone, so training code, and with it numba and torch, is
+imported where something is played.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from .greedy import greedy_return
-from .networks import initial_params
 from .spec import generator
-from .tasks import STATE_SIZE, TASKS, Task, compiled, start_states, step
+
+if TYPE_CHECKING:
+    from .tasks import Task
 
 POLICIES = ("untrained", "uniform")
 """Greedy in the Q-values of an untrained net (App. G); uniformly random actions (the caption)."""
@@ -29,6 +33,10 @@ def random_returns(
 
     **Returns** columns env, policy (one of `POLICIES`), seed, return (mean undiscounted return).
     """
+    from .greedy import greedy_return
+    from .networks import initial_params
+    from .tasks import TASKS
+
     rows = []
     for env in envs:
         task = TASKS[env]
@@ -52,26 +60,18 @@ def action_returns(task: Task, starts: np.ndarray, actions: np.ndarray) -> np.nd
 
     **Returns** (episodes,).
     """
+    from .tasks import play
+
     returns = np.zeros(len(starts))
-    _play(task.index, starts, actions, returns)
+    play(task.index, starts, actions, returns)
     return returns
 
 
 def _episodes(task: Task, seed: int, episodes: int) -> tuple[np.ndarray, np.ndarray]:
     """Start states and uniformly random actions of a seed."""
+    from .tasks import start_states
+
     # children of the evaluation's generator: no run draws from them
     start_rng, action_rng = generator(task.name, seed, "evaluation").spawn(2)
     starts = start_states(task, episodes, start_rng, widened=True)
     return starts, action_rng.integers(task.num_actions, size=(episodes, task.time_limit))
-
-
-@compiled
-def _play(index, starts, actions, returns):
-    state = np.zeros(STATE_SIZE)
-    for episode in range(len(starts)):
-        state[:] = starts[episode]
-        for action in actions[episode]:
-            reward, terminated = step(index, state, action)
-            returns[episode] += reward
-            if terminated:
-                break

@@ -206,6 +206,22 @@ def observe(index, state, obs):
         obs[0], obs[1], obs[2] = cos(state[0]), sin(state[0]), state[1]
 
 
+@compiled
+def play(index, starts, actions, returns):
+    """Adds to `returns` (episodes,) the rewards of each episode until it terminates.
+
+    **Arguments** `starts`: states (episodes, 4). `actions`: (episodes, steps).
+    """
+    state = np.zeros(STATE_SIZE)
+    for episode in range(len(starts)):
+        state[:] = starts[episode]
+        for action in actions[episode]:
+            reward, terminated = step(index, state, action)
+            returns[episode] += reward
+            if terminated:
+                break
+
+
 def start_states(task: Task, n: int, rng: np.random.Generator, widened: bool = False) -> np.ndarray:
     """`n` start states, float64 (n, 4), drawn as the Gymnasium environment's `reset` draws them.
 

@@ -1,5 +1,7 @@
 """Random baselines against Gymnasium: the same episodes, and the same distribution."""
 
+import subprocess
+import sys
 from functools import cache
 
 import gymnasium as gym
@@ -111,3 +113,11 @@ def test_one_row_for_each_env_policy_and_seed():
     assert (both["return_x"] == both["return_y"]).all()  # a seed does not depend on the others
     assert len(both) == 2
     assert frame.groupby(["env", "policy"])["return"].nunique().gt(1).all()
+
+
+def test_claims_and_figures_load_no_training_code():
+    program = (
+        "import sys, lnqlib.plots, lnqlib.verdicts; print({'torch', 'numba'} & set(sys.modules))"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert finished.stdout == "set()\n", finished.stderr
