@@ -24,14 +24,14 @@ from .data import Transitions
 from .greedy import greedy_return
 from .instructions import njit
 from .networks import EPS, MOMENTUM, Params, neutral_params
-from .results import Result
+from .results import ENGINE_VERSION, Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
 from .structured import structured_features, structured_interference, structured_isometry
 from .structured_second import COVERED, structured_second_order
 from .tasks import TASKS
 
-VERSION = 1  # raised whenever a run's numbers may change; results of another version are refused
+VERSION = ENGINE_VERSION
 
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}  # NaN and inf keep their meaning
 BLOCK = 4  # samples whose gradients are added to W's in one sweep over the units

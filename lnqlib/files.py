@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .results import COUNTS, CURVES, Result
+from .results import COUNTS, CURVES, ENGINE_VERSION, Result
 from .spec import FIELDS, RunSpec
 
-ENGINE_VERSION = 1  # equals engine.VERSION, which cannot be read without importing numba
 PROTOCOL = "App. G, reading 1"
 ORIGIN = {"lnqlib.engine_version": str(ENGINE_VERSION), "lnqlib.protocol": PROTOCOL}
 

@@ -19,9 +19,8 @@ from contextlib import suppress
 from tqdm import tqdm
 
 from .chunks import Chunk, Failure, describe, train_chunk
-from .files import ENGINE_VERSION
 from .lock import Claim, locked
-from .results import Result
+from .results import ENGINE_VERSION, Result
 from .spec import RunSpec
 from .store import Store
 

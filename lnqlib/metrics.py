@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vmap
 
-from .results import INTERFERENCE
+from .results import INTERFERENCE, SECOND_ORDER
 
 NAMES = (*INTERFERENCE, "zero_gradients")
 SINGULAR = 1e-10  # a row this close to the span of the others, relative to its norm, lies in it
@@ -137,8 +137,7 @@ def second_order(
 
     **Returns** a dict of floats; all NaN where the network or the batch is not finite.
     """
-    names = ("first_order", "squared", "hessian", "realised", "realised_held", "switched")
-    names += ("realised_minibatch", "gi2_minibatch")
+    names = (*SECOND_ORDER, "gi2_minibatch")
     data = check_batch(batch, lr, gamma, terminal_mask)
     net = _Net(q, data)
     if not (data.finite and net.finite):

@@ -8,6 +8,8 @@ import numpy as np
 
 from .spec import RunSpec
 
+ENGINE_VERSION = 1  # raised whenever a run's numbers may change; files of another are refused
+
 INTERFERENCE = {
     "qgi_plus": "Eq. (6), QGI+, mean absolute cosine of Q-gradients, different transitions",
     "sgi": "Eq. (8), SGI, mean cosine of semi-gradients, self pairs included",

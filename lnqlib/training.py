@@ -1,7 +1,6 @@
 """The reference: `train(spec)` with torch autograd, one step after another, nothing fused.
 
-It is the definition of a run. The engine does the same some thirty times faster and is held
-against it.
+It is the definition of a run. The engine does the same faster and is held against it.
 """
 
 from __future__ import annotations
