@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from .tables import number
+
 NETWORKS = {"none": "without LN", "layer": "with LN"}
-MINUS = "\N{MINUS SIGN}"
 
 
 def told(curves: pd.DataFrame, runs: pd.DataFrame) -> dict[str, str]:
@@ -67,21 +68,17 @@ def parting(loss: pd.Series, returns: pd.Series, network: str) -> str:
     if loss[last] > loss[first] and lost < gained / 2:
         return (
             f"Loss and return part {network}: both end higher than they began, the loss at "
-            f"{_shown(loss[last])} after {_shown(loss[first])}, the return at "
-            f"{_shown(returns[last])} after {_shown(returns[first])}."
+            f"{number(loss[last])} after {number(loss[first])}, the return at "
+            f"{number(returns[last])} after {number(returns[first])}."
         )
     if loss[last] < loss[best] and lost > gained / 2 > 0:
         return (
             f"Loss and return part {network}: from the checkpoint with the highest return, step "
-            f"{best:,}, to the last one the loss falls from {_shown(loss[best])} to "
-            f"{_shown(loss[last])}, and the return from {_shown(returns[best])} to "
-            f"{_shown(returns[last])}."
+            f"{best:,}, to the last one the loss falls from {number(loss[best])} to "
+            f"{number(loss[last])}, and the return from {number(returns[best])} to "
+            f"{number(returns[last])}."
         )
     return ""
 
 
 _DRAWN = ("return", "loss")
-
-
-def _shown(x: float) -> str:
-    return f"{x:.3g}".replace("-", MINUS) if abs(x) < 1e4 else f"{x:.0e}"

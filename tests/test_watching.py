@@ -48,9 +48,10 @@ def test_clamping():
 
 
 def test_a_return_that_lasts_while_the_loss_explodes():
-    text = watching.parting(series(1, 2, 3, 1e9), series(-9, -5, -1, -2), "with LN")
+    text = watching.parting(series(1, 2, 3, 1.5e9), series(-9, -5, -1, -2), "with LN")
     assert text == (
-        "Loss and return part with LN: both end higher than they began, the loss at 1e+09 after 1, "
+        "Loss and return part with LN: both end higher than they began, the loss at "
+        "1.5 \N{MULTIPLICATION SIGN} 10⁹ after 1, "
         "the return at \N{MINUS SIGN}2 after \N{MINUS SIGN}9."
     )
 
