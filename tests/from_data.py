@@ -220,6 +220,9 @@ NUMBERS = {
         "sgi_plus": lambda: clear("sgi", 1),
         "gi2_minus": lambda: clear("gi2", -1),
         "calm_plus": lambda: clear("gi2", 1, free=True),
+        "decayed": lambda: ", ".join(
+            dict.fromkeys(env for (env, _), (low, _) in control_shares().items() if low > 1)
+        ),
         "drawn_from": lambda: (
             f"{runs()['seed'].nunique()} seeds, {runs()['steps'].max():,} steps, SGD"
         ),
