@@ -122,9 +122,9 @@ def test_a_parameter_is_refused_in_a_sentence_or_plain(name, value):
     assert all(made.steps == p.steps for made in few.specs())
 
 
+@pytest.mark.parametrize("norm", ["none", "layer"])
 @settings(max_examples=8, deadline=None)  # the first example waits for the compiler
 @given(
-    norm=st.sampled_from(["none", "layer"]),
     lr=st.floats(-30, 30).map(lambda x: 10.0**x),
     gamma=st.floats(0, 1 - 1e-12),
     gradient_scale=st.floats(-6, 6).map(lambda x: 10.0**x),
@@ -134,8 +134,8 @@ def test_a_parameter_is_refused_in_a_sentence_or_plain(name, value):
     eval_episodes=st.integers(0, 2),
     dataset_size=st.integers(128, 400),
 )
-def test_extreme_runs_end_and_keep_their_books(**fields):
-    tiny = RunSpec("CartPole", **fields | {"checkpoints": min(fields["checkpoints"], 4)})
+def test_extreme_runs_end_and_keep_their_books(norm, **fields):
+    tiny = RunSpec("CartPole", norm=norm, **fields | {"checkpoints": min(fields["checkpoints"], 4)})
     result = engine.train(tiny)
     row, curves = result.row, result.curves
     np.testing.assert_array_equal(curves["step"], tiny.checkpoint_steps)
