@@ -1,13 +1,13 @@
 """The paper's metrics, from their definitions: one autograd gradient per sample, any Q-network.
 
 i is the sample that is trained on, j the sample that is evaluated;
-D = Q(s, a) - r - gamma (1 - terminated) max_a' Q(s', a') is the TD error and
+Delta = Q(s, a) - r - gamma (1 - terminated) max_a' Q(s', a') is the TD error and
 h = Q(s, a) - gamma (1 - terminated) max_a' Q(s', a') is what the TD error differentiates.
 
-- semi-gradient g_i = D_i grad Q_i, what the update follows (Eq. 1),
-- full gradient f_j = D_j grad h_j, what the loss follows.
+- semi-gradient g_i = Delta_i grad Q_i, what the update follows (Eq. 1),
+- full gradient f_j = Delta_j grad h_j, what the loss follows.
 
-Both are half the gradient of D^2. `structured.py` computes the same numbers faster for the
+Both are half the gradient of Delta^2. `structured.py` computes the same numbers faster for the
 one-hidden-layer networks that the book trains.
 """
 
@@ -53,15 +53,15 @@ def interference(
 ) -> dict[str, float]:
     """Eqs. (6), (8), (9), (11) and App. F, the gradient interference of a Q-network on a batch.
 
-    With u_ij = <g_i, grad h_j> = D_i <grad Q_i, grad h_j>, averaging over all pairs (i, j):
+    With u_ij = <g_i, grad h_j> = Delta_i <grad Q_i, grad h_j>, averaging over all pairs (i, j):
 
     - `qgi_plus`, Eq. (6): mean |cos(grad Q_i, grad Q_j)| over i != j
     - `sgi`, Eq. (8): mean cos(g_i, g_j); `sgi_off` is the same over i != j
     - `mgi`, Eq. (9): mean cos(g_i, f_j), the second gradient being the full one
-    - `dgi`, App. F: mean <g_i, f_j> = mean D_j u_ij
-    - `gi2`, Eq. (11): mean 2 lr D_j u_ij - lr^2 u_ij^2; `gi2_scaled` divides it by `td_loss`
+    - `dgi`, App. F: mean <g_i, f_j> = mean Delta_j u_ij
+    - `gi2`, Eq. (11): mean 2 lr Delta_j u_ij - lr^2 u_ij^2; `gi2_scaled` divides it by `td_loss`
     - `gi2_minibatch`: the same for one step on the mean of g, u_ij replaced by its mean over i
-    - `td_loss`: mean D_j^2
+    - `td_loss`: mean Delta_j^2
     - `zero_gradients`: pairs (i, j), self pairs included, with g_i, g_j or f_j zero. A zero vector
       has no cosine, so each cosine's mean leaves out the pairs in which its own vectors vanish.
 
@@ -86,7 +86,7 @@ def interference(
     values, h = net.values_and_h(net.theta)
     grad_q = net.gradients(values)  # (B, P)
     grad_h = net.gradients(h)  # (B, P)
-    td = (h - net.reward).detach()  # D, (B,)
+    td = (h - net.reward).detach()  # Delta, (B,)
 
     g = td[:, None] * grad_q  # semi-gradients
     f = td[:, None] * grad_h  # full gradients
@@ -117,11 +117,11 @@ def second_order(
 ) -> dict[str, float]:
     """Eq. (10), the loss decrement of one update to second order, with the term Eq. (11) defers.
 
-    l_j(theta) - l_j(theta - lr g_i) = first_order - squared - hessian + O(lr^3), l = D^2, where
+    l_j(theta) - l_j(theta - lr g_i) = first_order - squared - hessian + O(lr^3), l = Delta^2, where
 
-    - `first_order` = mean 2 lr D_j u_ij = 2 lr DGI
+    - `first_order` = mean 2 lr Delta_j u_ij = 2 lr DGI
     - `squared` = mean lr^2 u_ij^2, so that GI2 = first_order - squared
-    - `hessian` = mean lr^2 D_j g_i^T (nabla^2 h_j) g_i, the deferred second part of (*)
+    - `hessian` = mean lr^2 Delta_j g_i^T (nabla^2 h_j) g_i, the deferred second part of (*)
     - `realised` = mean over (i, j) of l_j(theta) - l_j(theta - lr g_i), each update on one sample
     - `realised_held`: the same with the greedy next actions held at those of theta
     - `switched`: the share of pairs (i, j) whose greedy next action the update changes
@@ -262,7 +262,7 @@ class _Net:
 
 
 def _decrement(lr: float, td: Tensor, u: Tensor) -> Tensor:
-    """2 lr D_j u_ij - lr^2 u_ij^2 = D_j^2 - (D_j - lr u_ij)^2."""
+    """2 lr Delta_j u_ij - lr^2 u_ij^2 = Delta_j^2 - (Delta_j - lr u_ij)^2."""
     return 2 * lr * td * u - lr**2 * u.square()
 
 

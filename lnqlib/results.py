@@ -16,7 +16,7 @@ INTERFERENCE = {
     "sgi_off": "SGI without self pairs",
     "mgi": "Eq. (9), MGI, mean cosine of semi- and full gradients",
     "dgi": "App. F, DGI, mean dot product of semi- and full gradients",
-    "gi2": "Eq. (11), GI2, mean of 2 lr D_j u_ij - lr^2 u_ij^2, at the lr of the RunSpec",
+    "gi2": "Eq. (11), GI2, mean of 2 lr Delta_j u_ij - lr^2 u_ij^2, at the lr of the RunSpec",
     "gi2_scaled": "GI2 over the batch's mean squared TD error, at most 1",
     "gi2_minibatch": "GI2 of one step on the mean of the batch's semi-gradients",
     "td_loss": "mean squared TD error of the metrics' batch",
@@ -34,7 +34,7 @@ INJECTED = {
 SECOND_ORDER = {
     "first_order": "2 lr DGI, the decrement's first-order term",
     "squared": "mean of lr^2 u_ij^2, the second-order term that GI2 keeps",
-    "hessian": "mean of lr^2 D_j g_i' (Hessian of h_j) g_i, the second-order term that GI2 defers",
+    "hessian": "mean of lr^2 Delta_j g_i' (Hessian of h_j) g_i, the one that GI2 defers",
     "realised": "mean fall of the squared TD error of j after one step on i alone",
     "realised_held": "the same with the greedy next actions held at those before the step",
     "switched": "share of pairs (i, j) whose greedy next action the step on i changes",

@@ -2,11 +2,12 @@
 
 Along one sample's semi-gradient the hidden layer of another moves on a straight line,
 
-    z(t) = z + t v,   v = D_i (<s_i, s> + bias) p_i,   with p_i the gradient that reaches the units,
+    z(t) = z + t v,   v = Delta_i (<s_i, s> + bias) p_i,
 
-and the output's row a_i by t D_i phi_i. So the Hessian term is the second derivative of one scalar
-function of t for each pair of samples, and all pairs together are a few matrix products.
-`metrics.second_order` holds the definitions; the tests compare the two.
+with p_i the gradient that reaches the units, and the output's row a_i by t Delta_i phi_i. So the
+Hessian term is the second derivative of one scalar function of t for each pair of samples, and all
+pairs together are a few matrix products. `metrics.second_order` holds the definitions; the tests
+compare the two.
 """
 
 from __future__ import annotations
@@ -75,13 +76,14 @@ def structured_second_order(
 
     best = x.action[B:]
     td = of_h(x.q) - data.reward  # (B,)
-    u = td * of_h(gram)  # u[j, i] = D_i <grad Q_i, grad h_j>
-    curvature = td**2 * of_h(_curvatures(net, x, B))
-    loss, held, switched = map(np.stack, zip(*map(after, np.diag(td)), strict=True))  # (B, B)
+    # (B, B) each, a row for the sample i of the step, a column for the sample j that it moves
+    u = (td * of_h(gram)).T  # u_ij = Delta_i <grad Q_i, grad h_j>
+    curvature = (td**2 * of_h(_curvatures(net, x, B))).T  # g_i^T (nabla^2 h_j) g_i
+    loss, held, switched = map(np.stack, zip(*map(after, np.diag(td)), strict=True))
     terms = {
-        "first_order": 2 * lr * td[:, None] * u,
+        "first_order": 2 * lr * td * u,
         "squared": lr**2 * u**2,
-        "hessian": lr**2 * td[:, None] * curvature,
+        "hessian": lr**2 * td * curvature,
         "realised": td**2 - loss,
         "realised_held": td**2 - held,
         "switched": switched,
