@@ -19,7 +19,7 @@ from contextlib import suppress
 from tqdm import tqdm
 
 from .chunks import Chunk, Failure, describe, train_chunk
-from .lock import Claim, locked
+from .lock import Reservation, locked
 from .results import ENGINE_VERSION, Result
 from .spec import RunSpec
 from .store import Store
@@ -40,14 +40,14 @@ class Job:
     def __init__(
         self,
         store: Store,
-        claim: Claim,
+        reservation: Reservation,
         queue: deque[Chunk],
         keys: dict[RunSpec, str],
         bar: tqdm,
         refresh: bool,
         until: float,
     ):
-        self.store, self.claim, self.queue, self.keys = store, claim, queue, keys
+        self.store, self.reservation, self.queue, self.keys = store, reservation, queue, keys
         self.bar, self.refresh, self.until = bar, refresh, until
         self.pending: dict[Future, Chunk] = {}
         self.failures: list[Failure] = []
@@ -92,13 +92,13 @@ class Job:
             raise error
 
     def _take(self, count: int) -> list[Chunk]:
-        """Up to `count` chunks of runs neither finished nor in training elsewhere, now claimed."""
+        """Up to `count` chunks of runs neither finished nor in training elsewhere, now reserved."""
         chunks: list[Chunk] = []
         if count <= 0 or not self.queue or time.monotonic() >= self.until:
             return chunks
         with self.store.writing(), locked(self.store.path):
-            # claims first: a sweep that ends meanwhile stores its runs before it gives them up
-            theirs = set() if self.refresh else self.claim.others()
+            # reservations first: a sweep that ends meanwhile stores its runs, then gives them up
+            theirs = set() if self.refresh else self.reservation.others()
             have = set() if self.refresh else self.store.keys()
             for _ in range(len(self.queue)):
                 if len(chunks) == count:
@@ -111,7 +111,7 @@ class Job:
                 if free := [spec for spec in left if self.keys[spec] not in theirs]:
                     chunks.append(Chunk(free, backend))
             mine = [*self.pending.values(), *chunks]
-            self.claim.set(self.keys[spec] for chunk in mine for spec in chunk.specs)
+            self.reservation.set(self.keys[spec] for chunk in mine for spec in chunk.specs)
         return chunks
 
     def _collect(self) -> None:

@@ -1,4 +1,4 @@
-"""Several sweeps in one folder: a lock for short moments, and claims that die with their owner.
+"""Several sweeps in one folder: a lock for short moments, and reservations that die with a sweep.
 
 Both rest on the operating system's file locks, which end with the process that holds them, however
 it ends. Where the file system has none, work may be done twice; results stay the same.
@@ -14,7 +14,9 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
+_SUFFIX = ".claim"  # sweeps of older versions share folders, and look for this one
 _OLD = 600  # seconds after which a temporary file has surely lost its writer
 
 
@@ -27,15 +29,15 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-class Claim:
+class Reservation:
     """The runs that one sweep is training, for other sweeps to leave alone.
 
-    Make, read and change claims under the folder's lock.
+    Make, read and change reservations under the folder's lock.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
-        name = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.claim"
+        name = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}{_SUFFIX}"
         self._file = open(folder / name, "w+")  # noqa: SIM115, open until close()
         with suppress(OSError):
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,9 +54,9 @@ class Claim:
         self._file.flush()
 
     def others(self) -> set[str]:
-        """The keys in training elsewhere; claims of dead owners are removed."""
+        """The keys in training elsewhere; reservations of dead owners are removed."""
         keys: set[str] = set()
-        for path in self.folder.glob("*.claim"):
+        for path in self.folder.glob(f"*{_SUFFIX}"):
             if path.name != Path(self._file.name).name:
                 with suppress(OSError), open(path) as file:
                     if _dead(path, file):
@@ -64,14 +66,14 @@ class Claim:
         return keys
 
     def close(self) -> None:
-        """Gives the claim up."""
+        """Gives the reservation up."""
         with suppress(OSError):
             os.unlink(self._file.name)
         with suppress(OSError):
             self._file.close()
 
 
-def _dead(path: Path, file) -> bool:
+def _dead(path: Path, file: TextIO) -> bool:
     host, pid, *_ = path.name.rsplit(".", 3)
     if host == socket.gethostname():
         try:

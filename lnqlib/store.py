@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .files import CHUNK, LISTS, ROWS, Damaged, chunk_table, decode, encode, in_order, long, place
-from .lock import Claim, locked
+from .lock import Reservation, locked
 from .results import Result
 from .spec import RunSpec
 
@@ -94,16 +94,16 @@ class Store:
         return path
 
     @contextmanager
-    def claim(self) -> Iterator[Claim]:
+    def reserve(self) -> Iterator[Reservation]:
         """Opens the folder for one sweep: makes it, and says which runs that sweep is training."""
         with self.writing():
             self.path.mkdir(parents=True, exist_ok=True)
             with locked(self.path):
-                claim = Claim(self.path)
+                reservation = Reservation(self.path)
         try:
-            yield claim
+            yield reservation
         finally:
-            claim.close()
+            reservation.close()
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -138,8 +138,8 @@ def train_missing(
     queue = deque(chunked(missing, backend, slots or _MANY))
     keys = {spec: key for key, spec in unique.items()}
     bar = tqdm(total=len(unique), initial=len(done), unit="run", disable=not progress)
-    with bar, store.claim() as claim:
-        job = Job(store, claim, queue, keys, bar, refresh, until)
+    with bar, store.reserve() as reservation:
+        job = Job(store, reservation, queue, keys, bar, refresh, until)
         window = 2 * slots if slots else _WINDOW
         if executor:
             job.run(executor, workers or window)  # it may have more slots than it is to use

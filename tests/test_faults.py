@@ -157,16 +157,16 @@ def test_a_sweep_that_ends_within_the_look_of_another_leaves_it_nothing(tmp_path
             other.close()
         return found
 
-    with made.claim() as other:
+    with made.reserve() as other:
         other.set(spec.key for spec in SPECS[:6])
         monkeypatch.setattr(Store, "keys", look)
         sweep(SPECS[:6], backend=standin.slow, store=tmp_path, progress=False)
     assert not log.exists()
 
 
-def test_a_claim_of_another_machine_counts_while_its_lock_is_held(tmp_path):
+def test_a_reservation_of_another_machine_counts_while_its_lock_is_held(tmp_path):
     made = Store(tmp_path)
-    with made.claim() as mine:
+    with made.reserve() as mine:
         path = tmp_path / "elsewhere.1.00.claim"
         with open(path, "w") as file:
             file.write("a b")
