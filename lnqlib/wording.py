@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ def with_points(interval: Interval, spec: str = ".2f") -> str:
     return f"{interval:{spec}}, {interval.count} points"
 
 
-def overlapping(env: str, shares: Mapping[str, Interval]) -> list[str]:
+def overlapping(env: str, shares: pd.Series) -> list[str]:
     """The other tasks whose intervals overlap with that of `env`."""
     mine = shares[env]
     return [
@@ -44,12 +44,45 @@ def overlapping(env: str, shares: Mapping[str, Interval]) -> list[str]:
     ]
 
 
-def exception(env: str, shares: Mapping[str, Interval]) -> str:
+def exception(env: str, shares: pd.Series) -> str:
     """Whether a task is an exception: its interval overlaps with no other task's. "yes" or "no".
 
     "open" where there is no interval, or no other task.
     """
-    intervals = [share.low for share in shares.values()]
+    intervals = [share.low for share in shares]
     if len(shares) < 2 or not np.isfinite(intervals).all():
         return "open"
     return "no" if overlapping(env, shares) else "yes"
+
+
+def exceptions(env: str, cases: Iterable[tuple[str, str, pd.Series, pd.DataFrame]]) -> pd.DataFrame:
+    """`exception` for several measures and optimizers, with what it rests on.
+
+    **Arguments** `cases`: for each the optimizer, the measure's name, the share of learning rates
+    with a raised mean by task, and the task's row of `summaries.effect_sides`.
+
+    **Returns** one row a case: optimizer, measure; raised, lowered, open (learning rates); share,
+    overlaps (the other tasks whose interval it overlaps with) and exception.
+    """
+    rows = [
+        {"optimizer": optimizer, "measure": measure}
+        | sides.loc[env].to_dict()
+        | {
+            "share": shares[env],
+            "overlaps": ", ".join(overlapping(env, shares)) or "none",
+            "exception": exception(env, shares),
+        }
+        for optimizer, measure, shares, sides in cases
+        if env in shares
+    ]
+    return pd.DataFrame(rows, columns=_EXCEPTION)
+
+
+def answered(table: pd.DataFrame, answer: str) -> str:
+    """The cases of `exceptions` with this answer, as in "GI₂ with SGD"; "none of the cases"."""
+    mine = table[table["exception"] == answer]
+    cases = [f"{row.measure} with {row.optimizer}" for row in mine.itertuples()]
+    return ", ".join(cases) or "none of the cases"
+
+
+_EXCEPTION = ["optimizer", "measure", "raised", "lowered", "open", "share", "overlaps", "exception"]

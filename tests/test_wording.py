@@ -37,10 +37,26 @@ def test_an_interval_and_its_points():
     ],
 )
 def test_an_exception_overlaps_with_no_other_task(shares, answer, others):
-    assert wording.exception("A", shares) == answer
-    assert wording.overlapping("A", shares) == others
+    assert wording.exception("A", pd.Series(shares)) == answer
+    assert wording.overlapping("A", pd.Series(shares)) == others
 
 
 def test_an_exception_that_cannot_be_told():
-    assert wording.exception("A", {"A": LOW}) == "open"
-    assert wording.exception("A", {"A": LOW, "B": Interval(1, np.nan, np.nan, 9)}) == "open"
+    assert wording.exception("A", pd.Series({"A": LOW})) == "open"
+    unknown = Interval(1, np.nan, np.nan, 9)
+    assert wording.exception("A", pd.Series({"A": LOW, "B": unknown})) == "open"
+
+
+def test_exceptions_by_measure_and_optimizer():
+    sides = pd.DataFrame({"raised": [1], "lowered": [2], "open": [6]}, ["A"])
+    alone, among = {"A": LOW, "B": HIGH}, {"A": LOW, "B": MIDDLE}
+    cases = [("SGD", "GI₂", pd.Series(alone), sides), ("Adam", "GI₂", pd.Series(among), sides)]
+    table = wording.exceptions("A", cases)
+    assert table["exception"].tolist() == ["yes", "no"]
+    assert table["overlaps"].tolist() == ["none", "B"]
+    assert table.loc[0, ["raised", "lowered", "open"]].tolist() == [1, 2, 6]
+    assert table.loc[0, "share"] == LOW
+    assert wording.answered(table, "yes") == "GI₂ with SGD"
+    assert wording.answered(table, "no") == "GI₂ with Adam"
+    assert wording.answered(table, "open") == "none of the cases"
+    assert wording.exceptions("C", cases).empty
