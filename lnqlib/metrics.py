@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vmap
 
 from .results import INTERFERENCE, SECOND_ORDER
+
+if TYPE_CHECKING:
+    from .data import Transitions
 
 NAMES = (*INTERFERENCE, "zero_gradients")
 SINGULAR = 1e-10  # a row this close to the span of the others, relative to its norm, lies in it
@@ -49,7 +52,7 @@ class Batch(NamedTuple):
 
 
 def interference(
-    q: nn.Module, batch, lr: float, gamma: float = 0.99, terminal_mask: bool = True
+    q: nn.Module, batch: Transitions, lr: float, gamma: float = 0.99, terminal_mask: bool = True
 ) -> dict[str, float]:
     """Eqs. (6), (8), (9), (11) and App. F, the gradient interference of a Q-network on a batch.
 
@@ -113,7 +116,7 @@ def interference(
 
 
 def second_order(
-    q: nn.Module, batch, lr: float, gamma: float = 0.99, terminal_mask: bool = True
+    q: nn.Module, batch: Transitions, lr: float, gamma: float = 0.99, terminal_mask: bool = True
 ) -> dict[str, float]:
     """Eq. (10), the loss decrement of one update to second order, with the term Eq. (11) defers.
 
@@ -278,7 +281,7 @@ def _mean_cosine(x: Tensor, y: Tensor, pairs: Tensor, absolute: bool = False) ->
     return (cosine.abs() if absolute else cosine).mean()
 
 
-def check_batch(batch, lr: float, gamma: float, terminal_mask: bool) -> Batch:
+def check_batch(batch: Transitions, lr: float, gamma: float, terminal_mask: bool) -> Batch:
     """The batch as float64 arrays with its per-transition bootstrap factor.
 
     **Raises** `MetricError` for shapes that do not fit, `lr` <= 0 or `gamma` outside 0 to 1.
@@ -326,7 +329,7 @@ def check_features(features: np.ndarray | Tensor, k: int) -> np.ndarray:
     return x
 
 
-def _array(values) -> np.ndarray:
+def _array(values: np.ndarray | Tensor) -> np.ndarray:
     """Numbers from numpy or torch as a contiguous float64 array."""
     values = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
     return np.ascontiguousarray(values, dtype=np.float64)

@@ -13,7 +13,7 @@ the definitions; the tests compare the two.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from .metrics import NAMES, SINGULAR, Batch, MetricError, check_batch, check_fea
 from .networks import EPS, Params
 from .spec import NORMS
 
+if TYPE_CHECKING:
+    from .data import Transitions
+
 # Sums may be regrouped into vector lanes; NaN and infinity keep their meaning.
 FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 # Always inlined: a function that stays on its own is compiled once alone and once more inside its
@@ -29,7 +32,7 @@ FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp"
 PART = FAST | {"forceinline": True}
 
 
-class _Net(NamedTuple):
+class Net(NamedTuple):
     """Every norm of `spec.NORMS` as one chain; a stage that the norm lacks is neutral.
 
     z = (W s + b - mean) inv; [ReLU]; [centre]; [scale]; gain, shift; [ReLU]
@@ -53,7 +56,7 @@ class _Net(NamedTuple):
     bias: bool
 
 
-class _Samples(NamedTuple):
+class Samples(NamedTuple):
     """What the gradients of Q at n state-actions are made of."""
 
     obs: np.ndarray  # (n, obs_dim)
@@ -68,7 +71,7 @@ def structured_interference(
     params: Params,
     norm: str,
     bias: bool,
-    batch,
+    batch: Transitions,
     lr: float,
     gamma: float = 0.99,
     terminal_mask: bool = True,
@@ -86,12 +89,30 @@ def structured_interference(
     **Raises** `MetricError` as `metrics.interference` does, and for an unknown norm, and for
     observations or actions that the network does not have.
     """
+    net, data, finite = prepare(params, norm, bias, batch, lr, gamma, terminal_mask)
+    if not finite:
+        return dict.fromkeys(NAMES, math.nan)
+    return dict(zip(NAMES, map(float, _interference(net, *data, lr)), strict=True))
+
+
+def prepare(
+    params: Params,
+    norm: str,
+    bias: bool,
+    batch: Transitions,
+    lr: float,
+    gamma: float,
+    terminal_mask: bool,
+) -> tuple[Net, Batch, bool]:
+    """The network as a `Net`, the checked batch, and whether every number of both is finite.
+
+    **Arguments**, **Raises** as for `structured_interference`.
+    """
     data = check_batch(batch, lr, gamma, terminal_mask)
     net = _net(params, norm, bias)
     _check_fit(net, data)
-    if not (data.finite and _finite(net)):
-        return dict.fromkeys(NAMES, math.nan)
-    return dict(zip(NAMES, map(float, _interference(net, *data, lr)), strict=True))
+    finite = all(bool(np.isfinite(a).all()) for a in net if isinstance(a, np.ndarray))
+    return net, data, data.finite and finite
 
 
 def structured_features(params: Params, norm: str, obs: np.ndarray) -> np.ndarray:
@@ -106,7 +127,7 @@ def structured_features(params: Params, norm: str, obs: np.ndarray) -> np.ndarra
             f"obs has shape {obs.shape}; it must be (B, {len(net.W)}); "
             "pass observations of the network's size"
         )
-    return _samples(net, obs, np.zeros(len(obs), np.int64)).features
+    return samples(net, obs, np.zeros(len(obs), np.int64)).features
 
 
 def structured_isometry(features: np.ndarray, k: int, permutation: np.ndarray) -> float:
@@ -132,7 +153,7 @@ def structured_isometry(features: np.ndarray, k: int, permutation: np.ndarray) -
     return float(_isometry(x, k, order)) if np.isfinite(x).all() else math.nan
 
 
-def _net(params: Params, norm: str, bias: bool) -> _Net:
+def _net(params: Params, norm: str, bias: bool) -> Net:
     if norm not in NORMS:
         raise MetricError(
             f'norm is {norm!r}; allowed are {", ".join(NORMS)}; write for example norm="layer"'
@@ -147,7 +168,7 @@ def _net(params: Params, norm: str, bias: bool) -> _Net:
         axis = p["W"].T / length if weight else np.zeros_like(p["W"].T)
         inv = 1.0 / np.sqrt(p["var"] + EPS) if batch else ones
         W = np.ascontiguousarray(p["W"].T) * ratio
-    return _Net(
+    return Net(
         W=W,
         b=p["b"] if bias else zeros,
         V=p["V"],
@@ -167,11 +188,7 @@ def _net(params: Params, norm: str, bias: bool) -> _Net:
     )
 
 
-def _finite(net: _Net) -> bool:
-    return all(bool(np.isfinite(a).all()) for a in net if isinstance(a, np.ndarray))
-
-
-def _check_fit(net: _Net, data: Batch) -> None:
+def _check_fit(net: Net, data: Batch) -> None:
     num_actions, obs_dim = len(net.V), len(net.W)
     if data.obs.shape[1] != obs_dim:
         raise MetricError(
@@ -186,7 +203,7 @@ def _check_fit(net: _Net, data: Batch) -> None:
 
 
 @njit(**PART)
-def _samples(net, obs, action):
+def samples(net, obs, action):
     """Forward and backward through the network; where `action` is -1, at the greedy action."""
     B, (num_actions, width), obs_dim = len(obs), net.V.shape, obs.shape[1]
     chosen = action.copy()
@@ -267,7 +284,7 @@ def _samples(net, obs, action):
             for u in range(width):
                 extra[i, u] = back[i, u]
                 back[i, u] *= net.ratio[u]
-    return _Samples(obs, chosen, q, features, back, extra)
+    return Samples(obs, chosen, q, features, back, extra)
 
 
 @njit(**PART)
@@ -295,7 +312,7 @@ def _inner(left, right, out):
 
 
 @njit(**PART)
-def _gram(net, x, B):
+def inner_products(net, x, B):
     """<grad Q_j, grad Q_i> of every sample j and the first B samples i: (n, B)."""
     n, width = x.back.shape
     gram, part = np.empty((n, B)), np.empty((n, B))
@@ -360,8 +377,8 @@ def _interference(net, obs, action, reward, next_obs, bootstrap, lr):
     """The values of `metrics.NAMES`, in that order."""
     B = len(obs)
     greedy = np.full(B, -1, np.int64)
-    x = _samples(net, np.concatenate((obs, next_obs)), np.concatenate((action, greedy)))
-    gram = _gram(net, x, B)  # rows j: grad Q_j, rows B + j: grad Q'_j
+    x = samples(net, np.concatenate((obs, next_obs)), np.concatenate((action, greedy)))
+    gram = inner_products(net, x, B)  # rows j: grad Q_j, rows B + j: grad Q'_j
     td, sign = np.empty(B), np.empty(B)
     # reciprocal norms, 0 for a zero gradient: its pairs then add nothing to the sums of cosines
     rq, rh = np.zeros(B), np.zeros(B)

@@ -13,13 +13,17 @@ compare the two.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .metrics import MetricError, check_batch
+from .metrics import MetricError
 from .networks import EPS, Params
 from .results import SECOND_ORDER
-from .structured import _check_fit, _finite, _gram, _Net, _net, _Samples, _samples
+from .structured import Net, Samples, inner_products, prepare, samples
+
+if TYPE_CHECKING:
+    from .data import Transitions
 
 COVERED = ("none", "layer", "rms", "center")
 """Norms without parameters or statistics of their own."""
@@ -31,7 +35,7 @@ def structured_second_order(
     params: Params,
     norm: str,
     bias: bool,
-    batch,
+    batch: Transitions,
     lr: float,
     gamma: float = 0.99,
     terminal_mask: bool = True,
@@ -49,17 +53,15 @@ def structured_second_order(
         raise MetricError(
             f"norm is {norm!r}; covered are {', '.join(COVERED)}; call metrics.second_order"
         )
-    data = check_batch(batch, lr, gamma, terminal_mask)
-    net = _net(params, norm, bias)
-    _check_fit(net, data)
-    if not (data.finite and _finite(net)):
+    net, data, finite = prepare(params, norm, bias, batch, lr, gamma, terminal_mask)
+    if not finite:
         return dict.fromkeys(SECOND_ORDER, math.nan)
 
     B = len(data.obs)
     greedy = np.full(B, -1)
     obs = np.concatenate((data.obs, data.next_obs))
-    x = _samples(net, obs, np.concatenate((data.action, greedy)))
-    gram = _gram(net, x, B)  # (2 B, B)
+    x = samples(net, obs, np.concatenate((data.action, greedy)))
+    gram = inner_products(net, x, B)  # (2 B, B)
 
     def of_h(values: Array) -> Array:
         """Rows for s and for s' -> rows for h: (2 B, ...) -> (B, ...)."""
@@ -68,7 +70,7 @@ def structured_second_order(
     def after(step: Array) -> tuple[Array, Array, Array]:
         """Losses at theta - lr sum_i step_i grad Q_i, losses with a* held, where a* switched."""
         moved = _stepped(net, x, lr * step)
-        y = _samples(moved, obs, np.concatenate((data.action, greedy)))
+        y = samples(moved, obs, np.concatenate((data.action, greedy)))
         q_held = y.q.copy()
         q_held[B:] = (y.features[B:] * moved.V[best]).sum(1) + moved.c[best]
         loss, held = ((of_h(q) - data.reward) ** 2 for q in (y.q, q_held))
@@ -92,7 +94,7 @@ def structured_second_order(
     return {name: float(terms[name].mean()) for name in SECOND_ORDER}
 
 
-def _stepped(net: _Net, x: _Samples, step: Array) -> _Net:
+def _stepped(net: Net, x: Samples, step: Array) -> Net:
     """The network at theta - sum_i step_i grad Q_i; step: (B,)."""
     B = len(step)
     back = step[:, None] * x.back[:B]  # (B, width)
@@ -105,7 +107,7 @@ def _stepped(net: _Net, x: _Samples, step: Array) -> _Net:
     )
 
 
-def _curvatures(net: _Net, x: _Samples, B: int) -> Array:
+def _curvatures(net: Net, x: Samples, B: int) -> Array:
     """d^2/dt^2 Q_n(theta + t grad Q_i) at t = 0 for every sample n and the first B samples i.
 
     The normalized value is z(t) r(t), r = (mean z^2 + eps)^(-1/2), and Q = <V_a(t), relu(z r)>, so
