@@ -113,6 +113,6 @@ def test_the_figure_draws_every_case_and_every_learning_rate(setting):
     for line, (_, rows) in zip(left.get_lines(), by_lr.groupby("case", sort=False), strict=False):
         assert line.get_xydata() == pytest.approx(rows[["lr", "direction"]].to_numpy())
     assert [line.get_label() for line in right.get_lines()][:2] == [
-        r"$\eta$ = 0.0001",
-        r"$\eta$ = 0.001",
+        r"$\eta = 10^{-4}$",
+        r"$\eta = 10^{-3}$",
     ]

@@ -11,7 +11,7 @@ from conftest import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from lnqlib import plots, plots_setting, scales
+from lnqlib import plots, plots_setting, plots_theory, scales
 from lnqlib.checks import ARMS
 from lnqlib.data import Transitions
 from lnqlib.looks import LOOKS
@@ -311,6 +311,18 @@ def test_expansion_errors_draws_each_approximation():
     for line, name in zip(ax.get_lines(), ["first order", "gi2"], strict=True):
         assert line.get_xydata() == pytest.approx(errors[["lr", name]].to_numpy())
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+
+
+def test_the_largest_ratio_is_drawn_even_where_most_points_are_not():
+    count = 3 * plots_theory.SHOWN
+    ratios = RNG.uniform(0.1, 0.9, (2, count))
+    ratios[1, -1] = 17.0  # a row that is otherwise left out
+    laws = pd.DataFrame({"spread": 1.0, "distance_ratio": ratios[0], "loss_ratio": ratios[1]})
+    laws = pd.concat([laws.assign(independent=side) for side in (True, False)], ignore_index=True)
+    loss = plots_theory.ratios_by_spread(laws).axes[1]
+    for points in loss.collections:
+        assert len(points.get_offsets()) == plots_theory.SHOWN + 1
+        assert points.get_offsets()[:, 1].max() == 17.0
 
 
 def test_none_and_ln_differ_in_color_fill_and_line(runs):
