@@ -8,6 +8,8 @@ import shlex
 import sys
 import time
 import warnings
+from collections.abc import Callable
+from typing import NoReturn
 
 from . import ship as shipping
 from .chunks import backend_for, trainer
@@ -19,6 +21,8 @@ from .sweep import SweepError, finished, train_missing
 from .verify import differences, sample
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
+
+Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,8 +106,8 @@ def _selected(options: argparse.Namespace) -> list[RunSpec]:
     return [spec for spec in specs if spec.env in envs and spec.optimizer in optimizers]
 
 
-def _at_least(low: float, kind: type):
-    def number(text: str):
+def _at_least(low: float, kind: Callable[[str], float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
         value = kind(text)
         if not value >= low:
             raise ValueError
@@ -114,7 +118,7 @@ def _at_least(low: float, kind: type):
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}; python -m lnqlib --help shows what is possible\n")
 
 
@@ -122,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m lnqlib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
-    def command(name: str, function, text: str) -> argparse.ArgumentParser:
+    def command(name: str, function: Command, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=function)
         return sub

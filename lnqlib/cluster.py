@@ -9,8 +9,12 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from .job import SweepError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 EXAMPLE = "tcp://localhost:8786"
 TIMEOUT = 5.0  # seconds for a scheduler to answer
@@ -57,7 +61,7 @@ def is_address(text: str) -> bool:
     return bool(found) and 0 < int(found[2]) < 2**16
 
 
-def _client(address: str):
+def _client(address: str) -> Client:
     try:
         from distributed import Client
     except ImportError as error:

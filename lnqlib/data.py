@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -208,7 +209,7 @@ def from_minari(dataset: MinariDataset | str) -> Transitions:
     return Transitions(*(c.astype(t) for c, t in zip(columns, _DTYPES, strict=True)))
 
 
-def _import_minari():
+def _import_minari() -> ModuleType:
     try:
         import h5py  # noqa: F401  Minari's storage format
         import minari

@@ -16,6 +16,7 @@ the GIL, and numba keeps it on disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -150,7 +151,9 @@ def _flat(array: np.ndarray, name: str) -> np.ndarray:
 
 
 @cache
-def kernel(k: int, m: int, width: int, batch_size: int, norm: str, bias: bool, adam: bool):
+def kernel(
+    k: int, m: int, width: int, batch_size: int, norm: str, bias: bool, adam: bool
+) -> Callable:
     """The compiled loop over gradient steps of one kind of network; all sizes are constants.
 
     Names in the loop: x, y the inputs (B, n) of s and s', n = k + bias (+ 1 for the affine shift);

@@ -7,7 +7,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from numbers import Real
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from myst_nb import glue as store
 
 from .cluster import EXAMPLE, SchedulerError, connected, is_address
 from .spec import ENVS, OPTIMIZERS, RunSpec, cut, grid, shown
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 SPELLING = {
     "env": "-p env Pendulum",
@@ -54,7 +57,7 @@ class Parameters:
     refresh: bool
     scheduler: str
 
-    def specs(self, norms: tuple[str, ...] = ("none", "layer"), **fields) -> list[RunSpec]:
+    def specs(self, norms: tuple[str, ...] = ("none", "layer"), **fields: object) -> list[RunSpec]:
         """The runs these parameters ask for, one for each env, norm, learning rate and seed.
 
         `fields` sets further fields of `RunSpec`; a list or tuple is one more axis.
@@ -90,7 +93,14 @@ class Parameters:
 
 
 def parameters(
-    env, optimizer, seeds, steps, learning_rates, workers, refresh, scheduler
+    env: object,
+    optimizer: object,
+    seeds: object,
+    steps: object,
+    learning_rates: object,
+    workers: object,
+    refresh: object,
+    scheduler: object,
 ) -> Parameters:
     """Checks a chapter's parameters; call it in the cell that follows the `parameters` cell.
 
@@ -175,7 +185,7 @@ def choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     return value
 
 
-def _injected(shell) -> dict[str, str]:
+def _injected(shell: InteractiveShell | None) -> dict[str, str]:
     """Names and values, as written, of the newest cell that papermill injected into `shell`."""
     cells = shell.history_manager.input_hist_raw if shell else []
     cell = next((c for c in reversed(cells) if c.startswith("# Parameters\n")), "")

@@ -144,7 +144,9 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
     return written
 
 
-def downsample(curves: pd.DataFrame, steps: pd.Series, checkpoints: int = CHECKPOINTS):
+def downsample(
+    curves: pd.DataFrame, steps: pd.Series, checkpoints: int = CHECKPOINTS
+) -> pd.DataFrame:
     """Every run's curves at `checkpoints` of its checkpoints, evenly spaced from step 0.
 
     The loss, a mean over the steps up to the next checkpoint, is averaged over those left out.

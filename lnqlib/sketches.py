@@ -7,6 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
+Point = tuple[float, float]
 BODY, GREY = "0.35", "0.45"
 ROD, PUSH, GOAL = sns.color_palette("colorblind", 3)
 
@@ -70,15 +71,15 @@ SKETCHES = {
 }
 
 
-def _rod(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+def _rod(ax: Axes, start: Point, end: Point) -> None:
     ax.plot(*zip(start, end, strict=True), color=ROD, linewidth=6, solid_capstyle="round")
 
 
-def _joint(ax: Axes, center: tuple[float, float]) -> None:
+def _joint(ax: Axes, center: Point) -> None:
     ax.add_patch(Circle(center, 0.06, color=BODY, zorder=4))
 
 
-def _push(ax: Axes, start, end, arrow: str = "<|-|>", bend: float = 0.0) -> None:
+def _push(ax: Axes, start: Point, end: Point, arrow: str = "<|-|>", bend: float = 0.0) -> None:
     """An arrow where the actions push or turn."""
     style = {"arrowstyle": arrow, "color": PUSH, "lw": 1.6, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", end, start, arrowprops=style | {"connectionstyle": f"arc3,rad={bend}"})

@@ -134,7 +134,9 @@ class RunSpec:
             value = shown(getattr(self, name))
             raise SpecError(f"{name} is {value}; it must be {allowed}; write {name}={example}")
 
-    def _require_number(self, name, kind, low, high, allowed, example) -> None:
+    def _require_number(
+        self, name: str, kind: type, low: float, high: float, allowed: str, example: float
+    ) -> None:
         value = getattr(self, name)
         value = value.item() if isinstance(value, np.number) else value
         number = isinstance(value, kind) and not isinstance(value, bool)
@@ -181,7 +183,7 @@ def generator(env: str, seed: int, stream: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=spawn_key)))
 
 
-def grid(**axes) -> list[RunSpec]:
+def grid(**axes: object) -> list[RunSpec]:
     """One `RunSpec` for each combination; a list or tuple is an axis, anything else is fixed.
 
     ```python
