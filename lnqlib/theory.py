@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 
 Array = np.ndarray
+Number = float | Fraction
+Variance = Callable[[Array], Array | Number]
+"""sigma^2(x) of the noise in y as a function of |x|^2, (n,) -> (n,) or one number for all."""
 
 
 class Example(NamedTuple):
@@ -46,7 +49,7 @@ def exact(values: tuple) -> Array:
     return np.vectorize(Fraction, otypes=[object])(values)
 
 
-def distance_terms(x: Array, error: Array, weights: Array | None = None) -> tuple:
+def distance_terms(x: Array, error: Array, weights: Array | None = None) -> tuple[Number, Number]:
     """Theorem 2, A = E[<x, e>^2] and B = E[|x|^2 <x, e>^2].
 
     With R = |e|^2, one SGD step gives E[R(theta_{t+1})] = R(theta_t) - 2 lr A + lr^2 B.
@@ -66,7 +69,7 @@ def distance_terms(x: Array, error: Array, weights: Array | None = None) -> tupl
     return weights @ td_error**2, weights @ (squared_norms(x) * td_error**2)
 
 
-def loss_terms(x: Array, error: Array, weights: Array | None = None) -> tuple:
+def loss_terms(x: Array, error: Array, weights: Array | None = None) -> tuple[Number, Number]:
     """Theorem 3, C = E[<x, e> <x', e> <x, x'>] and D = E[<x', e>^2 <x, x'>^2], x and x' iid.
 
     With S = E[x x^T]: C = |S e|^2 and D = E[<x, e>^2 x^T S x].
@@ -84,7 +87,7 @@ def loss_terms(x: Array, error: Array, weights: Array | None = None) -> tuple:
     return slope @ slope, weights @ ((x @ error) ** 2 * curvature)
 
 
-def expected_loss(x: Array, error: Array, weights: Array | None = None):
+def expected_loss(x: Array, error: Array, weights: Array | None = None) -> Number:
     """Definition 1, L = E[<x, e>^2]; the A of Theorem 2 is the same number."""
     return distance_terms(x, error, weights)[0]
 
@@ -101,7 +104,7 @@ def loss_after(x: Array, error: Array, lr: float, weights: Array | None = None) 
     return weights @ ((_steps(x, error, lr) @ x.T) ** 2 @ weights)
 
 
-def best_decrement(first, second):
+def best_decrement(first: Number, second: Number) -> Number:
     """max over lr of 2 lr A - lr^2 B = A^2 / B, at lr = A / B; 0 where nothing can be gained.
 
     (The paper prints A^2 / B^2.)
@@ -109,7 +112,7 @@ def best_decrement(first, second):
     return first**2 / second if second else first * 0
 
 
-def distance_bound(x: Array, error: Array, weights: Array | None = None):
+def distance_bound(x: Array, error: Array, weights: Array | None = None) -> Number:
     """Theorem 2, A^2 / B <= e^T E[z z^T] e, the value of every constant norm with these directions.
 
     Equality if and only if |x| is almost surely constant where <z, e> is not 0. An atom x = 0 has
@@ -148,13 +151,33 @@ def norm_spread(x: Array, weights: Array | None = None) -> float:
     return np.sqrt(weights @ (squared - mean) ** 2) / mean
 
 
-def noise_term(x: Array, variance: Array, weights: Array | None = None):
-    """E[|x|^2 sigma^2(x)], which noise of variance sigma^2(x) in y adds to B of Theorem 2.
+def noisy_terms(
+    x: Array, error: Array, variance: Variance, weights: Array | None = None
+) -> tuple[Number, Number]:
+    """A and B + N, Theorem 2's terms with noise in y, where N = E[|x|^2 sigma^2(x)].
 
-    **Arguments**: atoms (n, d), sigma^2 at each of them (n,) or one number, weights (n,).
+    One SGD step gives E[R(theta_{t+1})] = R(theta_t) - 2 lr A + lr^2 (B + N).
+    Arguments and errors as in `distance_terms`, and the noise's `variance`.
     """
-    x, _, weights = _law(x, x[0], weights)
-    return weights @ (squared_norms(x) * variance)
+    first, second = distance_terms(x, error, weights)
+    x, _, weights = _law(x, error, weights)
+    squared = squared_norms(x)
+    return first, second + weights @ (squared * variance(squared))
+
+
+def noisy_distances(
+    x: Array, error: Array, lr: float, variance: Variance, count: int, rng: np.random.Generator
+) -> Array:
+    """|e - lr x (<x, e> - xi)|^2, R after each of `count` steps with normal noise xi, all from e.
+
+    **Arguments**: equally likely atoms (n, d), e (d,), the noise's `variance`.
+
+    **Returns** (count,); their mean estimates what `noisy_terms` predicts.
+    """
+    x, error = np.asarray(x, float), np.asarray(error, float)
+    drawn = x[rng.integers(len(x), size=count)]
+    noise = np.sqrt(variance(squared_norms(drawn))) * rng.standard_normal(count)
+    return squared_norms(error - lr * drawn * (drawn @ error - noise)[:, None])
 
 
 def realizability_gap(x: Array, target: Array, weights: Array | None = None) -> float:

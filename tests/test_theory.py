@@ -186,7 +186,7 @@ def noisy_ratio(atoms, error, variance):
     """A^2 over the noisy step's second-order coefficient, in fractions."""
     a, b, *_ = definitions(atoms, error)
     noise = mean(dot(x, x) * variance(dot(x, x)) for x in atoms)
-    return a**2 / (b + noise), noise
+    return a**2 / (b + noise)
 
 
 @pytest.mark.parametrize(
@@ -200,26 +200,37 @@ def noisy_ratio(atoms, error, variance):
 def test_with_noise_a_spread_norm_can_win(name, variance):
     error, spread, constant = EXAMPLES[name]
     assert mean(dot(x, x) for x in spread) == mean(dot(x, x) for x in constant)
-    ratio, noise = noisy_ratio(spread, error, variance)
-    assert ratio > noisy_ratio(constant, error, variance)[0]
-    x = theory.exact(spread)
-    sigma2 = np.array([Fraction(variance(s)) for s in theory.squared_norms(x)], dtype=object)
-    assert theory.noise_term(x, sigma2) == noise
+    ratio = noisy_ratio(spread, error, variance)
+    assert ratio > noisy_ratio(constant, error, variance)
+    terms = theory.noisy_terms(
+        theory.exact(spread),
+        theory.exact(error),
+        lambda squared: np.array([Fraction(variance(s)) for s in squared], dtype=object),
+    )
+    assert theory.best_decrement(*terms) == ratio
 
 
 @pytest.mark.parametrize("variance", [lambda s: 4 * s, lambda s: 100 + 0 * s])
-def test_noise_term_against_noisy_sgd_steps(variance):
+def test_noisy_terms_against_noisy_sgd_steps(variance):
     error, spread, _ = EXAMPLES["noise"]
     x, error, lr = np.array(spread, float), np.array(error, float), 0.01
-    rng = np.random.default_rng(5)
-    sample = x[rng.integers(len(x), size=400_000)]
-    noise = rng.standard_normal(len(sample)) * variance((sample**2).sum(1)) ** 0.5
-    step = error - lr * sample * (sample @ error - noise)[:, None]
-    a, b = theory.distance_terms(x, error)
-    total = b + theory.noise_term(x, variance((x**2).sum(1)))
+    distances = theory.noisy_distances(x, error, lr, variance, 400_000, np.random.default_rng(5))
+    (a, b), (same, total) = theory.distance_terms(x, error), theory.noisy_terms(x, error, variance)
+    assert same == a
     expected = error @ error - 2 * lr * a + lr**2 * total
-    assert within_four_errors((step**2).sum(1), expected)
-    assert not within_four_errors((step**2).sum(1), expected - lr**2 * (total - b))
+    assert within_four_errors(distances, expected)
+    assert not within_four_errors(distances, expected - lr**2 * (total - b))
+
+
+def test_noisy_distances_are_those_of_theta_after_a_step():
+    """One atom, with theta itself: theta+ = theta - lr x (<x, theta> - y), y = <x, theta*> + xi."""
+    x, target, theta, lr = np.array([3.0, -1.0]), np.array([1.0, 2.0]), np.array([0.5, 4.0]), 0.1
+    noise = 6.0 * np.random.default_rng(6).standard_normal(20)
+    rng = np.random.default_rng(6)  # choosing among one atom takes nothing from it
+    found = theory.noisy_distances(x[None], theta - target, lr, lambda s: 3.6 * s, 20, rng)
+    for xi, distance in zip(noise, found, strict=True):
+        after = theta - lr * x * (x @ theta - (x @ target + xi))
+        assert distance == pytest.approx(((after - target) ** 2).sum())
 
 
 def test_normalizing_inputs_alone_breaks_realizability():
