@@ -28,35 +28,31 @@ def test_an_interval_and_its_points():
 
 
 @pytest.mark.parametrize(
-    ("shares", "answer", "others"),
+    ("shares", "answer"),
     [
-        ({"A": LOW, "B": MIDDLE, "C": HIGH}, "no", ["B"]),  # they touch
-        ({"A": LOW, "B": HIGH, "C": HIGH}, "yes", []),
-        ({"A": HIGH, "B": LOW, "C": MIDDLE}, "yes", []),
-        ({"A": MIDDLE, "B": MIDDLE}, "no", ["B"]),
+        ({"A": LOW, "B": HIGH, "C": HIGH}, "yes"),
+        ({"A": MIDDLE, "B": HIGH}, "yes"),  # around one half
+        ({"A": LOW, "B": HIGH, "C": MIDDLE}, "no"),  # not alone
+        ({"A": HIGH, "B": HIGH, "C": HIGH}, "no"),
+        ({"A": HIGH, "B": LOW, "C": LOW}, "no"),
+        ({"A": LOW}, "open"),
+        ({"A": LOW, "B": Interval(1, np.nan, np.nan, 9)}, "open"),
     ],
 )
-def test_an_exception_overlaps_with_no_other_task(shares, answer, others):
+def test_an_exception_alone_is_not_above_one_half(shares, answer):
     assert wording.exception("A", pd.Series(shares)) == answer
-    assert wording.overlapping("A", pd.Series(shares)) == others
-
-
-def test_an_exception_that_cannot_be_told():
-    assert wording.exception("A", pd.Series({"A": LOW})) == "open"
-    unknown = Interval(1, np.nan, np.nan, 9)
-    assert wording.exception("A", pd.Series({"A": LOW, "B": unknown})) == "open"
 
 
 def test_exceptions_by_measure_and_optimizer():
     sides = pd.DataFrame({"raised": [1], "lowered": [2], "open": [6]}, ["A"])
-    alone, among = {"A": LOW, "B": HIGH}, {"A": LOW, "B": MIDDLE}
+    alone, among = {"A": LOW, "B": HIGH, "C": HIGH}, {"A": LOW, "B": MIDDLE, "C": HIGH}
     cases = [("SGD", "GI₂", pd.Series(alone), sides), ("Adam", "GI₂", pd.Series(among), sides)]
     table = wording.exceptions("A", cases)
     assert table["exception"].tolist() == ["yes", "no"]
-    assert table["overlaps"].tolist() == ["none", "B"]
+    assert table["others"].tolist() == ["2 of 2", "1 of 2"]
     assert table.loc[0, ["raised", "lowered", "open"]].tolist() == [1, 2, 6]
     assert table.loc[0, "share"] == LOW
     assert wording.answered(table, "yes") == "GI₂ with SGD"
     assert wording.answered(table, "no") == "GI₂ with Adam"
     assert wording.answered(table, "open") == "none of the cases"
-    assert wording.exceptions("C", cases).empty
+    assert wording.exceptions("D", cases).empty
