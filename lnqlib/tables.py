@@ -28,7 +28,7 @@ def shown(frame: pd.DataFrame, spec: str | Mapping[str, str] = "") -> pd.DataFra
     """
     specs = spec if isinstance(spec, Mapping) else dict.fromkeys(frame.columns, spec)
     text = frame.apply(lambda column: column.map(lambda x: _cell(x, specs.get(column.name, ""))))
-    text = text.rename(index=NAMES, columns=NAMES)
+    text = text.rename(index=_label, columns=_label)
     text.index.names, text.columns.names = (
         [None] * text.index.nlevels,
         [None] * text.columns.nlevels,
@@ -51,15 +51,20 @@ def number(x: float, digits: int = 3) -> str:
     if x == round(x) and abs(x) < 1e9:
         return minus(f"{x:,.0f}")
     if 1e-3 <= abs(x) < 1e4:
-        return minus(np.format_float_positional(x, digits, fractional=False, trim="-"))
+        text = np.format_float_positional(x, digits, fractional=False, trim="-")
+        return minus(f"{int(text):,}" if abs(x) >= 1000 else text)
     mantissa, exponent = map(float, f"{x:.{digits - 1}e}".split("e"))
     factor = "-" * (mantissa < 0) if abs(mantissa) == 1 else f"{mantissa:g} {TIMES} "
     return minus(factor + "10") + str(int(exponent)).translate(_RAISED)
 
 
 def minus(text: str) -> str:
-    """`text` with the minus sign where a hyphen stands before a number."""
-    return re.sub(r"(?<!\w)-(?=[\d.])", MINUS, text)
+    """`text` with the minus sign where a hyphen stands before a number or between spaces."""
+    return re.sub(r"(?<!\w)-(?=[\d.])|(?<= )-(?= )", MINUS, text)
+
+
+def _label(name: object) -> object:
+    return NAMES.get(name, minus(name)) if isinstance(name, str) else name
 
 
 def _cell(x: object, spec: str) -> str:

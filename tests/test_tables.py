@@ -15,7 +15,8 @@ from lnqlib.stats import NBSP, Interval
         (178_400.0, "178,400"),
         (-1001.0, "\N{MINUS SIGN}1,001"),
         (264.3, "264"),
-        (1234.5, "1230"),
+        (1234.5, "1,230"),
+        (-1000.6, "\N{MINUS SIGN}1,000"),
         (0.012345, "0.0123"),
         (5.772e27, "5.77 x 10²⁷"),
         (-0.0002299, "\N{MINUS SIGN}2.3 x 10⁻⁴"),
@@ -29,18 +30,20 @@ def test_a_number_is_short_and_has_no_e(x, text):
     assert tables.number(x) == text.replace("x", "\N{MULTIPLICATION SIGN}")
 
 
-def test_only_a_hyphen_before_a_number_is_a_minus():
-    assert tables.minus("-0.8 [-0.9, -.7]").count("\N{MINUS SIGN}") == 3
-    for text in ("CartPole-v1", "one-hot", "1e-05", "2-3", "a - b"):
+def test_a_hyphen_is_a_minus_before_a_number_and_between_spaces():
+    assert tables.minus("-0.8 [-0.9, -.7], LN - None").count("\N{MINUS SIGN}") == 4
+    for text in ("CartPole-v1", "one-hot", "1e-05", "2-3"):
         assert tables.minus(text) == text
 
 
 def test_shown_names_networks_and_drops_the_names_of_the_axes():
     index = pd.MultiIndex.from_product([["CartPole"], ["none", "layer"]], names=["env", "norm"])
-    frame = pd.DataFrame({"runs": [1000, 2], "rms": [0.5, np.nan]}, index).rename_axis(columns="x")
+    frame = pd.DataFrame({"LN > -0.2": [1000, 2], "rms": [0.5, np.nan]}, index).rename_axis(
+        columns="x"
+    )
     table = tables.shown(frame)
     assert table.index.tolist() == [("CartPole", "None"), ("CartPole", "LN")]
-    assert table.columns.tolist() == ["runs", "scaling (RMS)"]
+    assert table.columns.tolist() == ["LN > \N{MINUS SIGN}0.2", "scaling (RMS)"]
     assert table.to_numpy().tolist() == [["1,000", "0.5"], ["2", ""]]
     rows = table.to_html().split("</thead>")[0].count("<tr")
     assert rows == 1  # a name of the index would take a second one
