@@ -214,6 +214,175 @@ def shipped(studies: tuple[str, ...]) -> int:
     return sum(len(pd.read_parquet(file, columns=["key"])) for file in files)
 
 
+def named(which: pd.Series) -> str:
+    """Tasks as the pages' endings list them."""
+    tasks = [env for env in TASKS if which[env]]
+    return "all 4 tasks" if len(tasks) == 4 else ", ".join(tasks) or "no task"
+
+
+def resampled(table: pd.DataFrame) -> np.ndarray:
+    """Means over resampled seeds of a table with one row a seed: (resamples, columns)."""
+    draws = np.random.default_rng(13).integers(len(table), size=(1000, len(table)))
+    return np.nanmean(table.to_numpy()[draws], axis=1)
+
+
+def over_half(*changes: pd.Series, sign: int = 1) -> pd.Series:
+    """Where the changes' product has this sign at over half of the lrs, the interval included."""
+    found = {}
+    for env in TASKS:
+        tables = [change[env].unstack("lr") for change in changes]
+        product = np.prod([np.sign(resampled(table)) for table in tables], axis=0)
+        found[env] = np.quantile((product * sign > 0).mean(axis=1), 0.025) > 0.5
+    return pd.Series(found)
+
+
+def by_seed(metric: str, optimizer: str = "SGD") -> pd.Series:
+    """LN minus None, (env, lr, seed)."""
+    return column("layer", metric, optimizer) - column("none", metric, optimizer)
+
+
+def switch(norm: str, metric: str, optimizer: str = "SGD") -> pd.Series:
+    """LN switched minus as trained, (env, lr, seed)."""
+    return column(norm, f"injected_{metric}", optimizer) - column(norm, metric, optimizer)
+
+
+def rho_above(x: str, y: str, free: bool = False, only: pd.Series | None = None) -> pd.Series:
+    """Where the interval of rho(x, y) lies above 0 (-1: below), by other draws."""
+    found = {}
+    for env in TASKS if only is None else only["env"].unique():
+        some = (runs() if only is None else only).query("env == @env")
+        if free:
+            some = some[some.groupby(["lr", "norm"])["clamped_steps"].transform("max") == 0]
+        ranks = [
+            rankdata(resampled(some.pivot(index="seed", columns=["lr", "norm"], values=v)), axis=1)
+            for v in (x, y)
+        ]
+        rhos = [np.corrcoef(a, b)[0, 1] for a, b in zip(*ranks, strict=True)]
+        low, high = np.quantile(rhos, [0.025, 0.975])
+        found[env] = int(low > 0) - int(high < 0)
+    return pd.Series(found)
+
+
+def moved_by(x: str) -> str:
+    """By how much leaving out the clamped points moves rho(x, loss), by task."""
+    change = rho(x, "loss", free=True) - rho(x, "loss")
+    text = ", ".join(f"{env}\N{NO-BREAK SPACE}{change[env]:+.2f}" for env in TASKS)
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def fewest_free() -> str:
+    return (~points()["clamped"]).groupby("env").sum().idxmin()
+
+
+def acrobot(goal: bool) -> pd.DataFrame:
+    some = runs()[runs()["env"] == "Acrobot"]
+    return some[(some["goal_transitions"] > 0) == goal]
+
+
+def gain_ends(some: pd.DataFrame) -> np.ndarray:
+    """The interval of LN minus None in return, learning rates averaged within a seed."""
+    table = some.groupby(["seed", "norm"])["return"].mean().unstack()
+    return np.quantile(resampled((table["layer"] - table["none"]).to_frame()), [0.025, 0.975])
+
+
+def goal_compared() -> str:
+    """What the page says of Acrobot's two kinds of dataset, from the numbers that it holds now."""
+    (low, high), (other_low, other_high) = (gain_ends(acrobot(goal)) for goal in (True, False))
+    assert low > other_high or high < other_low
+    signs = [rho_above("gi2", "loss", only=acrobot(goal))["Acrobot"] for goal in (True, False)]
+    assert signs == [-1, 1]
+    both = [rho_above("sgi", "loss", only=acrobot(goal))["Acrobot"] for goal in (True, False)]
+    assert both == [1, 1]
+    return (
+        "The two intervals do not overlap in: LN's gain in return, rho(GI\N{SUBSCRIPT TWO}, loss). "
+        "They lie on opposite sides of 0 in: rho(GI\N{SUBSCRIPT TWO}, loss)."
+    )
+
+
+def goal_gain() -> str:
+    told = {True: "Without a goal in the data, too, the interval of LN's gain lies above 0. That "}
+    told[True] += "part of the gain cannot come from learning rewards better."
+    told[False] = "Without a goal in the data the interval of LN's gain does not lie above 0."
+    return told[bool(gain_ends(acrobot(False))[0] > 0)]
+
+
+@cache
+def networks() -> pd.DataFrame:
+    """The runs of Table 1's networks, with the seeds that the page shows."""
+    table1 = [pd.read_parquet(file) for file in sorted((RESULTS / "table1").glob("*.runs.*"))]
+    return pd.concat([runs(), *table1]).query(f"seed < {shown_seeds('normalizations')}")
+
+
+def all_clamped() -> pd.DataFrame:
+    """Where every run was clamped: does its interval reach that of the network's best lr?"""
+    rows = []
+    for (env, norm), some in networks().groupby(["env", "norm"]):
+        table = some.pivot(index="seed", columns="lr", values="return")
+        low, high = np.quantile(resampled(table), [0.025, 0.975], axis=0)
+        best = table.columns.get_loc(table.mean().idxmax())
+        every = some.assign(hit=some["clamped_steps"] > 0).groupby("lr")["hit"].all()
+        rows += [
+            {"env": env, "norm": norm, "lr": lr, "good": high[i] >= low[best]}
+            for i, lr in enumerate(table.columns)
+            if every[lr]
+        ]
+    return pd.DataFrame(rows)
+
+
+def as_good() -> str:
+    names = {"none": "None", "layer": "LN", "batch": "BN", "weight": "WN"}
+    good = all_clamped().query("good").groupby(["env", "norm"], sort=False)["lr"]
+    told = [
+        f"{names[norm]} in {env} (at {', '.join(f'{lr:.1g}' for lr in rates)})"
+        for (env, norm), rates in good
+    ]
+    return ", ".join(told)
+
+
+def turned() -> str:
+    """Where LN minus None changes its sign with the learning rates at which no run was clamped."""
+    most = networks().groupby(["env", "lr"])["clamped_steps"].transform("max")
+    found = []
+    for env in TASKS:
+        mine = networks()["env"] == env
+        low, high = gain_ends(networks()[mine])
+        calm_low, calm_high = gain_ends(networks()[mine & (most == 0)])
+        if (low > 0 > calm_high) or (high < 0 < calm_low):
+            found.append(env)
+    return ", ".join(found) or "no task"
+
+
+@cache
+def share_ends(seeds: int) -> dict[tuple[str, str], np.ndarray]:
+    """(norm, env): the interval of (norm - None) / (LN - None), of mean returns."""
+    files = [f for name in ("table1", "variants") for f in (RESULTS / name).glob("*.runs.parquet")]
+    some = pd.concat([runs(), *map(pd.read_parquet, sorted(files))]).query(f"seed < {seeds}")
+    table = some.groupby(["env", "seed", "norm"])["return"].mean().unstack()
+    ends = {}
+    for env in TASKS:
+        mine = table.loc[env].dropna(axis="columns")
+        means = pd.DataFrame(resampled(mine), columns=mine.columns)
+        shares = means.sub(means["none"], axis=0).div(means["layer"] - means["none"], axis=0)
+        ends |= {(norm, env): shares[norm].quantile([0.025, 0.975]).to_numpy() for norm in mine}
+    return ends
+
+
+def shares(norm: str, seeds: int, low: float = -np.inf, high: float = np.inf) -> str:
+    """The tasks in which the interval of a network's share of LN's gain lies within bounds."""
+    found = {env: share_ends(seeds)[norm, env] for env in TASKS}
+    return named(pd.Series({env: low < a and b < high for env, (a, b) in found.items()}))
+
+
+def lost(norm: str) -> str:
+    return shares(norm, shown_seeds("normalizations", VARIANTS), high=0.8)
+
+
+def core_hours() -> float:
+    files = RESULTS.glob("*/*.runs.parquet")
+    return sum(pd.read_parquet(file, columns=["seconds"])["seconds"].sum() for file in files) / 3600
+
+
+VARIANTS = r"range\(min\(p.seeds, (\d+)\)\)"
 CLAIMED = ("core", "as_printed", "table1", "variants", "lr_decay")
 NUMBERS = {
     "index": {
@@ -233,6 +402,7 @@ NUMBERS = {
         "without_goal": lambda: (goals() == 0).sum(),
         "slowest": lambda: runs().query("lr == 1e-3 and seed == 0")["seconds"].max(),
         "watched": lambda: runs()["env"].nunique(),
+        "diverged": lambda: (runs().query("lr == 1e-3 and seed == 0")["clamped_steps"] > 0).sum(),
     },
     "interference": {
         "sgi_0": lambda: ln_moves("sgi", -1),
@@ -242,8 +412,23 @@ NUMBERS = {
         "points": lambda: len(points()),
         "clamped_points": lambda: points()["clamped"].sum(),
         "fewest": lambda: (~points()["clamped"]).groupby("env").sum().min(),
-        "shift_sgi": lambda: (rho("sgi", "loss", free=True) - rho("sgi", "loss")).mean(),
-        "shift_qgi": lambda: (rho("qgi_plus", "loss", free=True) - rho("qgi_plus", "loss")).mean(),
+        "shift_sgi": lambda: moved_by("sgi"),
+        "shift_qgi": lambda: moved_by("qgi_plus"),
+        "fewest_task": fewest_free,
+        "chance": lambda: ((~points()["clamped"]).groupby("env").sum().min() - 1) ** -0.5,
+        "goal_compared": goal_compared,
+        "goal_gain": goal_gain,
+        "lowers_qgi": lambda: named(over_half(by_seed("qgi_plus"), sign=-1)),
+        "lowers_sgi": lambda: named(over_half(by_seed("sgi"), sign=-1)),
+        "lowers_mgi": lambda: named(over_half(by_seed("mgi"), sign=-1)),
+        "rho_holds": lambda: named(rho_above("sgi", "loss") > 0),
+        "rho_calm": lambda: named(rho_above("sgi", "loss", free=True) > 0),
+        "together": lambda: named(over_half(by_seed("sgi"), by_seed("loss"))),
+        "every_time": lambda: named(
+            (rho_above("sgi", "loss") > 0)
+            & (rho_above("sgi", "loss", free=True) > 0)
+            & over_half(by_seed("sgi"), by_seed("loss"))
+        ),
     },
     "gi2": {
         "mean_0": lambda: ln_moves("gi2", 1),
@@ -270,10 +455,20 @@ NUMBERS = {
         "trained_gi2": lambda: ln_moves("gi2", 1),
         "adam_0": lambda: switched("none", "gi2", 1, "Adam"),
         "adam_2": lambda: switched("none", "td_loss", -1, "Adam"),
+        "raised": lambda: named(over_half(switch("none", "gi2"))),
+        "raised_adam": lambda: named(over_half(switch("none", "gi2", "Adam"))),
+        "lowered": lambda: named(over_half(switch("layer", "gi2"), sign=-1)),
+        "both_ways": lambda: named(
+            over_half(switch("none", "gi2")) & over_half(switch("layer", "gi2"), sign=-1)
+        ),
     },
     "isometry": {
         "iso_p_0": lambda: ln_moves("iso_p", 1),
         "iso_3_1": lambda: ln_moves_both("iso_3", "return", 1),
+        "raised": lambda: named(over_half(by_seed("iso_p"))),
+        "rho_holds": lambda: named(rho_above("iso_p", "return") > 0),
+        "rho_calm": lambda: named(rho_above("iso_p", "return", free=True) > 0),
+        "together": lambda: named(over_half(by_seed("iso_p"), by_seed("return"))),
     },
     "normalizations": {
         "best_layer": lambda: (best_in_table1() == "layer").sum(),
@@ -282,6 +477,18 @@ NUMBERS = {
         ).sum(),
         "scaling_wins": lambda: larger_share("rms", "center") or "none",
         "centring_wins": lambda: larger_share("center", "rms") or "none",
+        "all_clamped": lambda: len(all_clamped()),
+        "worse": lambda: (~all_clamped()["good"].astype(bool)).sum(),
+        "as_good": as_good,
+        "turned": turned,
+        "batch_less": lambda: shares("batch", shown_seeds("normalizations"), high=0.5),
+        "weight_less": lambda: shares("weight", shown_seeds("normalizations"), high=0.5),
+        "layer_affine_lost": lambda: lost("layer_affine"),
+        "layer_after_relu_lost": lambda: lost("layer_after_relu"),
+        "crossq_lost": lambda: lost("crossq"),
+        "layer_after_relu_won": lambda: shares(
+            "layer_after_relu", shown_seeds("normalizations", VARIANTS), low=1.2
+        ),
     },
     "lr_decay": {
         "layer_min": lambda: growths("layer").min(),
@@ -301,5 +508,6 @@ NUMBERS = {
         "largest": largest_shifts,
     },
     "claims": {"found": lambda: shipped(CLAIMED)},
+    "reproduce": {"spent": core_hours},
 }
 """By page and glued name."""
