@@ -47,11 +47,13 @@ FIGURES: dict[int, tuple[str, ...]] = {
 }
 """Where the book shows what a claim is about: page and anchor."""
 STYLE = """<style>
-.claims { border-collapse: collapse; width: 100%; margin: 0 0 1em; }
+.claims { border-collapse: collapse; width: 100%; margin: 0 0 1em; font-size: 0.9em; }
 .claims :is(th, td) { padding: 0.25em 0.6em; text-align: left; vertical-align: top; }
 .claims tr { border-bottom: 1px solid var(--pst-color-border, #ccc); }
 .claims .unvoted { opacity: 0.65; }
 .claims .verdict { white-space: nowrap; }
+.claims small { opacity: 0.75; }
+.claims td:nth-child(2):not([data-label]) { min-width: 15em; }
 .claim > summary { cursor: pointer; }
 @media (max-width: 700px) {
   .claims thead { display: none; }
@@ -70,8 +72,7 @@ def overview(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "") -> str:
     rows = [
         [
             f'<a href="{page}#claim-{row.number}">{row.number}</a>',
-            formula(row.statement),
-            escape(row.where).replace(". ", ".&nbsp;"),  # Fig. 2 on one line
+            f"{formula(row.statement)}<br><small>{escape(row.where)}</small>",
             f"{mark(row.defaults)}<br>{row.held} of {row.counted}",
             mark(row.unclamped),
             mark(row.medians),
@@ -80,7 +81,7 @@ def overview(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "") -> str:
         ]
         for row in board(list(pairs)).itertuples()
     ]
-    heads = ("", "claim", "in the paper", "defaults", *READINGS, "robust")
+    heads = ("", "claim", "defaults", *READINGS, "robust")
     return STYLE + _table(heads, rows, plain=2)
 
 

@@ -126,7 +126,7 @@ def shown_seeds(page: str, pattern: str = r"seeds: int = (\d+)") -> int:
 def larger_share(norm: str, other: str) -> str:
     """Where LN gains, and `norm` brings a larger part of it than `other`."""
     table = returns(shown_seeds("normalizations", r"range\(min\(p.seeds, (\d+)\)\)")).unstack()
-    return ", ".join(table.index[(table["layer"] > table["none"]) & (table[norm] > table[other])])
+    return named((table["layer"] > table["none"]) & (table[norm] > table[other]))
 
 
 def best_in_table1() -> pd.Series:
@@ -217,7 +217,9 @@ def shipped(studies: tuple[str, ...]) -> int:
 def named(which: pd.Series) -> str:
     """Tasks as the pages' endings list them."""
     tasks = [env for env in TASKS if which[env]]
-    return "all 4 tasks" if len(tasks) == 4 else ", ".join(tasks) or "no task"
+    if len(tasks) in (0, 4):
+        return "all 4 tasks" if tasks else "no task"
+    return " and ".join(filter(None, [", ".join(tasks[:-1]), tasks[-1]]))
 
 
 def resampled(table: pd.DataFrame) -> np.ndarray:
@@ -293,10 +295,9 @@ def goal_compared() -> str:
     assert signs == [-1, 1]
     both = [rho_above("sgi", "loss", only=acrobot(goal))["Acrobot"] for goal in (True, False)]
     assert both == [1, 1]
-    return (
-        "The two intervals do not overlap in: LN's gain in return, rho(GI\N{SUBSCRIPT TWO}, loss). "
-        "They lie on opposite sides of 0 in: rho(GI\N{SUBSCRIPT TWO}, loss)."
-    )
+    gi2 = "\N{GREEK SMALL LETTER RHO}(GI\N{SUBSCRIPT TWO}, loss)"
+    text = f"The two intervals do not overlap in: LN's gain in return, {gi2}. They lie on opposite "
+    return text + f"sides of 0 in: {gi2}."
 
 
 def goal_gain() -> str:
@@ -442,7 +443,7 @@ NUMBERS = {
         "scaled_raised": lambda: ln_moves("gi2_scaled", 1),
         "scale_change": lambda: (rho("gi2_scaled", "loss") - rho("gi2", "loss")).mean(),
         "same_sign": right_signs,
-        "points": lambda: ", ".join(
+        "points_left": lambda: ", ".join(
             f"{env}\N{NO-BREAK SPACE}{count}"
             for env, count in (~points()["clamped"]).groupby("env").sum()[list(TASKS)].items()
         ),
@@ -475,8 +476,8 @@ NUMBERS = {
         "no_goal": lambda: (
             goals().loc["Acrobot"].loc[: shown_seeds("normalizations") - 1] == 0
         ).sum(),
-        "scaling_wins": lambda: larger_share("rms", "center") or "none",
-        "centring_wins": lambda: larger_share("center", "rms") or "none",
+        "scaling_wins": lambda: larger_share("rms", "center"),
+        "centring_wins": lambda: larger_share("center", "rms"),
         "all_clamped": lambda: len(all_clamped()),
         "worse": lambda: (~all_clamped()["good"].astype(bool)).sum(),
         "as_good": as_good,

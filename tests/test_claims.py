@@ -413,7 +413,8 @@ def test_the_tables_say_what_the_verdicts_say(world):
     pairs = verdicts.judge_all(world[world["env"].isin(["Pendulum", "CartPole"])])
     board = verdicts.board(pairs)
     page = read_table(verdict_tables.overview(pairs))
-    assert page["claim"].map(plain).tolist() == board["statement"].map(plain).tolist()
+    told = board["statement"] + board["where"]
+    assert page["claim"].map(plain).tolist() == told.map(plain).tolist()
     shown = {"unclamped": "without clamped", "medians": "medians", "printed": "as printed"}
     for column, name in shown.items():
         assert [text.strip(SIGNS) for text in page[name]] == board[column].tolist()
