@@ -14,7 +14,7 @@ from __future__ import annotations
 import llvmlite.binding as llvm
 from numba import config, njit
 
-__all__ = ["njit", "pin", "portable"]
+__all__ = ["njit", "pin", "pinned", "portable"]
 
 TUNED_FOR = "znver3"
 FEATURES = """64bit cmov cx8 cx16 fxsr mmx sse sse2 sse3 ssse3 sse4.1 sse4.2 crc32 popcnt sahf
@@ -42,6 +42,13 @@ def pin() -> None:
         return
     if features:
         config.CPU_NAME, config.CPU_FEATURES = TUNED_FOR, features
+
+
+def pinned() -> bool:
+    """Whether numba compiles for the target that trained `data/`, so that bits are to agree."""
+    asked = (config.CPU_FEATURES or "").split(",")
+    features = {name[1:] for name in asked if name.startswith("+")}
+    return config.CPU_NAME == TUNED_FOR and features == V3
 
 
 pin()

@@ -1,20 +1,22 @@
 """The command line: what it prints, how it exits, and that Ctrl-C says how to go on."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import standin
 
-from lnqlib import engine, ship, spec
+from lnqlib import engine, instructions, ship, spec
 from lnqlib.__main__ import main
 from lnqlib.ship import Shipped
 from lnqlib.store import ROOT, Store
-from lnqlib.verify import COMPARED, largest_difference, spec_of
+from lnqlib.verify import AT_START, COMPARED, differences, spec_of, start_differences
 
 TINY = spec.grid(env=("CartPole", "Pendulum"), norm=("none", "layer"), lr=0.01, seed=(0, 1, 2))
 
@@ -52,17 +54,58 @@ def test_run_status_ship_verify(capsys, monkeypatch):
     assert len(Shipped().results(TINY)) == 12
 
     assert main(["verify", "--sample", "5"]) == 0
-    assert "largest difference over 5 runs: 0 in" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert printed.out == "5 of 5 runs are the same in every number\n"
+    assert "5/5" in printed.err
 
-    def other(run):
+
+@pytest.fixture
+def shipped():
+    """All twelve runs of the small world, trained and shipped."""
+    Store().write([standin.train(run) for run in TINY])
+    assert main(["ship", "core"]) == 0
+
+
+def altered(name=None, by=0.0, factor=1.0, seeds=(0, 1, 2)):
+    """A trainer with another row, or with another curve at step 0."""
+
+    def train(run):
         result = standin.train(run)
-        result.row["dgi"] += 0.25
+        if run.seed in seeds:
+            result.row["dgi"] += by
+            if name:
+                result.curves[name][0] *= factor
         return result
 
-    monkeypatch.setattr(engine, "train", other)
+    return train
+
+
+@pytest.mark.usefixtures("shipped")
+def test_verify_judges_rows_where_bits_are_to_agree(capsys, monkeypatch):
+    monkeypatch.setattr(instructions, "pinned", lambda: True)
+    monkeypatch.setattr(engine, "train", altered(by=0.25, seeds=(0, 1)))
+    capsys.readouterr()
     assert main(["verify"]) == 1
-    assert "largest difference over 12 runs: 0.25 in dgi" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "4 of 12 runs are the same in every number" in said
+    assert "largest difference of a run's row: 0.25 in dgi" in said
+    assert float(re.search(r"at step 0: (\S+) in", said)[1]) < 1.2e-7
     assert main(["verify", "--tolerance", "0.26"]) == 0
+
+
+@pytest.mark.usefixtures("shipped")
+@pytest.mark.parametrize(
+    ("name", "factor", "code"),
+    [("gi2", 1 + 1e-5, 1), ("gi2", 1 + 1e-7, 0), ("injected_sgi", np.nan, 1), ("return", 2.0, 0)],
+)
+def test_verify_judges_step_0_where_rounding_differs(capsys, monkeypatch, name, factor, code):
+    monkeypatch.setattr(instructions, "pinned", lambda: False)
+    monkeypatch.setattr(engine, "train", altered(name, by=1e9, factor=factor))
+    capsys.readouterr()
+    assert main(["verify"]) == code
+    said = capsys.readouterr().out
+    assert "0 of 12 runs are the same" in said and "judged is step 0" in said
+    assert (f" in {name} " in said) == (name != "return")
 
 
 def test_partial_ships_what_there_is(capsys):
@@ -162,9 +205,27 @@ def test_a_row_tells_its_spec():
         assert spec_of(row) == run and spec_of(row).key == run.key
 
 
+NAN, INF = float("nan"), float("inf")
+OLD, NEW = (NAN, INF, 1.0, NAN, INF, -2.0, 0.0, INF), (NAN, INF, 1.5, 3.0, -INF, -2.0, 0.0, 1.0)
+
+
 def test_differences_of_nan_and_infinity():
-    old = [[float("nan"), float("inf"), 1.0, float("nan"), float("inf"), -2.0]]
-    new = [[float("nan"), float("inf"), 1.5, 3.0, float("-inf"), -2.0]]
-    pad = len(COMPARED) - 6
-    gaps = largest_difference(*(np.pad(x, ((0, 0), (0, pad))) for x in (old, new)))
-    assert gaps.tolist()[:6] == [0.0, 0.0, 0.5, np.inf, np.inf, 0.0]
+    result = standin.train(TINY[0])
+    rows = pd.DataFrame([{"key": TINY[0].key} | result.row])
+    rows.loc[0, list(COMPARED[:8])] = OLD
+    result.row.update(zip(COMPARED, NEW, strict=False))
+    gaps = differences(rows, [result]).loc[TINY[0].key]
+    assert gaps.tolist()[:8] == [0.0, 0.0, 0.5, INF, INF, 0.0, 0.0, INF]
+    assert (gaps[8:] == 0).all()
+
+
+def test_differences_at_step_0_are_relative_and_a_missing_curve_is_one():
+    result = standin.train(TINY[0])
+    curves = pd.DataFrame({"key": TINY[0].key} | result.curves)
+    for name, old, new in zip(AT_START, OLD, NEW, strict=False):
+        curves.loc[0, name], result.curves[name][0] = old, new
+    gaps = start_differences(curves, [result]).loc[TINY[0].key]
+    assert gaps.tolist()[:8] == [0.0, 0.0, 1 / 3, INF, INF, 0.0, 0.0, INF]
+    assert (gaps[8:] == 0).all()
+    missing = start_differences(curves, [standin.train(TINY[1])])
+    assert missing.to_numpy().max() == INF
