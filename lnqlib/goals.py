@@ -13,7 +13,9 @@ from .stats import Interval
 
 WITH, WITHOUT = "with a goal", "without"
 GAIN = "LN's gain in return"
-CORRELATIONS = {"sgi": "rho(SGI, loss)", "gi2": "rho(GI₂, loss)"}
+RHO = "\N{GREEK SMALL LETTER RHO}"
+CORRELATIONS = {"sgi": f"{RHO}(SGI, loss)", "gi2": f"{RHO}(GI₂, loss)"}
+FORMATS = {GAIN: ".0f"} | dict.fromkeys(CORRELATIONS.values(), ".2f")
 
 
 def split(runs: pd.DataFrame) -> pd.DataFrame:

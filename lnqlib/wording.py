@@ -7,17 +7,20 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from . import summaries
-from .stats import NBSP, Interval
+from .stats import NBSP
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
 def tasks(which: pd.Series) -> str:
-    """The tasks at which `which` is true, "all 4 tasks" where it always is, "no task" if never."""
+    """The tasks at which `which` is true, as in "CartPole, Acrobot and Pendulum".
+
+    "all 4 tasks" where it always is, "no task" where it never is.
+    """
     if which.all() and len(which) > 1:
         return f"all {len(which)} tasks"
-    return summaries.names(which) if which.any() else "no task"
+    *first, last = list(which.index[which]) or ["no task"]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def changes(by_task: pd.Series, spec: str = "+.2f") -> str:
@@ -29,9 +32,10 @@ def changes(by_task: pd.Series, spec: str = "+.2f") -> str:
     return ", ".join(shown)
 
 
-def with_points(interval: Interval, spec: str = ".2f") -> str:
-    """An interval of a rank correlation, and from how many points it is."""
-    return f"{interval:{spec}}, {interval.count} points"
+def points_left(whole: pd.Series, part: pd.Series) -> pd.Series:
+    """From how many points the intervals in `part` are, of those in `whole`: "6 of 18"."""
+    counts = [f"{b.count} of {a.count}" for a, b in zip(whole, part, strict=True)]
+    return pd.Series(counts, whole.index)
 
 
 def exception(env: str, shares: pd.Series) -> str:

@@ -32,11 +32,11 @@ def test_the_two_kinds_of_dataset_are_told_apart(runs):
     assert table["seeds"].to_dict() == {goals.WITH: SEEDS // 3, goals.WITHOUT: 2 * SEEDS // 3}
     gains = table["LN's gain in return"].map(lambda gain: gain.value)
     assert gains.to_dict() == pytest.approx({goals.WITH: 5, goals.WITHOUT: 1})
-    assert [rho.value for rho in table["rho(SGI, loss)"]] == pytest.approx([1, 1])
-    assert [rho.value for rho in table["rho(GI₂, loss)"]] == pytest.approx([-1, 1])
+    assert [rho.value for rho in table[goals.CORRELATIONS["sgi"]]] == pytest.approx([1, 1])
+    assert [rho.value for rho in table[goals.CORRELATIONS["gi2"]]] == pytest.approx([-1, 1])
     assert goals.compared(table) == (
-        "The two intervals do not overlap in: LN's gain in return, rho(GI₂, loss). They lie on "
-        "opposite sides of 0 in: rho(GI₂, loss)."
+        f"The two intervals do not overlap in: LN's gain in return, {goals.RHO}(GI₂, loss). "
+        f"They lie on opposite sides of 0 in: {goals.RHO}(GI₂, loss)."
     )
 
 

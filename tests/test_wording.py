@@ -11,7 +11,9 @@ LOW, MIDDLE, HIGH = Interval(0.2, 0.1, 0.3, 9), Interval(0.5, 0.3, 0.6, 9), Inte
 
 
 def test_tasks():
-    assert wording.tasks(pd.Series({"A": True, "B": False, "C": True})) == "A, C"
+    assert wording.tasks(pd.Series({"A": True, "B": False, "C": True})) == "A and C"
+    four = {"A": True, "B": False, "C": True, "D": True}
+    assert wording.tasks(pd.Series(four)) == "A, C and D"
     assert wording.tasks(pd.Series({"A": True, "B": True})) == "all 2 tasks"
     assert wording.tasks(pd.Series({"A": True})) == "A"
     assert wording.tasks(pd.Series({"A": False, "B": False})) == "no task"
@@ -22,9 +24,9 @@ def test_changes():
     assert text.replace(NBSP, " ") == "A \N{MINUS SIGN}0.21, B +0.20, C \N{EN DASH}"
 
 
-def test_an_interval_and_its_points():
-    text = wording.with_points(Interval(-0.944, -0.95, -0.9, 6))
-    assert text.replace(NBSP, " ") == "-0.94 [-0.95, -0.90], 6 points"
+def test_points_left():
+    whole, part = (pd.Series([Interval(0, -1, 1, n)], ["A"]) for n in (18, 6))
+    assert wording.points_left(whole, part).to_dict() == {"A": "6 of 18"}
 
 
 @pytest.mark.parametrize(
