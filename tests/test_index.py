@@ -7,7 +7,6 @@ from itertools import pairwise
 from operator import itemgetter
 
 import nbformat
-import pandas as pd
 import papermill
 import pytest
 import yaml
@@ -15,8 +14,9 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 
 from lnqlib.claims import CLAIMS
+from lnqlib.endings import NOTHING
 from lnqlib.verdict_tables import FIGURES, details, overview
-from lnqlib.verdicts import Verdict
+from lnqlib.verdicts import judge
 
 CHAPTERS = ROOT / "chapters"
 PAPER = (
@@ -140,7 +140,7 @@ def test_the_board_leads_to_every_claim():
     assert numbers == [claim.number for claim in CLAIMS]
     assert 'overview(pairs, "claims.html")' in TEXT
 
-    pairs = [(Verdict(claim, "holds", pd.DataFrame()),) * 2 for claim in CLAIMS]
+    pairs = [(judge(claim, NOTHING),) * 2 for claim in CLAIMS]
     links = BeautifulSoup(overview(pairs, "claims.html"), "html.parser").select("td a")
     targets = BeautifulSoup(details(pairs), "html.parser").select("details")
     assert [a["href"] for a in links] == [f"claims.html#{target['id']}" for target in targets]
