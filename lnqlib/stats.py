@@ -138,10 +138,10 @@ def few_seeds(count: int) -> str:
     if count < 2:
         return "These runs have one seed, and so no intervals."
     if count > 3:
-        return f"These runs have {count} seeds; bootstrap intervals from so few are too narrow."
+        return f"These runs have {count} seeds; intervals from so few are too narrow."
     outside = 2.0 ** (1 - count)
     return (
-        f"These runs have {count} seeds. From so few a bootstrap interval is no more than the "
+        f"These runs have {count} seeds. From so few an interval is no more than the "
         f"range of the seeds' own values: it covers the mean in about {1 - outside:.0%} of cases, "
         f"not in 95%, and where there is no effect at all it is clear of 0 in about {outside:.0%}. "
         "Read the intervals and verdicts of these runs as provisional."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from .stats import Interval, by_env, paired_effect
@@ -105,35 +104,3 @@ def said(interval: Interval) -> str:
     """`-0.83 [-0.90, -0.71] (the interval lies below 0)`."""
     side = {1: "lies above 0", -1: "lies below 0", 0: "contains 0 or is missing"}[interval.sign]
     return f"{interval:.2f} (the interval {side})"
-
-
-def exception(env: str, shares: pd.Series, sides: pd.DataFrame) -> str:
-    """Whether one task differs from the others, in words: its share and theirs.
-
-    **Arguments** `shares`: by task, the share of learning rates with a raised mean. `sides`: as
-    `effect_sides` gives them.
-    """
-    if env not in shares:
-        return f"{env} is not among the tasks shown here."
-    row, share, others = sides.loc[env], shares[env], shares.drop(env)
-    text = (
-        f"it is raised at {row['raised']} and lowered at {row['lowered']} of {row.sum()} learning "
-        f"rates (interval clear of 0); the share of raised means is {share:.2f}, its interval "
-        f"{_half(share)}"
-    )
-    if others.empty:
-        return f"{text}; no other task is shown."
-    overlap = sum(o.low <= share.high and share.low <= o.high for o in others)
-    listed = ", ".join(f"{value:.2f}" for value in sorted(o.value for o in others))
-    return (
-        f"{text}. Elsewhere the shares are {listed}, and the intervals of {overlap} of these "
-        f"{len(others)} tasks overlap with {env}'s."
-    )
-
-
-def _half(share: Interval) -> str:
-    """Where the interval of a share lies."""
-    if np.isnan(share.low):
-        return "has no interval"
-    side = int(share.low > 0.5) - int(share.high < 0.5)
-    return {1: "lies above one half", -1: "lies below one half", 0: "contains one half"}[side]

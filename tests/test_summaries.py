@@ -90,27 +90,3 @@ def test_effect_sides():
 )
 def test_said(interval, text):
     assert summaries.said(interval).replace(stats.NBSP, " ") == text
-
-
-def test_an_exception_is_told_with_the_others():
-    sides = pd.DataFrame({"raised": [1, 3], "lowered": [2, 0], "open": [1, 1]}, ["A", "B"])
-    shares = pd.Series({"A": Interval(0.25, 0.0, 0.4, 4), "B": Interval(0.75, 0.5, 1.0, 4)})
-    text = summaries.exception("A", shares, sides).replace(stats.NBSP, " ")
-    assert text.startswith("it is raised at 1 and lowered at 2 of 4 learning rates")
-    assert "is 0.25 [0.00, 0.40], its interval lies below one half. " in text
-    assert "Elsewhere the shares are 0.75, and the intervals of 0 of these 1 tasks overlap" in text
-    assert "intervals of 0 of these 1" in summaries.exception("B", shares, sides)
-    shares["A"] = Interval(0.75, 0.6, 0.9, 4)
-    text = summaries.exception("A", shares, sides)
-    assert "lies above one half" in text
-    assert "intervals of 1 of these 1 tasks overlap with A's." in text
-    assert "contains one half" in summaries.exception("B", shares, sides)
-
-
-def test_an_exception_that_cannot_be_told():
-    sides = pd.DataFrame({"raised": [1], "lowered": [2], "open": [1]}, ["A"])
-    shares = pd.Series({"A": Interval(0.25, np.nan, np.nan, 4)})
-    assert summaries.exception("C", shares, sides) == "C is not among the tasks shown here."
-    assert summaries.exception("A", shares, sides).endswith(
-        "its interval has no interval; no other task is shown."
-    )
