@@ -16,6 +16,7 @@ MARKS = {HOLDS: "&#10003;", FAILS: "&#10007;", UNDECIDED: "?", MISSING: "&hellip
 MARKS |= {NO_RUNS: "&ndash;", UNTESTED: "&ndash;"}
 READINGS = ("without clamped", "medians", "as printed")  # VIEWS, and the second reading
 MINUS = "\N{MINUS SIGN}"
+OF = "&nbsp;of&nbsp;"
 _SCATTER, _BY_LR = "interference#fig-interference-loss", "interference#fig-interference-by-lr"
 _ADAM = "interference#fig-interference-adam"
 FIGURES: dict[int, tuple[str, ...]] = {
@@ -73,11 +74,13 @@ def overview(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "") -> str:
         [
             f'<a href="{page}#claim-{row.number}">{row.number}</a>',
             f"{formula(row.statement)}<br><small>{escape(row.where)}</small>",
-            f"{mark(row.defaults)}<br>{row.held} of {row.counted}",
+            f"{mark(row.defaults)}<br>{row.held}{OF}{row.counted}",
             mark(row.unclamped),
             mark(row.medians),
             mark(row.printed),
-            f"{row.robust}<br>{row.alike} of {row.counted}" if row.robust else "&ndash;",
+            f"{row.robust}<br>{row.alike}{OF}{row.counted}"
+            if row.robust in ("yes", "no")
+            else row.robust or "&ndash;",
         ]
         for row in board(list(pairs)).itertuples()
     ]
