@@ -26,7 +26,6 @@ from lnqlib.sweep import cores
 
 LIVE = "-p env Pendulum -p seeds 3 -p steps 2000"
 COMMANDS = (
-    "python -m pytest -n auto --dist loadfile",
     "jupyter-book build . --all -W --keep-going --path-output OUT",
     *(
         f"papermill chapters/{chapter}.ipynb OUT/out.ipynb{options}"
@@ -44,6 +43,7 @@ COMMANDS = (
     ),
     "python -m lnqlib status",
     "python -m lnqlib verify --sample 20",
+    "python -m pytest -n auto --dist loadfile",  # the longest
 )
 
 
