@@ -209,4 +209,4 @@ def _mark_clamp(
     drawn = ax.yaxis.get_transform()  # the line is straight on the axis as it is drawn
     height = np.interp(at, steps, drawn.transform(values.to_numpy()))
     y = drawn.inverted().transform(np.array([height]))
-    ax.plot(at, y, CLAMPED, color=color, markersize=6, markeredgecolor="white", zorder=4)
+    ax.plot(at, y, CLAMPED, color=color, markersize=7.5, markeredgecolor="white", zorder=4)
