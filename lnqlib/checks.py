@@ -54,7 +54,7 @@ class Check:
     - `text`: what is claimed, as a formula.
     - `statistic`: the runs of one environment and optimizer -> `Interval`.
     - `sign`: 1 where the interval must lie above `against`, -1 where below.
-    - `arms`: the networks whose runs it needs, each a norm or an `lr_control`.
+    - `arms`: what it compares, each a norm, an `lr_control` or one of the `baselines.POLICIES`.
     - `optimizer`: "" leaves the choice to the reader.
     - `envs`: where it is tested; those in `excepted` are shown and do not count.
     - `pooled`: one test for all environments together.
@@ -71,6 +71,11 @@ class Check:
     excepted: tuple[str, ...] = ()
     pooled: bool = False
     ranks: bool = False
+
+    @property
+    def networks(self) -> set[str]:
+        """The arms whose runs it needs; a policy is played with the seeds of None."""
+        return {"none" if arm in POLICIES else arm for arm in self.arms}
 
     def verdict(self, interval: Interval) -> str:
         """The rule."""
@@ -125,9 +130,8 @@ def gain(arm: str, baseline: str, sign: int, **where) -> Check:
     Either can be one of the `baselines.POLICIES`, which learned nothing.
     """
     text = f"return: {ARMS[arm]} {_side(sign)} {ARMS[baseline]}"
-    needed = ("none" if name in POLICIES else name for name in (arm, baseline))
     statistic = partial(_gain, arm=arm, baseline=baseline)
-    return Check(text, statistic, sign, arms=tuple(dict.fromkeys(needed)), **where)
+    return Check(text, statistic, sign, arms=(arm, baseline), **where)
 
 
 def gain_share(arm: str, baseline: str, sign: int, against: float, **where) -> Check:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from . import verdicts
-from .checks import HOLDS
+from .baselines import POLICIES
+from .checks import HOLDS, Check
 from .claims import CLAIMS
 from .notebook import Parameters
 from .ship import Shipped
@@ -26,11 +27,9 @@ def judged(p: Parameters | None, *numbers: int) -> list[tuple[Verdict, Verdict]]
     **Arguments** `p`: the chapter's parameters; None where the claims need no runs.
     """
     claims = [CLAIMS[number - 1] for number in numbers]
-    checks = [check for claim in claims for check in claim.checks]
     optimizer = p.optimizer if p else "SGD"
-    arms = {arm for check in checks for arm in check.arms}
-    optimizers = {check.optimizer or optimizer for check in checks}
-    runs = finished(p, arms, optimizers) if p and arms else NOTHING
+    checks = [check for claim in claims for check in claim.checks if check.arms]
+    runs = finished(p, checks) if p and checks else NOTHING
     pairs = []
     for claim in claims:
         first = verdicts.judge(claim, runs, optimizer, views=())
@@ -67,14 +66,17 @@ def where(verdict: Verdict, text: str, word: str = HOLDS) -> pd.Series:
     return pd.Series((rows["verdict"] == word).to_numpy(), rows["env"])
 
 
-def finished(p: Parameters, arms: Iterable[str], optimizers: Iterable[str]) -> pd.DataFrame:
-    """`verdicts.frame` of these arms' runs that the parameters ask for; none is trained."""
+def finished(p: Parameters, checks: list[Check]) -> pd.DataFrame:
+    """`verdicts.frame` of the runs that the checks need of the parameters'; none is trained."""
+    arms = {arm for check in checks for arm in check.networks}
+    optimizers = {check.optimizer or p.optimizer for check in checks}
+    policies = any(arm in POLICIES for check in checks for arm in check.arms)
     asked = {
         name: [s for s in specs if _arm(s) in arms and s.optimizer in optimizers]
         for name, specs in verdicts.specs(p.envs, p.seeds, p.steps, p.learning_rates).items()
     }
     every = [spec for specs in asked.values() for spec in specs]
-    return verdicts.frame(asked, lookup(every, Store(), Shipped()))
+    return verdicts.frame(asked, lookup(every, Store(), Shipped()), policies)
 
 
 def _arm(spec: RunSpec) -> str:

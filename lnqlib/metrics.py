@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp, vmap
+from torch.func import functional_call
 
 from .results import INTERFERENCE, SECOND_ORDER
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 NAMES = (*INTERFERENCE, "zero_gradients")
 SINGULAR = 1e-10  # a row this close to the span of the others, relative to its norm, lies in it
-CHUNK = 16  # samples or steps at a time in `second_order`; bounds memory, changes nothing else
 
 
 class MetricError(ValueError):
@@ -131,10 +130,9 @@ def second_order(
     - `realised_minibatch` = mean over j of l_j(theta) - l_j(theta - lr mean_i g_i)
     - `gi2_minibatch`: as in `interference`
 
-    The Hessian is never formed: each pair takes one forward-mode product through the gradient of
-    h_j. (Forward mode nested in itself would be cheaper, but torch's `layer_norm` answers it
-    wrongly.) A realised step may change the greedy next action, which no derivative foresees, and
-    the active ReLUs.
+    The Hessian is never formed: each pair takes one product with it, the gradient of
+    <grad h_j, g_i>. A realised step may change the greedy next action, which no derivative
+    foresees, and the active ReLUs.
 
     **Arguments**, **Raises** as for `interference`.
 
@@ -152,15 +150,16 @@ def second_order(
     theta = net.theta.detach()
     greedy = net(theta, net.next_obs).argmax(1)
 
-    def curvatures(*sample: Tensor) -> Tensor:
+    def curvatures(j: int) -> Tensor:
         """g_i^T (nabla^2 h_j) g_i for one sample j and every direction g_i: (B,)."""
-
-        def h_j(theta: Tensor) -> Tensor:
-            obs, action, next_obs, best, bootstrap = (part[None] for part in sample)
-            value = net(theta, obs).gather(1, action[:, None])
-            return (value - bootstrap * net(theta, next_obs).gather(1, best[:, None]))[0, 0]
-
-        return vmap(lambda v: jvp(grad(h_j), (theta,), (v,))[1] @ v)(g)
+        value = net(net.theta, net.obs[j : j + 1])[0, net.action[j]]
+        next_value = net(net.theta, net.next_obs[j : j + 1])[0, greedy[j]]
+        h_j = value - net.bootstrap[j] * next_value
+        (gradient,) = torch.autograd.grad(h_j, net.theta, create_graph=True)
+        if not gradient.requires_grad:  # h_j is linear in theta
+            return torch.zeros_like(td)
+        (products,) = torch.autograd.grad(gradient, net.theta, g, is_grads_batched=True)
+        return (products * g).sum(1)
 
     def after(step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Losses at theta - lr step, losses with the actions held, which actions switched."""
@@ -174,11 +173,10 @@ def second_order(
         )
         return loss, loss_held, next_values.argmax(1) != greedy
 
+    curvature = torch.stack([curvatures(j) for j in range(len(td))])  # (B, B), a row for each j
     with torch.no_grad():
         loss = td.square()
-        samples = (net.obs, net.action, net.next_obs, greedy, net.bootstrap)
-        curvature = vmap(curvatures, chunk_size=CHUNK)(*samples)  # (B, B), a row for each j
-        loss_after, held_after, switched = vmap(after, chunk_size=CHUNK)(g)
+        loss_after, held_after, switched = map(torch.stack, zip(*map(after, g), strict=True))
         terms = (
             2 * lr * td * u,
             lr**2 * u.square(),

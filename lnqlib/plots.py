@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from .looks import CLAMPED, GREY, LABELS, LOG, LOOKS, NAMES, WIDTH, in_style, label, rate, shades
 from .panels import SEED_CLAMPED, chosen, finish, handle, line, marks, panels, provenance, scale
+from .scales import set_log_rates
 from .stats import bootstrap_interval, paired_effect, point_summary, spearman_interval
 
 __all__ = ["NAMES", "provenance"]  # for the chapters, which import this module alone
@@ -43,7 +44,7 @@ def metric_by_lr(
         summary = point_summary(frame[frame["env"] == env], metric)
         if metric in LOG:  # such an axis has no 0, and one tiny bound would stretch it
             summary["low"] = summary["low"].clip(lower=summary["value"] / 1000)
-        ax.set_xscale("log")
+        set_log_rates(ax, summary["lr"].unique())
         scale(ax, "y", metric, summary)
         for norm, points in summary.groupby("norm", sort=False):
             line(ax, points["lr"], points, norm)
@@ -74,7 +75,7 @@ def paired_by_lr(
         effects = paired_effect(runs, metric, norm, baseline).sort_values("lr")
         effects["clamped"] = effects["lr"].map(clamped)
         zero = pd.DataFrame({"value": [0.0], "clamped": [False]})  # in view on every axis
-        ax.set_xscale("log")
+        set_log_rates(ax, effects["lr"])
         scale(ax, "y", metric, pd.concat([effects, zero]), signed=True)
         ax.axhline(0, color=GREY, linewidth=0.8)
         line(ax, effects["lr"], effects, norm)
@@ -114,7 +115,9 @@ def scatter_vs(
             at = (xs["norm"] == norm).to_numpy()
             marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
         rho = spearman_interval(runs, metric, y)
-        ax.set_title(f"{env}\n" + rf"$\rho$ = {rho:.2f}".replace("-", "\N{MINUS SIGN}"))
+        ax.set_title(
+            f"{env}\n\N{GREEK SMALL LETTER RHO} = {rho:.2f}".replace("-", "\N{MINUS SIGN}")
+        )
         ax.set_xlabel(label(metric))
         ax.set_ylabel(label(y) if env == envs[0] or len(envs) == 1 else "")
     ends = areas.iloc[[0, -1]] if len(areas) > 1 else {}

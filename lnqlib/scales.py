@@ -8,6 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")  # set ten times as fast as $10^{3}$
+
 
 @dataclass(frozen=True)
 class Decades:
@@ -127,10 +129,19 @@ def set_decades(ax: Axes, axis: str, values: np.ndarray, usual: np.ndarray, sign
             line(knee, color="0.6", linestyle=":", linewidth=1)
 
 
+def set_log_rates(ax: Axes, rates: np.ndarray) -> None:
+    """A log axis of learning rates below; up to four are named each, more by powers of ten."""
+    ax.set_xscale("log")
+    if len(rates) <= 4:
+        ax.set_xticks(rates)
+        ax.xaxis.set_minor_locator(plt.NullLocator())
+    ax.xaxis.set_major_formatter(lambda x, _: _power(float(f"{x:.2g}")))
+
+
 def _power(x: float) -> str:
     """A tick's label, a power of ten unless it is 2 or 5 times one or small enough to write out."""
     exponent = 0 if x == 0 else np.log10(abs(x))
     if x == 0 or not np.isclose(exponent, round(exponent)) or abs(x) in (1, 10):
         return f"{x:g}".replace("-", "\N{MINUS SIGN}")
-    minus = "-" if x < 0 else ""
-    return rf"${minus}10^{{{round(exponent)}}}$"
+    sign = "\N{MINUS SIGN}" if x < 0 else ""
+    return f"{sign}10{str(round(exponent)).translate(SUPERSCRIPT)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from numbers import Integral, Real
 
@@ -140,8 +140,8 @@ class RunSpec:
         value = getattr(self, name)
         value = value.item() if isinstance(value, np.number) else value
         number = isinstance(value, kind) and not isinstance(value, bool)
-        valid = number and bool(low <= value <= high)  # a NaN is not
-        self._require(name, valid, f"{allowed} from {low:g} to {high:g}", example)
+        if not number or not low <= value <= high:  # as a NaN is not
+            self._require(name, False, f"{allowed} from {low:g} to {high:g}", example)
         # numpy's numbers become plain ones and -0.0 is 0.0: equal specs have equal keys
         object.__setattr__(self, name, int(value) if kind is Integral else float(value) + 0.0)
 
@@ -156,7 +156,7 @@ class RunSpec:
     @property
     def key(self) -> str:
         """The content key: 16 hexadecimal digits that depend on every field and nothing else."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps(vars(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

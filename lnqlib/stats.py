@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -98,9 +99,8 @@ def joint_interval(
     seeds, points = columns[0].shape
     if seeds == 0:
         return Interval(np.nan, np.nan, np.nan, 0)
-    draws = _draws(seeds, resamples, seed=0)
     means = [_means(column, over_seeds) for column in columns]
-    resampled = statistic(*(_resampled(column, draws, over_seeds) for column in columns))
+    resampled = statistic(*(_resampled(column, resamples, over_seeds) for column in columns))
     count = int((~np.isnan(sum(means))).sum())
     value = float(statistic(*means))
     return Interval(value, *_bounds(resampled, seeds, LEVEL), count, points - count)
@@ -233,11 +233,12 @@ def point_summary(frame: pd.DataFrame, metric: str, **bootstrap) -> pd.DataFrame
 
     **Returns** columns env, norm, lr, value, low, high, count, left_out, clamped; by rising lr.
     """
+    values, clamped = frame[metric].to_numpy(float), frame["clamped_steps"].to_numpy() > 0
     rows = [
         {"env": env, "norm": norm, "lr": lr}
-        | bootstrap_interval(runs[metric], **bootstrap)._asdict()
-        | {"clamped": bool((runs["clamped_steps"] > 0).any())}
-        for (env, norm, lr), runs in frame.groupby(["env", "norm", "lr"], sort=True)
+        | bootstrap_interval(values[runs], **bootstrap)._asdict()
+        | {"clamped": bool(clamped[runs].any())}
+        for (env, norm, lr), runs in frame.groupby(["env", "norm", "lr"], sort=True).indices.items()
     ]
     return pd.DataFrame(rows)
 
@@ -335,22 +336,32 @@ def table_cell(frame: pd.DataFrame, metric: str = "return", **bootstrap) -> Inte
     return bootstrap_interval(by_seed, **bootstrap)
 
 
-def _draws(seeds: int, resamples: int, seed: int) -> np.ndarray:
+@cache
+def _draws(seeds: int, resamples: int, seed: int = 0) -> np.ndarray:
     """Indices of resampled seeds: (resamples, seeds)."""
-    return np.random.default_rng(seed).integers(seeds, size=(resamples, seeds))
+    draws = np.random.default_rng(seed).integers(seeds, size=(resamples, seeds))
+    draws.flags.writeable = False  # every caller gets this one array
+    return draws
 
 
-def _resampled(column: np.ndarray, draws: np.ndarray, over_seeds: Statistic) -> np.ndarray:
+@cache
+def _counts(seeds: int, resamples: int) -> np.ndarray:
+    """How often each resample of `_draws` holds each seed: (resamples, seeds)."""
+    drawn = _draws(seeds, resamples)[..., None] == np.arange(seeds)  # (resamples, seeds, seeds)
+    counts = drawn.sum(axis=1, dtype=np.int16)
+    counts.flags.writeable = False
+    return counts
+
+
+def _resampled(column: np.ndarray, resamples: int, over_seeds: Statistic) -> np.ndarray:
     """`over_seeds` of each resample of a (seeds, points) column: (resamples, points).
 
     From how often each seed was drawn, a fifth of the time of looking its values up.
     """
-    if not np.isfinite(column).all():
-        return _means(column[draws], over_seeds)
     seeds = len(column)
-    counts = (draws[..., None] == np.arange(seeds)).sum(
-        axis=1, dtype=np.int16
-    )  # (resamples, seeds)
+    if not np.isfinite(column).all():
+        return _means(column[_draws(seeds, resamples)], over_seeds)
+    counts = _counts(seeds, resamples)
     if over_seeds is np.mean:
         return counts @ column / seeds
     order = column.argsort(axis=0)
@@ -382,12 +393,13 @@ def _differences(frame: pd.DataFrame, metric: str, norm: str, baseline: str) -> 
 
 
 def _pivot(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    if frame.duplicated([*POINT, "seed"]).any():
+    try:
+        return frame.pivot(index="seed", columns=POINT, values=metric)
+    except ValueError:  # pandas finds the same entry twice
         raise ValueError(
             "the frame holds several runs of one (lr, norm, seed); select one environment, "
             "optimizer and protocol first, as in frame[frame.env == 'Pendulum']"
-        )
-    return frame.pivot(index="seed", columns=POINT, values=metric)
+        ) from None
 
 
 def _means(values: np.ndarray, statistic: Statistic = np.mean) -> np.ndarray:

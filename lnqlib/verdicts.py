@@ -58,7 +58,7 @@ def judge(
     for check in claim.checks:
         used = check.optimizer or optimizer
         mine = runs[
-            (runs["bias"] == bias) & (runs["optimizer"] == used) & runs["arm"].isin(check.arms)
+            (runs["bias"] == bias) & (runs["optimizer"] == used) & runs["arm"].isin(check.networks)
         ]
         envs = [(env, [env]) for env in check.envs if env in shown]
         for name, group in [("all", shown)] if check.pooled else envs:
@@ -133,18 +133,23 @@ def specs(
     }
 
 
-def frame(asked: dict[str, list[RunSpec]], results: pd.DataFrame) -> pd.DataFrame:
+def frame(
+    asked: dict[str, list[RunSpec]], results: pd.DataFrame, policies: bool = True
+) -> pd.DataFrame:
     """One row for each run asked for; where it is not finished, its results are NaN.
 
-    **Arguments** `asked`: as `specs` gives them. `results`: rows of the finished ones.
+    **Arguments** `asked`: as `specs` gives them. `results`: rows of the finished ones. `policies`:
+    whether to play the `baselines.POLICIES`, too, which takes a second.
 
     **Returns** the fields of `RunSpec`, study, arm (the norm, or the control of the learning rate),
-    the results, and untrained_return and uniform_return, those of the `baselines.POLICIES`.
+    the results, and with `policies` their returns, untrained_return and uniform_return.
     """
     rows = [{"study": name, "key": s.key} | vars(s) for name, some in asked.items() for s in some]
     table = pd.DataFrame(rows).merge(results.drop(columns=list(FIELDS)), on="key", how="left")
     table["arm"] = table["norm"].where(table["lr_control"] == "none", table["lr_control"])
-    return table.merge(_random(table), on=["env", "bias", "seed"], how="left")
+    if policies:
+        table = table.merge(_random(table), on=["env", "bias", "seed"], how="left")
+    return table
 
 
 def commands(runs: pd.DataFrame) -> list[str]:
@@ -161,7 +166,7 @@ def commands(runs: pd.DataFrame) -> list[str]:
 
 def _test(check: Check, runs: pd.DataFrame, views: Iterable[str]) -> dict:
     """A check's verdict on the runs of one environment."""
-    if set(check.arms) - set(runs["arm"]):
+    if check.networks - set(runs["arm"]):
         return {"verdict": NO_RUNS}
     if runs["seconds"].isna().any():
         return {"verdict": MISSING, "commands": commands(runs)}

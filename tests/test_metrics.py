@@ -238,10 +238,11 @@ def test_second_order_hessian_is_autograds():
     assert terms["gi2_minibatch"] == pytest.approx(metrics["gi2_minibatch"], rel=1e-9)
 
 
-def test_second_order_leaves_a_third_order_residual():
+@pytest.mark.parametrize("kind", ["tanh", "weight"])
+def test_second_order_leaves_a_third_order_residual(kind):
     torch.manual_seed(2)
-    q = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
-    batch = random_batch(8)
+    tanh = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+    q, batch = {"tanh": tanh, "weight": QNetwork(3, 2, 8, "weight")}[kind], random_batch(8)
 
     def residual(lr: float) -> float:
         t = second_order(q, batch, lr, GAMMA)
@@ -260,6 +261,7 @@ def test_of_a_linear_q_gi2_is_all_but_the_switch_of_the_greedy_action():
         terms = second_order(q, batch, lr, GAMMA)
         gi2 = interference(q, batch, lr, GAMMA)["gi2"]
         assert terms["realised_held"] == pytest.approx(gi2, rel=1e-8)
+        assert terms["hessian"] == 0
         assert (terms["switched"] > 0) == switches
         assert (terms["realised"] != pytest.approx(gi2, rel=1e-3)) == switches
 

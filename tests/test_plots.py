@@ -369,6 +369,21 @@ def test_ticks_are_powers_of_ten_apart_from_each_other():
     assert np.diff(positions).min() >= np.ptp(scale.forward(values)) / 8 - 1e-9
 
 
+def test_few_learning_rates_are_named_and_many_are_powers_of_ten():
+    for rates, expected in (
+        ([1e-4, 10**-3.5], ["10⁻⁴", "0.00032"]),
+        (10.0 ** np.arange(-5, 0), ["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹"]),
+    ):
+        figure, ax = plt.subplots()
+        scales.set_log_rates(ax, np.array(rates))
+        ax.plot(rates, rates)
+        figure.draw_without_rendering()
+        low, high = ax.get_xlim()
+        seen = [t for t in ax.xaxis.get_major_ticks() if low <= t.get_loc() <= high]
+        assert [tick.label1.get_text() for tick in seen] == expected
+        plt.close(figure)
+
+
 def test_a_narrow_axis_has_ticks_within_its_values():
     values = np.array([0.78, 1.0])
     scale = scales.decades(values, values, signed=False)
