@@ -15,7 +15,7 @@ from IPython import get_ipython
 from myst_nb import glue as store
 
 from .cluster import EXAMPLE, SchedulerError, connected, is_address
-from .spec import ENVS, OPTIMIZERS, RunSpec, cut, grid, shown
+from .spec import ENVS, OPTIMIZERS, RunSpec, cut, grid, shown, usual_checkpoints
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -60,7 +60,8 @@ class Parameters:
     def specs(self, norms: tuple[str, ...] = ("none", "layer"), **fields: object) -> list[RunSpec]:
         """The runs these parameters ask for, one for each env, norm, learning rate and seed.
 
-        `fields` sets further fields of `RunSpec`; a list or tuple is one more axis.
+        They have the `usual_checkpoints` of their steps. `fields` sets further fields of
+        `RunSpec`; a list or tuple is one more axis.
         """
         axes = {
             "env": self.envs,
@@ -69,6 +70,7 @@ class Parameters:
             "lr": self.learning_rates,
             "seed": range(self.seeds),
             "steps": self.steps,
+            "checkpoints": usual_checkpoints(self.steps),
         }
         return grid(**axes | fields)
 
@@ -113,7 +115,7 @@ def parameters(
     - `env`: one of `ENVS`, or "all".
     - `optimizer`: one of `OPTIMIZERS`.
     - `seeds`: how many seeds, counted from 0.
-    - `steps`: gradient steps a run.
+    - `steps`: gradient steps a run; below 20,000 it has fewer than 100 checkpoints.
     - `learning_rates`: a list of positive numbers.
     - `workers`: how many threads train; 0 is one for each core. Of a cluster, how many are used.
     - `refresh`: train again what is already in the results.

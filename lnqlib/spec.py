@@ -183,6 +183,15 @@ def generator(env: str, seed: int, stream: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=spawn_key)))
 
 
+def usual_checkpoints(steps: int) -> int:
+    """How many checkpoints a chapter gives a run of `steps`: 100, but 10 to 99 below 20,000 steps.
+
+    Measuring at one takes as long as about 200 gradient steps, so that a short run would be little
+    else.
+    """
+    return min(100, max(10, steps // 200))
+
+
 def grid(**axes: object) -> list[RunSpec]:
     """One `RunSpec` for each combination; a list or tuple is an axis, anything else is fixed.
 

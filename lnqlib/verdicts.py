@@ -19,7 +19,7 @@ import pandas as pd
 from .baselines import random_returns
 from .checks import FAILS, HOLDS, MISSING, NO_RUNS, UNDECIDED, UNTESTED, VIEWS, Check
 from .claims import CLAIMS, Claim
-from .spec import ENVS, FIELDS, LEARNING_RATES, RunSpec, study
+from .spec import ENVS, FIELDS, LEARNING_RATES, RunSpec, study, usual_checkpoints
 from .stats import Interval
 
 STUDIES = ("core", "as_printed", "table1", "variants", "lr_decay")
@@ -122,9 +122,10 @@ def specs(
 
     Each study has the seeds that it has, below `seeds`.
     """
+    own = {"steps": steps, "checkpoints": usual_checkpoints(steps)}
     return {
         name: [
-            replace(spec, lr=lr, steps=steps)
+            replace(spec, lr=lr, **own)
             for spec in study(name)
             if spec.lr == LEARNING_RATES[0] and spec.env in envs and spec.seed < seeds
             for lr in learning_rates

@@ -15,6 +15,7 @@ from lnqlib.__main__ import _parser
 from lnqlib.baselines import POLICIES, random_returns
 from lnqlib.checks import FAILS, HOLDS, MISSING, NO_RUNS, UNDECIDED, UNTESTED, Check
 from lnqlib.claims import CLAIMS, Claim
+from lnqlib.notebook import Parameters
 from lnqlib.results import CURVES, ISOMETRY
 from lnqlib.spec import ENVS, LEARNING_RATES, study
 from lnqlib.stats import NBSP, Interval
@@ -329,6 +330,14 @@ def test_the_runs_asked_for_are_those_that_the_studies_train(asked):
     small = verdicts.specs(("Pendulum",), 2, 500, (1e-3,))
     assert all((s.env, s.steps, s.lr) == ("Pendulum", 500, 1e-3) for s in small["core"])
     assert len(small["core"]) == 2 * 2 * 2  # optimizers, norms, seeds
+
+
+@pytest.mark.parametrize("steps", [5, 2_000, 30_000])
+def test_the_runs_asked_for_are_those_that_a_chapter_trains(steps):
+    p = Parameters(("Pendulum",), "Adam", 2, steps, (1e-3,), 0, False, "")
+    asked = verdicts.specs(p.envs, p.seeds, p.steps, p.learning_rates)
+    assert set(p.specs()) <= set(asked["core"])
+    assert set(p.specs(bias=False)) <= set(asked["as_printed"])
 
 
 def test_the_frame_has_results_and_the_returns_without_training():

@@ -111,6 +111,13 @@ def test_specs_are_the_full_grid():
     assert {(s.env, s.steps, s.bias) for s in specs} == {("Acrobot", 10, False)}
 
 
+@pytest.mark.parametrize(("steps", "count"), [(2_000, 10), (10_000, 50), (200_000, 100)])
+def test_short_runs_have_fewer_checkpoints_and_no_more_than_they_have_steps(steps, count):
+    spec = parameters(env="Acrobot", steps=steps).specs()[0]
+    assert len(spec.checkpoint_steps) == count
+    assert len(parameters(steps=7).specs()[0].checkpoint_steps) == 7
+
+
 def run(shell, *cells: str) -> None:
     for cell in cells:
         shell.run_cell(cell, store_history=True).raise_error()
