@@ -22,7 +22,7 @@ from .spec import ENVS
 from .stats import (
     Interval,
     bootstrap_interval,
-    by_point,
+    by_points,
     joint_interval,
     sign_agreement,
     sign_share,
@@ -211,17 +211,18 @@ def _rho_gap(
     over_seeds: stats.Statistic = np.mean,
 ) -> Interval:
     kept = runs if clamped else stats.unclamped(runs)
-    columns = (by_point(kept, metric) for metric in (x, other, y))
     return joint_interval(
-        lambda a, b, c: stats.spearman(a, c) - stats.spearman(b, c), *columns, over_seeds=over_seeds
+        lambda a, b, c: stats.spearman(a, c) - stats.spearman(b, c),
+        *by_points(kept, x, other, y),
+        over_seeds=over_seeds,
     )
 
 
 def _clamping_gap(runs: pd.DataFrame, x: str, y: str) -> Interval:
-    free = by_point(runs, "clamped_steps").max(0) == 0  # (points,)
+    clamped_steps, *columns = by_points(runs, "clamped_steps", x, y)
+    free = clamped_steps.max(0) == 0  # (points,)
     return joint_interval(
-        lambda a, b: stats.spearman(a[..., free], b[..., free]) - stats.spearman(a, b),
-        *(by_point(runs, metric) for metric in (x, y)),
+        lambda a, b: stats.spearman(a[..., free], b[..., free]) - stats.spearman(a, b), *columns
     )
 
 

@@ -8,7 +8,7 @@ is left out and counted in `left_out`, never dropped silently.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -191,7 +191,7 @@ def spearman_interval(
     **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
     """
     frame = frame if clamped else unclamped(frame)
-    columns = (by_point(frame, metric) for metric in (x, y))
+    columns = by_points(frame, x, y)
     return joint_interval(spearman, *columns, over_seeds=over_seeds, resamples=resamples)
 
 
@@ -210,7 +210,7 @@ def coverage(
 
     **Returns** the share of trials in which the interval contains the rho of all the frame's seeds.
     """
-    columns = [by_point(frame, metric) for metric in (x, y)]  # (all seeds, points)
+    columns = by_points(frame, x, y)  # (all seeds, points) each
     truth = spearman(*(_means(column) for column in columns))
     drawn = np.random.default_rng(0).integers(len(columns[0]), size=(trials, seeds))
     intervals = [
@@ -220,12 +220,15 @@ def coverage(
     return float(np.mean([i.low <= truth <= i.high for i in intervals]))
 
 
-def by_point(frame: pd.DataFrame, metric: str) -> np.ndarray:
-    """`metric` as (seeds, points), a point for each (lr, norm), NaN where a run is missing.
+def by_points(frame: pd.DataFrame, *metrics: str) -> list[np.ndarray]:
+    """Each metric as (seeds, points), a point for each (lr, norm), NaN where a run is missing.
 
     **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
     """
-    return _pivot(frame, metric).to_numpy(float)
+    if frame.empty:
+        return [np.empty((0, 0))] * len(metrics)
+    table = _pivot(frame, metrics)
+    return [table[metric].to_numpy(float) for metric in metrics]
 
 
 def point_summary(frame: pd.DataFrame, metric: str, **bootstrap) -> pd.DataFrame:
@@ -255,7 +258,7 @@ def paired_effect(
 
     **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
     """
-    differences = _differences(frame, metric, norm, baseline)
+    differences = _differences(frame, (metric,), norm, baseline)[metric]
     rows = [
         {"lr": lr} | bootstrap_interval(differences[lr], **bootstrap)._asdict()
         for lr in differences
@@ -271,7 +274,7 @@ def sign_share(
     **Returns** an `Interval` over jointly resampled seeds; `count` is the number of learning rates,
     `left_out` how many had no pair with finite values.
     """
-    differences = _differences(frame, metric, norm, baseline).to_numpy()  # (seeds, lrs)
+    differences = _differences(frame, (metric,), norm, baseline).to_numpy()  # (seeds, lrs)
     return joint_interval(lambda effects: _share(effects, sign), differences)
 
 
@@ -284,7 +287,8 @@ def sign_agreement(
 
     **Returns** an `Interval` as `sign_share` does.
     """
-    effects = (_differences(frame, metric, norm, baseline).to_numpy() for metric in (x, y))
+    differences = _differences(frame, (x, y), norm, baseline)
+    effects = (differences[metric].to_numpy() for metric in (x, y))
     return joint_interval(lambda a, b: _share(np.sign(a) * np.sign(b), sign), *effects)
 
 
@@ -332,7 +336,8 @@ def table_cell(frame: pd.DataFrame, metric: str = "return", **bootstrap) -> Inte
             f"a table cell holds one norm, the frame holds {', '.join(norms)}; "
             "select one, as in frame[frame.norm == 'layer']"
         )
-    by_seed = by_point(frame, metric).mean(axis=1)  # (seeds,); a missing lr makes its seed NaN
+    (table,) = by_points(frame, metric)
+    by_seed = table.mean(axis=1)  # (seeds,); a missing lr makes its seed NaN
     return bootstrap_interval(by_seed, **bootstrap)
 
 
@@ -384,17 +389,20 @@ def _bounds(resampled: np.ndarray, seeds: int, level: float) -> tuple[float, flo
     return float(low), float(high)
 
 
-def _differences(frame: pd.DataFrame, metric: str, norm: str, baseline: str) -> pd.DataFrame:
-    """Paired differences: one row a seed, one column a learning rate that both norms have."""
-    table = _pivot(frame, metric)
+def _differences(
+    frame: pd.DataFrame, metrics: Iterable[str], norm: str, baseline: str
+) -> pd.DataFrame:
+    """Paired differences: one row a seed, one column a metric and learning rate both norms have."""
+    table = _pivot(frame, metrics)
     treated, plain = (table.xs(name, level="norm", axis=1) for name in (norm, baseline))
     shared = treated.columns.intersection(plain.columns)
     return treated[shared] - plain[shared]
 
 
-def _pivot(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _pivot(frame: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
+    """One row a seed, one column a metric and point; several metrics take little more than one."""
     try:
-        return frame.pivot(index="seed", columns=POINT, values=metric)
+        return frame.pivot(index="seed", columns=POINT, values=list(dict.fromkeys(metrics)))
     except ValueError:  # pandas finds the same entry twice
         raise ValueError(
             "the frame holds several runs of one (lr, norm, seed); select one environment, "
