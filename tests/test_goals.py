@@ -59,7 +59,8 @@ def test_nothing_differs():
 
 def test_a_gain_without_a_goal_is_told(runs):
     assert "cannot come from learning rewards better" in goals.told(runs)
-    none = runs.assign(**{"return": runs["return"].where(runs["goal_transitions"] > 0, 0.0)})
-    assert goals.told(none).endswith("does not lie above 0.")
+    one = (runs["goal_transitions"] > 0) | (runs["seed"] == 1)  # of eight seeds without a goal
+    some = runs.assign(**{"return": runs["return"].where(one, 0.0)})
+    assert goals.told(some).endswith("does not lie above 0.")  # though the mean does
     assert "No dataset without a goal" in goals.told(runs[runs["goal_transitions"] > 0])
     assert "No dataset without a goal" in goals.told(runs[:0])

@@ -314,11 +314,15 @@ def test_medians_are_not_moved_by_one_diverged_seed():
     assert stats.spearman_interval(runs, "x", "y", over_seeds=np.median)[:3] == (1.0, 1.0, 1.0)
 
 
-def test_coverage_of_an_interval_that_always_or_never_covers():
-    x = np.arange(24.0).reshape(2, 3, 4)
-    assert stats.coverage(frame({"x": x, "y": x}), "x", "y", seeds=4) == 1.0
-    y = np.zeros((2, 3, 40))  # three points are apart by one seed in forty each; few draws hold it
-    y[1, :, :3] = 1e6 * np.arange(1, 4).reshape(3, 1) * np.eye(3)
-    x = np.broadcast_to(np.array([[3.0, 2, 1], [4, 5, 6]])[..., None], y.shape)
-    assert stats.coverage(frame({"x": x, "y": y}), "x", "y", seeds=2) < 0.5
-    assert stats.coverage(frame({"x": x, "y": y}), "x", "y", seeds=400) > 0.9
+@pytest.mark.parametrize("sign", [1, -1])
+def test_coverage_counts_the_intervals_that_hold_the_truth_on_either_side(sign):
+    """One seed of two says rho = sign, the other, twice as loud, -sign, and so do both together.
+
+    Of two drawn seeds a quarter are twice the first: their interval is sign alone, and misses.
+    """
+    ranks = np.arange(6.0).reshape(2, 3)  # (norms, lrs)
+    y = sign * np.stack([ranks, -2 * ranks], axis=-1)  # (norms, lrs, seeds)
+    runs = frame({"x": np.stack([ranks, ranks], axis=-1), "y": y})
+    assert stats.coverage(runs, "x", "y", seeds=2) == pytest.approx(0.75, abs=0.1)
+    assert stats.coverage(runs, "x", "y", seeds=50) > 0.9
+    assert stats.coverage(runs, "x", "x", seeds=2) == 1.0

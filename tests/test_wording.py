@@ -7,7 +7,7 @@ import pytest
 from lnqlib import wording
 from lnqlib.stats import NBSP, Interval
 
-LOW, MIDDLE, HIGH = Interval(0.2, 0.1, 0.3, 9), Interval(0.5, 0.3, 0.6, 9), Interval(0.9, 0.7, 1, 9)
+LOW, MIDDLE, HIGH = Interval(0.2, 0.1, 0.3, 9), Interval(0.6, 0.3, 0.7, 9), Interval(0.9, 0.7, 1, 9)
 
 
 def test_tasks():
