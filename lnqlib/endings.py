@@ -67,7 +67,7 @@ def where(verdict: Verdict, text: str, word: str = HOLDS) -> pd.Series:
 
 
 def finished(p: Parameters, checks: list[Check]) -> pd.DataFrame:
-    """`verdicts.frame` of the runs that the checks need of the parameters'; none is trained."""
+    """`verdicts.frame` of those of the parameters' runs that the checks need; none is trained."""
     arms = {arm for check in checks for arm in check.networks}
     optimizers = {check.optimizer or p.optimizer for check in checks}
     policies = any(arm in POLICIES for check in checks for arm in check.arms)

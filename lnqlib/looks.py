@@ -14,7 +14,6 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
-from IPython import get_ipython
 from matplotlib.figure import Figure
 
 from .checks import ARMS
@@ -91,7 +90,7 @@ STYLE = sns.axes_style("ticks") | {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
-    "axes.titley": 1.0,  # nothing stands above a panel that its title would have to avoid
+    "axes.titley": 1.0,  # no panel has an offset such as 1e7 above it, for a title to avoid
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "axes.spines.top": False,
@@ -101,15 +100,14 @@ STYLE = sns.axes_style("ticks") | {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
-if shell := get_ipython():  # the layout leaves no margin that a notebook need look for and cut off
-    shell.config.InlineBackend.print_figure_kwargs = {"bbox_inches": None}
 
 
 def in_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Draws in the book's style and leaves no figure open, so that a notebook shows it once.
 
     An axis without a label is told where its label is: finding a place for it beside the numbers
-    of all axes would take a fifth of the figure's time.
+    of all axes would take a fifth of the figure's time. One that is labelled later needs a
+    `set_label_coords`, too.
     """
 
     @wraps(draw)

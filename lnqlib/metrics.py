@@ -158,6 +158,7 @@ def second_order(
         (gradient,) = torch.autograd.grad(h_j, net.theta, create_graph=True)
         if not gradient.requires_grad:  # h_j is linear in theta
             return torch.zeros_like(td)
+        # not torch.func, which knows no weight norm and takes a second to load torch's compiler
         (products,) = torch.autograd.grad(gradient, net.theta, g, is_grads_batched=True)
         return (products * g).sum(1)
 
@@ -176,7 +177,8 @@ def second_order(
     curvature = torch.stack([curvatures(j) for j in range(len(td))])  # (B, B), a row for each j
     with torch.no_grad():
         loss = td.square()
-        loss_after, held_after, switched = map(torch.stack, zip(*map(after, g), strict=True))
+        outcomes = [after(step) for step in g]
+        loss_after, held_after, switched = map(torch.stack, zip(*outcomes, strict=True))
         terms = (
             2 * lr * td * u,
             lr**2 * u.square(),

@@ -125,6 +125,7 @@ def parameters(
     **Raises** `ParameterError`.
     """
     check_names()
+    _keep_figures_whole()
     envs = ENVS if choice("env", env, (*ENVS, "all")) == "all" else (env,)
     return Parameters(
         envs=envs,
@@ -193,6 +194,12 @@ def _injected(shell: InteractiveShell | None) -> dict[str, str]:
     cell = next((c for c in reversed(cells) if c.startswith("# Parameters\n")), "")
     assignments = [node for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
     return {node.targets[0].id: ast.unparse(node.value) for node in assignments}
+
+
+def _keep_figures_whole() -> None:
+    """Spares a chapter the search for empty margins, which a figure's layout does not leave."""
+    if shell := get_ipython():
+        shell.config.InlineBackend.setdefault("print_figure_kwargs", {"bbox_inches": None})
 
 
 def _boolean(name: str, value: object) -> bool:

@@ -83,6 +83,7 @@ def marks(
             edgecolor=look.color,
             linewidth=1.2,
             zorder=3,
+            clip_on=False,  # a mark at the edge keeps its shape
             label=f"{norm} {marker}",
         )
 

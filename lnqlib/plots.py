@@ -114,10 +114,8 @@ def scatter_vs(
         for norm in xs["norm"].unique():
             at = (xs["norm"] == norm).to_numpy()
             marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
-        rho = spearman_interval(runs, metric, y)
-        ax.set_title(
-            f"{env}\n\N{GREEK SMALL LETTER RHO} = {rho:.2f}".replace("-", "\N{MINUS SIGN}")
-        )
+        rho = f"{spearman_interval(runs, metric, y):.2f}".replace("-", "\N{MINUS SIGN}")
+        ax.set_title(f"{env}\n\N{GREEK SMALL LETTER RHO} = {rho}")
         ax.set_xlabel(label(metric))
         ax.set_ylabel(label(y) if env == envs[0] or len(envs) == 1 else "")
     ends = areas.iloc[[0, -1]] if len(areas) > 1 else {}

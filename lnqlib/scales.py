@@ -130,16 +130,16 @@ def set_decades(ax: Axes, axis: str, values: np.ndarray, usual: np.ndarray, sign
 
 
 def set_log_rates(ax: Axes, rates: np.ndarray) -> None:
-    """A log axis of learning rates below; up to four are named each, more by powers of ten."""
+    """Gives `ax` a horizontal log axis of learning rates; up to four of them are named each."""
     ax.set_xscale("log")
     if len(rates) <= 4:
         ax.set_xticks(rates)
         ax.xaxis.set_minor_locator(plt.NullLocator())
-    ax.xaxis.set_major_formatter(lambda x, _: _power(float(f"{x:.2g}")))
+    ax.xaxis.set_major_formatter(lambda x, _: _power(float(f"{x:.3g}")))
 
 
 def _power(x: float) -> str:
-    """A tick's label, a power of ten unless it is 2 or 5 times one or small enough to write out."""
+    """A tick's label: a power of ten as such, but for 1 and 10; other numbers written out."""
     exponent = 0 if x == 0 else np.log10(abs(x))
     if x == 0 or not np.isclose(exponent, round(exponent)) or abs(x) in (1, 10):
         return f"{x:g}".replace("-", "\N{MINUS SIGN}")

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from numbers import Integral, Real
+from typing import NoReturn
 
 import numpy as np
 
@@ -103,7 +104,8 @@ class RunSpec:
                 )
             object.__setattr__(self, name, choices[choices.index(value)])  # a plain str
         for name in ("bias", "terminal_mask", "second_order"):
-            self._require(name, isinstance(getattr(self, name), bool), "True or False", "True")
+            if not isinstance(getattr(self, name), bool):
+                self._refuse(name, "True or False", "True")
         for name, low, high, example in (
             ("seed", 0, 2**32 - 1, 0),
             ("steps", 1, 10**9, 200_000),
@@ -129,10 +131,9 @@ class RunSpec:
                 'networks without normalization; write norm="none"'
             )
 
-    def _require(self, name: str, valid: bool, allowed: str, example: object) -> None:
-        if not valid:
-            value = shown(getattr(self, name))
-            raise SpecError(f"{name} is {value}; it must be {allowed}; write {name}={example}")
+    def _refuse(self, name: str, allowed: str, example: object) -> NoReturn:
+        value = shown(getattr(self, name))
+        raise SpecError(f"{name} is {value}; it must be {allowed}; write {name}={example}")
 
     def _require_number(
         self, name: str, kind: type, low: float, high: float, allowed: str, example: float
@@ -140,8 +141,8 @@ class RunSpec:
         value = getattr(self, name)
         value = value.item() if isinstance(value, np.number) else value
         number = isinstance(value, kind) and not isinstance(value, bool)
-        if not number or not low <= value <= high:  # as a NaN is not
-            self._require(name, False, f"{allowed} from {low:g} to {high:g}", example)
+        if not number or not low <= value <= high:  # a NaN fails here, too
+            self._refuse(name, f"{allowed} from {low:g} to {high:g}", example)
         # numpy's numbers become plain ones and -0.0 is 0.0: equal specs have equal keys
         object.__setattr__(self, name, int(value) if kind is Integral else float(value) + 0.0)
 

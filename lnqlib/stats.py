@@ -8,7 +8,7 @@ is left out and counted in `left_out`, never dropped silently.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -226,7 +226,7 @@ def by_points(frame: pd.DataFrame, *metrics: str) -> list[np.ndarray]:
     **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
     """
     if frame.empty:
-        return [np.empty((0, 0))] * len(metrics)
+        return [frame[metric].to_numpy(float).reshape(0, 0) for metric in metrics]
     table = _pivot(frame, metrics)
     return [table[metric].to_numpy(float) for metric in metrics]
 
@@ -258,7 +258,7 @@ def paired_effect(
 
     **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
     """
-    differences = _differences(frame, (metric,), norm, baseline)[metric]
+    (differences,) = _differences(frame, (metric,), norm, baseline)
     rows = [
         {"lr": lr} | bootstrap_interval(differences[lr], **bootstrap)._asdict()
         for lr in differences
@@ -274,8 +274,8 @@ def sign_share(
     **Returns** an `Interval` over jointly resampled seeds; `count` is the number of learning rates,
     `left_out` how many had no pair with finite values.
     """
-    differences = _differences(frame, (metric,), norm, baseline).to_numpy()  # (seeds, lrs)
-    return joint_interval(lambda effects: _share(effects, sign), differences)
+    (differences,) = _differences(frame, (metric,), norm, baseline)
+    return joint_interval(lambda effects: _share(effects, sign), differences.to_numpy())
 
 
 def sign_agreement(
@@ -287,8 +287,7 @@ def sign_agreement(
 
     **Returns** an `Interval` as `sign_share` does.
     """
-    differences = _differences(frame, (x, y), norm, baseline)
-    effects = (differences[metric].to_numpy() for metric in (x, y))
+    effects = (table.to_numpy() for table in _differences(frame, (x, y), norm, baseline))
     return joint_interval(lambda a, b: _share(np.sign(a) * np.sign(b), sign), *effects)
 
 
@@ -342,17 +341,17 @@ def table_cell(frame: pd.DataFrame, metric: str = "return", **bootstrap) -> Inte
 
 
 @cache
-def _draws(seeds: int, resamples: int, seed: int = 0) -> np.ndarray:
+def _draws(seeds: int, resamples: int, seed: int) -> np.ndarray:
     """Indices of resampled seeds: (resamples, seeds)."""
     draws = np.random.default_rng(seed).integers(seeds, size=(resamples, seeds))
-    draws.flags.writeable = False  # every caller gets this one array
+    draws.flags.writeable = False  # callers share this array
     return draws
 
 
 @cache
 def _counts(seeds: int, resamples: int) -> np.ndarray:
     """How often each resample of `_draws` holds each seed: (resamples, seeds)."""
-    drawn = _draws(seeds, resamples)[..., None] == np.arange(seeds)  # (resamples, seeds, seeds)
+    drawn = _draws(seeds, resamples, 0)[..., None] == np.arange(seeds)  # (resamples, seeds, seeds)
     counts = drawn.sum(axis=1, dtype=np.int16)
     counts.flags.writeable = False
     return counts
@@ -365,7 +364,7 @@ def _resampled(column: np.ndarray, resamples: int, over_seeds: Statistic) -> np.
     """
     seeds = len(column)
     if not np.isfinite(column).all():
-        return _means(column[_draws(seeds, resamples)], over_seeds)
+        return _means(column[_draws(seeds, resamples, 0)], over_seeds)
     counts = _counts(seeds, resamples)
     if over_seeds is np.mean:
         return counts @ column / seeds
@@ -390,20 +389,25 @@ def _bounds(resampled: np.ndarray, seeds: int, level: float) -> tuple[float, flo
 
 
 def _differences(
-    frame: pd.DataFrame, metrics: Iterable[str], norm: str, baseline: str
-) -> pd.DataFrame:
-    """Paired differences: one row a seed, one column a metric and learning rate both norms have."""
+    frame: pd.DataFrame, metrics: Sequence[str], norm: str, baseline: str
+) -> list[pd.DataFrame]:
+    """Paired differences of each metric: a row a seed, a column a learning rate that both have."""
     table = _pivot(frame, metrics)
-    treated, plain = (table.xs(name, level="norm", axis=1) for name in (norm, baseline))
-    shared = treated.columns.intersection(plain.columns)
-    return treated[shared] - plain[shared]
+    pairs = [
+        [table[metric].xs(name, level="norm", axis=1) for name in (norm, baseline)]
+        for metric in metrics
+    ]
+    shared = pairs[0][0].columns.intersection(pairs[0][1].columns)
+    return [treated[shared] - plain[shared] for treated, plain in pairs]
 
 
-def _pivot(frame: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
+def _pivot(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """One row a seed, one column a metric and point; several metrics take little more than one."""
     try:
         return frame.pivot(index="seed", columns=POINT, values=list(dict.fromkeys(metrics)))
-    except ValueError:  # pandas finds the same entry twice
+    except ValueError:
+        if not frame.duplicated([*POINT, "seed"]).any():
+            raise
         raise ValueError(
             "the frame holds several runs of one (lr, norm, seed); select one environment, "
             "optimizer and protocol first, as in frame[frame.env == 'Pendulum']"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from .stats import Interval, by_env, paired_effect
@@ -102,5 +103,6 @@ def effect_sides(
 
 def said(interval: Interval) -> str:
     """`-0.83 [-0.90, -0.71] (the interval lies below 0)`."""
-    side = {1: "lies above 0", -1: "lies below 0", 0: "contains 0 or is missing"}[interval.sign]
+    side = {1: "lies above 0", -1: "lies below 0", 0: "contains 0"}[interval.sign]
+    side = "is missing" if np.isnan(interval.low) else side
     return f"{interval:.2f} (the interval {side})"

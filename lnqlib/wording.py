@@ -34,7 +34,7 @@ def changes(by_task: pd.Series, spec: str = "+.2f") -> str:
 
 def points_left(whole: pd.Series, part: pd.Series) -> pd.Series:
     """From how many points the intervals in `part` are, of those in `whole`: "6 of 18"."""
-    counts = [f"{b.count} of {a.count}" for a, b in zip(whole, part, strict=True)]
+    counts = [f"{b.count}{NBSP}of{NBSP}{a.count}" for a, b in zip(whole, part, strict=True)]
     return pd.Series(counts, whole.index)
 
 

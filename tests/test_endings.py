@@ -72,3 +72,9 @@ def test_where_a_check_holds(pairs):
     for env, holds in found.items():
         assert holds == (rows["LN lowers SGI at over half of the lrs", env] == "holds")
     assert endings.where(first, "no such check").empty
+
+
+def test_policies_are_played_only_where_a_claim_compares_with_them(asked):
+    for number, played in ((3, False), (13, True)):
+        runs = endings.finished(asked, list(CLAIMS[number - 1].checks))
+        assert ("uniform_return" in runs) == played

@@ -176,3 +176,12 @@ def test_curves_are_those_of_the_runs_whose_rows_were_returned(tmp_path, monkeyp
     rows, curves = p.sweep(specs), p.curves(specs)
     assert set(rows["loss"]) == set(curves["loss"]) == {2.0 if refresh else 1.0}
     assert list(curves["key"].unique()) == list(rows["key"])
+
+
+def test_a_chapters_figures_are_printed_whole_and_a_readers_own_setting_stays(shell):
+    inline = shell.config.InlineBackend
+    parameters()
+    assert inline.print_figure_kwargs == {"bbox_inches": None}
+    inline.print_figure_kwargs = own = {"pad_inches": 0.02}
+    parameters()
+    assert inline.print_figure_kwargs is own

@@ -371,7 +371,7 @@ def test_ticks_are_powers_of_ten_apart_from_each_other():
 
 def test_few_learning_rates_are_named_and_many_are_powers_of_ten():
     for rates, expected in (
-        ([1e-4, 10**-3.5], ["10⁻⁴", "0.00032"]),
+        ([1e-4, 10**-3.5], ["10⁻⁴", "0.000316"]),
         (10.0 ** np.arange(-5, 0), ["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹"]),
     ):
         figure, ax = plt.subplots()

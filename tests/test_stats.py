@@ -292,7 +292,7 @@ def test_the_caution_ends_where_seeds_are_enough():
 def test_resamples_are_those_of_the_drawn_values(over_seeds, seeds):
     rng = np.random.default_rng(seeds)
     column = rng.integers(5, size=(seeds, 4)) * 10.0 ** rng.integers(9, size=(seeds, 4))  # ties
-    draws = stats._draws(seeds, 200)
+    draws = stats._draws(seeds, 200, 0)
     theirs = over_seeds(column[draws], axis=1)
     assert np.allclose(stats._resampled(column, 200, over_seeds), theirs, rtol=1e-12)
     column[0, 0] = np.inf  # has no place in a mean or median
@@ -326,3 +326,23 @@ def test_coverage_counts_the_intervals_that_hold_the_truth_on_either_side(sign):
     assert stats.coverage(runs, "x", "y", seeds=2) == pytest.approx(0.75, abs=0.1)
     assert stats.coverage(runs, "x", "y", seeds=50) > 0.9
     assert stats.coverage(runs, "x", "x", seeds=2) == 1.0
+
+
+def test_norms_without_a_common_learning_rate_have_no_differences():
+    x = np.arange(24.0).reshape(2, 3, 4)
+    runs = frame({"x": x, "y": x})
+    apart = runs[(runs["norm"] == "none") == (runs["lr"] == runs["lr"].max())]
+    assert stats.paired_effect(apart, "x").empty
+    for interval in (stats.sign_share(apart, "x", 1), stats.sign_agreement(apart, "x", "y", 1)):
+        assert interval.count == 0 and np.isnan(interval.value)
+
+
+def test_several_metrics_by_point():
+    x = np.arange(24.0).reshape(2, 3, 4)
+    runs = frame({"x": x, "y": -x})
+    first, second, again = stats.by_points(runs, "x", "y", "x")
+    assert first.shape == (4, 6)
+    assert np.array_equal(first, again) and np.array_equal(second, -first)
+    assert [table.shape for table in stats.by_points(runs[:0], "x", "y")] == [(0, 0), (0, 0)]
+    with pytest.raises(KeyError):
+        stats.by_points(runs[:0], "z")

@@ -85,7 +85,8 @@ def test_effect_sides():
     [
         (ABOVE, "2.00 [1.00, 3.00] (the interval lies above 0)"),
         (BELOW, "-2.00 [-3.00, -1.00] (the interval lies below 0)"),
-        (AROUND, "0.50 [-1.00, 2.00] (the interval contains 0 or is missing)"),
+        (AROUND, "0.50 [-1.00, 2.00] (the interval contains 0)"),
+        (Interval(0.5, np.nan, np.nan, 1), "0.50 (the interval is missing)"),
     ],
 )
 def test_said(interval, text):

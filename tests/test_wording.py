@@ -26,7 +26,7 @@ def test_changes():
 
 def test_points_left():
     whole, part = (pd.Series([Interval(0, -1, 1, n)], ["A"]) for n in (18, 6))
-    assert wording.points_left(whole, part).to_dict() == {"A": "6 of 18"}
+    assert wording.points_left(whole, part).to_dict() == {"A": f"6{NBSP}of{NBSP}18"}
 
 
 @pytest.mark.parametrize(
