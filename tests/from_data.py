@@ -266,8 +266,8 @@ def rho_above(x: str, y: str, free: bool = False, only: pd.Series | None = None)
 
 
 def moved_by(x: str) -> str:
-    """By how much leaving out the clamped points moves rho(x, loss), by task."""
-    change = rho(x, "loss", free=True) - rho(x, "loss")
+    """By how much leaving out the clamped points moves rho(x, loss) as the table prints it."""
+    change = rho(x, "loss", free=True).round(2) - rho(x, "loss").round(2)
     text = ", ".join(f"{env}\N{NO-BREAK SPACE}{change[env]:+.2f}" for env in TASKS)
     return text.replace("-", "\N{MINUS SIGN}")
 

@@ -169,7 +169,7 @@ def test_a_chapter_trains_on_a_cluster_what_it_trains_here(workers, tmp_path):
     assert f"{workers.address}: 2 workers" in (tmp_path / "out.ipynb").read_text()
     rows = Store(there).results()
     specs = [spec_of(row) for _, row in rows.iterrows()]
-    asked = spec.grid(env="MountainCar", norm=("none", "layer"), lr=1e-2, steps=200)
+    asked = spec.grid(env="MountainCar", norm=("none", "layer"), lr=1e-2, steps=200, checkpoints=10)
     assert set(specs) == set(asked)
     here = sweep(specs, store=tmp_path / "here", progress=False)
     assert standin.bits(rows) == standin.bits(here)
