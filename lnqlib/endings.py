@@ -48,7 +48,7 @@ def listed(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "claims.html") 
         f'<tr><td><a href="{page}#claim-{first.claim.number}">{first.claim.number}</a></td>'
         f"<td>{formula(first.claim.statement)}</td>"
         f'<td data-label="defaults">{mark(first.verdict)}</td>'
-        f'<td data-label="as printed">{mark(second.verdict)}</td></tr>'
+        f'<td data-label="as printed">{mark("" if second is first else second.verdict)}</td></tr>'
         for first, second in pairs
     )
     heads = "".join(f"<th>{head}</th>" for head in ("", "claim", "defaults", "as printed"))

@@ -55,7 +55,7 @@ CURVES = (
 )
 """Measured at every checkpoint; a run's row holds the mean over training under the same name."""
 COUNTS = {
-    "clamped_steps": "steps after which at least one weight was clamped to +-1e6",
+    "clamped_steps": "steps after which at least one weight was clamped to \N{PLUS-MINUS SIGN}1e6",
     "first_clamp": "the first such step, -1 if none",
     "diverged_step": "the first step whose loss was not finite, -1 if none",
     "zero_gradients": "pairs left out of the cosines for a zero gradient, mean over checkpoints",

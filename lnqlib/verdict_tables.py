@@ -93,7 +93,8 @@ def details(pairs: Iterable[tuple[Verdict, Verdict]]) -> str:
     parts = []
     for first, second in pairs:
         claim = first.claim
-        verdicts = f"{mark(first.verdict)}, as printed {mark(second.verdict)}"
+        printed = "" if second is first else f", as printed {mark(second.verdict)}"
+        verdicts = f"{mark(first.verdict)}{printed}"
         parts.append(
             f'<details class="claim" id="claim-{claim.number}"><summary>'
             f"<b>{claim.number}.</b> {formula(claim.statement)} <b>{verdicts}</b></summary>"
@@ -132,7 +133,8 @@ def _rows(first: Verdict, second: Verdict) -> str:
         where = " ".join(filter(None, (a["env"], a["optimizer"])))
         own = _cell(a["interval"], a["verdict"]) + ("" if a["counts"] else " (no vote)")
         views = [_cell(a[view], a[f"{view}_verdict"], view == "unclamped") for view in VIEWS]
-        rows.append([formula(a["check"]), where, own, *views, _cell(b["interval"], b["verdict"])])
+        printed = "&ndash;" if second is first else _cell(b["interval"], b["verdict"])
+        rows.append([formula(a["check"]), where, own, *views, printed])
         dim.append(not a["counts"])
     return _table(("check", "task", "defaults", *READINGS), rows, plain=1, dim=dim)
 

@@ -83,23 +83,25 @@ def board(pairs: list[tuple[Verdict, Verdict]]) -> pd.DataFrame:
     printed; robust; held and alike of counted.
 
     `unclamped` and `medians` are the defaults' verdicts under `checks.VIEWS`, "" where nothing
-    changes; `robust` is yes, no, open, or "" for a claim without networks; `held` is how many of
-    the `counted` checks hold under the defaults, `alike` how many are decided alike in both.
+    changes; `robust` is yes, no or open; `printed` and `robust` are "" for a claim without
+    networks; `held` is how many of the `counted` checks hold under the defaults, `alike` how many
+    are decided alike in both.
     """
     rows = []
     for first, second in pairs:
         claim, both = first.claim, (first.verdict, second.verdict)
+        printed = both[1]
         robust = "yes" if both in ((HOLDS, HOLDS), (FAILS, FAILS)) else "no"
         if {MISSING, NO_RUNS, UNTESTED} & set(both):
             robust = "open"
         if not any(check.arms for check in claim.checks):
-            robust = ""
+            robust = printed = ""
         row = {"number": claim.number, "statement": claim.statement, "where": claim.where}
         row |= {"defaults": both[0]} | {view: under(first, view) for view in VIEWS}
         votes = [verdict.rows.loc[verdict.rows["counts"], "verdict"] for verdict in (first, second)]
         row |= {"held": int((votes[0] == HOLDS).sum()), "counted": len(votes[0])}
         alike = votes[0].isin([HOLDS, FAILS]) & (votes[0] == votes[1])
-        rows.append(row | {"alike": int(alike.sum()), "printed": both[1], "robust": robust})
+        rows.append(row | {"alike": int(alike.sum()), "printed": printed, "robust": robust})
     return pd.DataFrame(rows)
 
 

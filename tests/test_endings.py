@@ -61,7 +61,9 @@ def test_the_list_leads_to_the_board(pairs):
         words = [cell.get_text() for cell in row.select("td")]
         assert words[0] == str(number)
         assert words[1].split()[0] == CLAIMS[number - 1].statement.split()[0]
-        assert words[2].endswith(first.verdict) and words[3].endswith(second.verdict)
+        assert words[2].endswith(first.verdict)
+        printed = "\N{EN DASH}" if number == 25 else second.verdict  # a theorem has one reading
+        assert words[3].endswith(printed)
 
 
 def test_where_a_check_holds(pairs):
