@@ -1,6 +1,6 @@
 """How long the book's commands take, each started once: a report, never a test.
 
-    python benchmarks/commands.py > benchmarks/commands.txt    about 20 minutes on two idle cores
+    python benchmarks/commands.py > benchmarks/commands.txt    about 14 minutes on two idle cores
     python benchmarks/commands.py status papermill             those that contain one of the words
 
 The first lines say how busy and how fast the machine was: a virtual machine can be slow while it is
