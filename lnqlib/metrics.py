@@ -134,7 +134,8 @@ def second_order(
     <grad h_j, g_i>. A realised step may change the greedy next action, which no derivative
     foresees, and the active ReLUs.
 
-    **Arguments**, **Raises** as for `interference`.
+    **Arguments**, **Raises** as for `interference`; torch raises `RuntimeError` for a network with
+    `nn.GroupNorm`, whose second derivative it cannot take for several directions at once.
 
     **Returns** a dict of floats; all NaN where the network or the batch is not finite.
     """
