@@ -162,6 +162,7 @@ def test_scatter_states_the_rank_correlation(runs):
         points = means.loc[env]
         rho = scipy.stats.spearmanr(points[metric], points["loss"]).statistic
         assert f"= {rho:.2f}{NBSP}[".replace("-", "\N{MINUS SIGN}") in ax.get_title()
+        assert not any(marks.get_clip_on() for marks in ax.collections)  # whole at the edge, too
         offsets = [drawn(ax, norm, marker) for norm in ("none", "layer") for marker in "o^"]
         together = np.concatenate(offsets)
         assert sorted(together[:, 0]) == pytest.approx(sorted(points[metric]))
