@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from .chunks import predicted_seconds
@@ -23,15 +25,19 @@ def by_study(cores: int, store: Store, shipped: Shipped) -> pd.DataFrame:
     for name in STUDIES:
         specs = study(name)
         done = lookup(specs, store, shipped)
-        predicted = sum(map(predicted_seconds, specs))
         rows[name] = {
             "runs": len(specs),
             "finished": len(done),
-            "predicted hours": predicted / cores / 3600,
-            "predicted s a run": predicted / len(specs),
+            "predicted hours": hours(specs, cores),
+            "predicted s a run": 3600 * hours(specs) / len(specs),
             "measured s a run": done["seconds"].mean(),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("study")
+
+
+def hours(specs: Iterable[RunSpec], cores: int = 1) -> float:
+    """How long the engine takes for `specs` on `cores` with nothing else to do, as predicted."""
+    return sum(map(predicted_seconds, specs)) / cores / 3600
 
 
 def slower() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, NoReturn
@@ -15,7 +16,7 @@ from IPython import get_ipython
 from myst_nb import glue as store
 
 from .cluster import EXAMPLE, SchedulerError, connected, is_address
-from .spec import ENVS, OPTIMIZERS, RunSpec, cut, grid, shown, usual_checkpoints
+from .spec import ENVS, LEARNING_RATES, OPTIMIZERS, RunSpec, cut, grid, shown, usual_checkpoints
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -30,7 +31,8 @@ SPELLING = {
     "refresh": "-p refresh True",
     "scheduler": f"-p scheduler {EXAMPLE}",
 }
-"""A chapter's parameters, each with a way to give it to papermill."""
+"""The parameters of a chapter that sweeps, each with a way to give it to papermill."""
+SHARED = ("env", "optimizer", "seeds", "steps")  # what every chapter takes
 _USUAL = {"lr": "learning_rates", "lrs": "learning_rates", "cluster": "scheduler"}
 
 
@@ -99,10 +101,11 @@ def parameters(
     optimizer: object,
     seeds: object,
     steps: object,
-    learning_rates: object,
-    workers: object,
-    refresh: object,
-    scheduler: object,
+    learning_rates: object = LEARNING_RATES,
+    workers: object = 0,
+    refresh: object = False,
+    scheduler: object = "",
+    own: Mapping[str, str] | None = None,
 ) -> Parameters:
     """Checks a chapter's parameters; call it in the cell that follows the `parameters` cell.
 
@@ -121,10 +124,13 @@ def parameters(
     - `refresh`: train again what is already in the results.
     - `scheduler`: the address of a dask scheduler whose workers train, as in tcp://localhost:8786;
       "" is this machine.
+    - `own`: for a chapter that does not sweep, what it takes beside `SHARED`, each with a way to
+      give it to papermill; the chapter checks their values.
 
     **Raises** `ParameterError`.
     """
-    check_names()
+    shared = {name: SPELLING[name] for name in SHARED}
+    _check_names(SPELLING if own is None else shared | own)
     _keep_figures_whole()
     envs = ENVS if choice("env", env, (*ENVS, "all")) == "all" else (env,)
     return Parameters(
@@ -137,28 +143,6 @@ def parameters(
         refresh=_boolean("refresh", refresh),
         scheduler=_address("scheduler", scheduler),
     )
-
-
-def check_names(spelling: dict[str, str] = SPELLING) -> None:
-    """Stops the chapter if papermill was given a name that is not among its parameters.
-
-    Papermill puts what it is given into a cell of plain assignments under the comment
-    "# Parameters", so the names are read from that cell in the kernel's history. Without such a
-    cell, in JupyterLab or in the book, there is nothing to check.
-
-    **Arguments**: `spelling`, the chapter's parameters, each with a way to give it to papermill.
-
-    **Raises** `ParameterError`.
-    """
-    for name, value in _injected(get_ipython()).items():
-        if name not in spelling:
-            meant = _USUAL.get(name, name)
-            closest = difflib.get_close_matches(meant, spelling, n=1, cutoff=0.25)
-            example = spelling[closest[0]] if closest else list(spelling.values())[-1]
-            raise ParameterError(
-                f"{name} is {cut(value)}, but no parameter is called {name}; "
-                f"allowed are {', '.join(spelling)}; write for example {example}"
-            )
 
 
 def whole_number(name: str, value: object, low: int, high: int, example: str = "") -> int:
@@ -186,6 +170,24 @@ def choice(name: str, value: object, choices: tuple[str, ...]) -> str:
         example = f"-p {name} {lower[closest[0]]}" if closest else ""
         _fail(name, value, f"one of {', '.join(choices)}", example)
     return value
+
+
+def _check_names(spelling: Mapping[str, str]) -> None:
+    """Stops the chapter if papermill was given a name that is not in `spelling`.
+
+    Papermill puts what it is given into a cell of plain assignments under the comment
+    "# Parameters", so the names are read from that cell in the kernel's history. Without such a
+    cell, in JupyterLab or in the book, there is nothing to check.
+    """
+    for name, value in _injected(get_ipython()).items():
+        if name not in spelling:
+            meant = _USUAL.get(name, name)
+            closest = difflib.get_close_matches(meant, spelling, n=1, cutoff=0.25)
+            example = spelling[closest[0]] if closest else list(spelling.values())[-1]
+            raise ParameterError(
+                f"{name} is {cut(value)}, but no parameter is called {name}; "
+                f"allowed are {', '.join(spelling)}; write for example {example}"
+            )
 
 
 def _injected(shell: InteractiveShell | None) -> dict[str, str]:

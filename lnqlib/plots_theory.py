@@ -11,7 +11,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .looks import GREY, WIDTH, in_style
+from .looks import GREY, LABELS, WIDTH, in_style
+from .panels import chosen, panels, provenance
+from .scales import set_decades, set_log_rates
+from .stats import Interval, geometric_mean
 from .theory import Example
 
 SPREAD, CONSTANT = (sns.color_palette("colorblind")[i] for i in (2, 4))
@@ -70,6 +73,46 @@ def duel(
     axes[1].set_ylabel(f"expected decrement\nof the {quantity}")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    return figure
+
+
+@in_style
+def trained_by_lr(trained: pd.DataFrame) -> Figure:
+    """R and L after training over their start, norms spread and constant, by learning rate.
+
+    **Arguments** `trained`: rows of `regression.train`, of one network.
+
+    **Returns** the figure: geometric means over seeds and their 95% bootstrap bands, without the
+    learning rates at which a seed ends above its start.
+    """
+    envs = chosen(trained, None)
+    figure, axes = panels(("distance", "loss"), envs)
+    for (metric, env), ax in axes.items():
+        drawn = []
+        for name, color, marker, dash in (
+            ("spread", SPREAD, "o", "-"),
+            ("constant", CONSTANT, "s", "--"),
+        ):
+            at = trained[(trained["env"] == env) & (trained["inputs"] == name)]
+            table = at.pivot(index="seed", columns="lr", values=metric)
+            table = table.loc[:, (table <= 1).all()]
+            means = [geometric_mean(table[lr]) for lr in table]
+            lines = pd.DataFrame(means, table.columns, Interval._fields, dtype=float)
+            style = {"color": color, "marker": marker, "markersize": 3, "linewidth": 1.2}
+            ax.plot(lines["value"], dash, **style, label=f"{name} norm")
+            ax.fill_between(lines.index, lines["low"], lines["high"], color=color, alpha=0.2)
+            drawn.append(lines[["value", "low", "high"]])
+        set_log_rates(ax, trained["lr"].unique())
+        if metric == "loss":
+            values = np.concatenate([np.ravel(lines) for lines in drawn])
+            set_decades(ax, "y", values, values, signed=False)
+        if ax.get_subplotspec().is_last_row():
+            ax.set_xlabel(LABELS["lr"])
+        if env == envs[0]:
+            ax.set_ylabel(f"{metric} ${'L' if metric == 'loss' else 'R'}$, start = 1")
+    handles, labels = axes["loss", envs[0]].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    figure.supxlabel(provenance(trained), x=0.995, ha="right", fontsize=7.5, color=GREY)
     return figure
 
 

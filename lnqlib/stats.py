@@ -82,6 +82,13 @@ def bootstrap_interval(
     return Interval(float(statistic(finite, axis=-1)), low, high, len(finite), left_out)
 
 
+def geometric_mean(values: np.ndarray) -> Interval:
+    """The geometric mean of positive `values` (seeds,), with its bootstrap interval."""
+    interval = bootstrap_interval(np.log(values))
+    value, low, high = np.exp(interval[:3]).tolist()
+    return interval._replace(value=value, low=low, high=high)
+
+
 def joint_interval(
     statistic: Callable[..., np.ndarray],
     *columns: np.ndarray,

@@ -201,10 +201,10 @@ def random_laws(trials: int, dimension: int, seed: int) -> pd.DataFrame:
     Every trial draws directions, their probabilities, an error of length 1 and norms; the norms are
     once independent of the direction and once one for each direction.
 
-    **Returns** one row a law: `independent`; `spread` (`norm_spread`); `distance_residual` and
-    `loss_residual`, how far the one-step identities are off, relative to R and L; `distance_ratio`
-    A^2 / B and `loss_ratio` C^2 / D, each over its value for a constant norm (directions, error and
-    L kept); `rival_ratio`, A^2 / B over that of a constant norm with other directions (R kept).
+    **Returns** one row a law: `independent`; `spread`, `distance_ratio` and `loss_ratio`, as in
+    `ratios`; `distance_residual` and `loss_residual`, how far the one-step identities are off,
+    relative to R and L; `rival_ratio`, A^2 / B over that of a constant norm with other directions
+    (R kept).
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -219,6 +219,25 @@ def random_laws(trials: int, dimension: int, seed: int) -> pd.DataFrame:
         for independent, (x, w) in ((True, product), (False, dependent)):
             rows.append({"independent": independent} | _measure(x, error, w, rival))
     return pd.DataFrame(rows)
+
+
+def ratios(x: Array, error: Array, weights: Array | None = None) -> dict[str, float]:
+    """Theorems 2 and 3, what one step can gain, relative to a constant norm.
+
+    With norm and direction independent both ratios are 1 / (1 + spread^2). Arguments and errors as
+    in `distance_terms`.
+
+    **Returns** `spread` (`norm_spread`); `distance_ratio` A^2 / B and `loss_ratio` C^2 / D, each
+    over its value for a constant norm with the same directions, error and L.
+    """
+    distance = best_decrement(*distance_terms(x, error, weights))
+    loss = best_decrement(*loss_terms(x, error, weights))
+    constant = best_decrement(*loss_terms(constant_norm(x, error, weights), error, weights))
+    return {
+        "spread": norm_spread(x, weights),
+        "distance_ratio": distance / distance_bound(x, error, weights),
+        "loss_ratio": loss / constant,
+    }
 
 
 def isometry_of_rows(x: Array) -> float:
@@ -338,12 +357,8 @@ def _measure(x: Array, error: Array, weights: Array, rival: float) -> dict[str, 
     c, d = loss_terms(x, error, weights)
     r, loss = error @ error, a
     lr, loss_lr = a / b, c / d
-    same_loss = constant_norm(x, error, weights)
-    return {
-        "spread": norm_spread(x, weights),
+    return ratios(x, error, weights) | {
         "distance_residual": distance_after(x, error, lr, weights) / r - 1 + a**2 / b / r,
         "loss_residual": loss_after(x, error, loss_lr, weights) / loss - 1 + c**2 / d / loss,
-        "distance_ratio": best_decrement(a, b) / distance_bound(x, error, weights),
-        "loss_ratio": best_decrement(c, d) / best_decrement(*loss_terms(same_loss, error, weights)),
         "rival_ratio": best_decrement(a, b) / rival,
     }

@@ -12,13 +12,13 @@ from conftest import ROOT, tool
 from papermill import cli
 
 from lnqlib import verdicts
-from lnqlib.notebook import SPELLING, ParameterError, parameters
+from lnqlib.notebook import SHARED, SPELLING, ParameterError, parameters
 from lnqlib.spec import ENVS
 from lnqlib.store import Store
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 QUICK = {"env": "MountainCar", "seeds": 1, "steps": 200, "learning_rates": [1e-4, 1e-2]}
-QUICK |= {"trials": 200}
+OWN = {"optimizer": "Adam", "trials": 200}  # of the chapters that do not sweep
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -26,7 +26,12 @@ each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.s
 def quick(path) -> list[str]:
     """Arguments that make papermill's run of a chapter a short one."""
     known = papermill.inspect_notebook(str(path))
-    return ["-y", yaml.dump({name: QUICK[name] for name in QUICK if name in known})]
+    asked = QUICK if sweeps(known) else QUICK | OWN
+    return ["-y", yaml.dump({name: value for name, value in asked.items() if name in known})]
+
+
+def sweeps(known) -> bool:
+    return "learning_rates" in known
 
 
 def code_cells(path):
@@ -79,18 +84,20 @@ def test_it_is_committed_without_outputs(path):
 def test_its_first_cells_are_the_parameters_and_their_check(path):
     first, second, *others = code_cells(path)
     assert first.metadata.tags == ["parameters"]
-    assert "notebook.parameters(" in second.source or "check_names(" in second.source
+    assert "p = notebook.parameters(" in second.source
     assert not any("parameters" in cell.metadata.get("tags", []) for cell in others)
 
 
 @each_chapter
 def test_papermill_explains_every_parameter(path):
     known = papermill.inspect_notebook(str(path))
-    assert known
-    check = code_cells(path)[1].source
-    if "parameters(" in check:
-        assert list(known) == list(SPELLING) == list(signature(parameters).parameters)
-        assert f"parameters({','.join(known)})" in "".join(check.split())
+    check = "".join(code_cells(path)[1].source.split())
+    assert list(known)[: len(SHARED)] == list(SHARED)
+    if sweeps(known):
+        assert [*known, "own"] == [*SPELLING, "own"] == list(signature(parameters).parameters)
+        assert f"parameters({','.join(known)})" in check
+    else:
+        assert f"parameters({','.join(SHARED)},own=" in check
     for parameter in known.values():
         assert parameter["inferred_type_name"] != "None"
         assert len(parameter["help"]) > 5
@@ -102,6 +109,14 @@ def test_it_runs_with_other_parameters_from_another_folder(path, executed):
     assert all(cell.execution_count for cell in cells)
     assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
     assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in cells)
+
+
+@pytest.mark.parametrize("chapter", ["linear_regression", "own_network", "reproduce"])
+def test_a_chapter_that_does_not_sweep_trains_what_it_was_asked_for(chapter, executed):
+    cells = code_cells(executed(ROOT / "chapters" / f"{chapter}.ipynb"))
+    shown = str([output.get("data") for cell in cells for output in cell.outputs])  # glued, too
+    assert [env for env in ENVS if env in shown] == [QUICK["env"]]
+    assert "'Adam'" in shown
 
 
 @each_chapter
@@ -146,7 +161,11 @@ def test_the_readmes_command_looks_its_runs_up(tmp_path):
 
 
 def test_papermill_from_the_folder_of_the_chapters(tmp_path):
-    arguments = ["linear_regression.ipynb", tmp_path / "out.ipynb", "-p", "trials", QUICK["trials"]]
+    arguments = [
+        "linear_regression.ipynb",
+        tmp_path / "out.ipynb",
+        *quick(ROOT / "chapters/linear_regression.ipynb"),
+    ]
     finished = tool("papermill", *arguments, cwd=ROOT / "chapters")
     assert finished.returncode == 0, finished.stdout
     assert outputs(tmp_path / "out.ipynb", "image/png")

@@ -11,7 +11,7 @@ from conftest import GOOD
 from lnqlib import engine, notebook, ship
 from lnqlib.notebook import ParameterError, Parameters
 from lnqlib.results import Result
-from lnqlib.spec import RunSpec
+from lnqlib.spec import ENVS, RunSpec
 from lnqlib.store import Store
 
 
@@ -148,10 +148,18 @@ def test_other_names_in_the_kernel_are_no_parameters(shell):
 
 
 def test_a_chapter_with_parameters_of_its_own(shell):
-    run(shell, "# Parameters\nseeds = 3\n")
-    notebook.check_names({"seeds": "-p seeds 3", "trials": "-p trials 100"})
-    with pytest.raises(ParameterError, match=r"seeds is 3, .* allowed are trials; write"):
-        notebook.check_names({"trials": "-p trials 100"})
+    run(shell, "# Parameters\nseeds = 3\ntrials = 7\n")
+    shared = {name: GOOD[name] for name in notebook.SHARED}
+    p = notebook.parameters(**shared, own={"trials": "-p trials 100"})
+    assert (p.envs, p.optimizer, p.seeds, p.steps) == (ENVS, "SGD", 3, 20_000)
+    assert len(p.specs()) == 4 * 2 * 9 * 3  # at the paper's learning rates
+    allowed = "allowed are env, optimizer, seeds, steps"
+    with pytest.raises(ParameterError, match=rf"trials is 7, .* {allowed}, cores; write"):
+        notebook.parameters(**shared, own={"cores": "-p cores 16"})
+    with pytest.raises(ParameterError, match=rf"trials is 7, .* {allowed}; write"):
+        notebook.parameters(**shared, own={})
+    with pytest.raises(ParameterError, match=r"^seeds is 0; it must be"):
+        notebook.parameters(**shared | {"seeds": 0}, own={"trials": "-p trials 100"})
     with pytest.raises(ParameterError, match=r"trials is 0; .* to 100; write -p trials 5$"):
         notebook.whole_number("trials", 0, 1, 100, "-p trials 5")
 

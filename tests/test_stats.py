@@ -69,6 +69,15 @@ def test_one_seed_has_no_interval():
     assert f"{interval:.1f}" == "4.0"
 
 
+def test_the_geometric_mean_is_scipys_and_turns_over_with_its_values():
+    values = np.random.default_rng(0).lognormal(size=30)
+    mean, inverse = stats.geometric_mean(values), stats.geometric_mean(1 / values)
+    assert mean.value == pytest.approx(scipy.stats.gmean(values))
+    assert mean.low < mean.value < mean.high
+    assert (inverse.low, inverse.high) == pytest.approx((1 / mean.high, 1 / mean.low))
+    assert stats.geometric_mean(np.array([1.0, 4.0, np.inf])).left_out == 1
+
+
 def test_interval_sign_and_format():
     assert stats.Interval(-0.5, -0.75, -0.25, 9).sign == -1
     assert stats.Interval(0.5, 0.25, 0.75, 9).sign == 1
