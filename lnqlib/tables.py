@@ -11,10 +11,10 @@ import pandas as pd
 from IPython.display import HTML
 
 from .looks import NAMES
+from .scales import SUPERSCRIPT
 from .stats import Interval
 
 MINUS, DASH, TIMES = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def shown(frame: pd.DataFrame, spec: str | Mapping[str, str] = "") -> pd.DataFrame:
@@ -55,7 +55,7 @@ def number(x: float, digits: int = 3) -> str:
         return minus(f"{int(text):,}" if abs(x) >= 1000 else text)
     mantissa, exponent = map(float, f"{x:.{digits - 1}e}".split("e"))
     factor = "-" * (mantissa < 0) if abs(mantissa) == 1 else f"{mantissa:g} {TIMES} "
-    return minus(factor + "10") + str(int(exponent)).translate(_RAISED)
+    return minus(factor + "10") + str(int(exponent)).translate(SUPERSCRIPT)
 
 
 def minus(text: str) -> str:

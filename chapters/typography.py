@@ -1,0 +1,58 @@
+"""Glued numbers as print sets them, and no line that begins with a comma."""
+
+from __future__ import annotations
+
+import re
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from lnqlib.scales import SUPERSCRIPT
+from lnqlib.stats import NBSP
+from lnqlib.tables import TIMES, minus
+
+
+class Typography(SphinxPostTransform):
+    """Runs after MyST-NB has pasted what the notebooks glued."""
+
+    default_priority = 400
+
+    def run(self, **kwargs: object) -> None:
+        for span in list(self.document.findall(nodes.inline)):
+            if "pasted-text" in span["classes"]:
+                for text in list(span.findall(nodes.Text)):
+                    text.parent.replace(text, nodes.Text(number(text.astext())))
+        for formula in list(self.document.findall(nodes.math)):
+            keep_together(formula)
+
+
+def number(text: str) -> str:
+    """-0.83 with a minus sign, 4e-15 and 1e-07 as tables show powers of ten."""
+    text = re.sub(r"(?<![\d.])1e([+-]\d+)", lambda m: power(m[1]), text)
+    text = re.sub(
+        r"(?<=\d)e([+-]\d+)", lambda m: f"{NBSP}{TIMES}{NBSP}{power(m[1])}", text
+    )
+    return minus(text)
+
+
+def power(exponent: str) -> str:
+    """10 to that power."""
+    return "10" + str(int(exponent)).translate(SUPERSCRIPT)
+
+
+def keep_together(formula: nodes.math) -> None:
+    """Puts the formula and the punctuation after it into one unbroken span."""
+    after = formula.next_node(nodes.Text, descend=False, siblings=True)
+    mark = re.match(r"[.,;:!?)\]]+", after.astext()) if after else None
+    if mark and formula.parent.index(after) == formula.parent.index(formula) + 1:
+        rest = after.astext()[mark.end() :]
+        formula.parent.replace(after, nodes.Text(rest))
+        span = nodes.inline(classes=["unbroken"])
+        formula.replace_self(span)
+        span += [formula, nodes.Text(mark[0])]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_post_transform(Typography)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

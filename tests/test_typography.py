@@ -1,0 +1,56 @@
+"""What the book's extension sets differently, on numbers and on small documents."""
+
+import sys
+
+import pytest
+from conftest import ROOT
+from docutils import nodes
+
+sys.path.insert(0, str(ROOT / "chapters"))
+import typography
+
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}"
+
+
+@pytest.mark.parametrize(
+    ("glued", "printed"),
+    [
+        ("-0.83 [-0.90, 0.71]", f"{MINUS}0.83 [{MINUS}0.90, 0.71]"),
+        ("+0.05", "+0.05"),
+        ("4e-15", f"4{TIMES}10⁻¹⁵"),
+        ("-1.5e+20", f"{MINUS}1.5{TIMES}10²⁰"),
+        ("1e-07", "10⁻⁷"),
+        ("1.1e-07", f"1.1{TIMES}10⁻⁷"),
+        ("-1e-07", f"{MINUS}10⁻⁷"),
+        ("x86-64-v3", "x86-64-v3"),
+        ("1,458", "1,458"),
+        ("-7/25", f"{MINUS}7/25"),
+        ("Theorem 2 and SGD", "Theorem 2 and SGD"),
+    ],
+)
+def test_a_number_as_print_sets_it(glued, printed):
+    assert typography.number(glued) == printed
+
+
+def paragraph(*children) -> nodes.paragraph:
+    whole = nodes.paragraph()
+    whole += [nodes.Text(child) if isinstance(child, str) else child for child in children]
+    for formula in list(whole.findall(nodes.math)):
+        typography.keep_together(formula)
+    return whole
+
+
+def test_punctuation_stays_with_its_formula():
+    formulas = nodes.math("", "x"), nodes.math("", "y")
+    whole = paragraph("(of ", formulas[0], "), and ", formulas[1], ".")
+    assert whole.astext() == "(of x), and y."
+    spans = [node.astext() for node in whole.findall(nodes.inline)]
+    assert spans == ["x),", "y."]
+    assert [formula.parent["classes"] for formula in formulas] == [["unbroken"]] * 2
+
+
+def test_a_formula_without_punctuation_is_left_alone():
+    whole = paragraph(nodes.math("", "x"), nodes.emphasis("", "is"), ", ", nodes.math("", "y"))
+    assert not list(whole.findall(nodes.inline))
+    assert whole.astext() == "xis, y"
