@@ -44,7 +44,7 @@ def power(exponent: str) -> str:
 def keep_together(formula: nodes.math) -> None:
     """Puts the formula and the punctuation after it into one unbroken span."""
     after = formula.next_node(nodes.Text, descend=False, siblings=True)
-    mark = re.match(r"[.,;:!?)\]]+", after.astext()) if after else None
+    mark = re.match(r"[.,;:!?)\]\u2019\u201d]+", after.astext()) if after else None
     if mark and formula.parent.index(after) == formula.parent.index(formula) + 1:
         rest = after.astext()[mark.end() :]
         formula.parent.replace(after, nodes.Text(rest))

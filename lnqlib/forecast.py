@@ -36,8 +36,12 @@ def by_study(cores: int, store: Store, shipped: Shipped) -> pd.DataFrame:
 
 
 def hours(specs: Iterable[RunSpec], cores: int = 1) -> float:
-    """How long the engine takes for `specs` on `cores` with nothing else to do, as predicted."""
-    return sum(map(predicted_seconds, specs)) / cores / 3600
+    """How long the engine takes for `specs` on `cores` with nothing else to do, as predicted.
+
+    A run stays on one core, so that no number of them makes it shorter.
+    """
+    seconds = [predicted_seconds(spec) for spec in specs]
+    return max(sum(seconds) / cores, max(seconds, default=0)) / 3600
 
 
 def slower() -> float:

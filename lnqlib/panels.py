@@ -55,7 +55,9 @@ def line(
 ) -> None:
     """A norm's line through the points' values, and the band of their intervals."""
     color = color or LOOKS[norm].color
-    ax.plot(x, points["value"], color=color, linestyle=LOOKS[norm].dash, linewidth=1.4)
+    alone = "." if len(x) == 1 else None  # one point makes no line
+    style = {"linestyle": LOOKS[norm].dash, "linewidth": 1.4, "marker": alone}
+    ax.plot(x, points["value"], color=color, **style)
     style = {"color": color, "alpha": 0.2, "linewidth": 0}
     if norm in SWITCHED:
         style = {"facecolor": "none", "edgecolor": color, "hatch": "////", "alpha": 0.5}
@@ -92,10 +94,11 @@ def provenance(frame: pd.DataFrame) -> str:
     """What a figure was drawn from, as in `3 seeds, 20,000 steps, SGD`."""
     seeds = frame.groupby(["env", "norm"])["seed"].nunique()
     counts = sorted({seeds.min(), seeds.max()})
-    steps = " or ".join(f"{n:,}" for n in sorted(frame["steps"].unique()))
+    steps = sorted(frame["steps"].unique())
+    taken = f"{' or '.join(f'{n:,}' for n in steps)} step{'' if steps == [1] else 's'}"
     optimizers = " and ".join(sorted(frame["optimizer"].unique(), reverse=True))
     word = "seed" if counts == [1] else "seeds"
-    return f"{' to '.join(map(str, counts))} {word}, {steps} steps, {optimizers}"
+    return f"{' to '.join(map(str, counts))} {word}, {taken}, {optimizers}"
 
 
 def handle(text: str, norm: str = "", parts: str = "mark", **style) -> Line2D:

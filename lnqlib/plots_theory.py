@@ -18,6 +18,8 @@ from .stats import Interval, geometric_mean
 from .theory import Example
 
 SPREAD, CONSTANT = (sns.color_palette("colorblind")[i] for i in (2, 4))
+SHUFFLED = sns.color_palette("colorblind")[0]
+KINDS = ("spread", SPREAD, "-"), ("shuffled", SHUFFLED, ":"), ("constant", CONSTANT, "--")
 SHOWN = 1_500  # points of a kind in a panel: more of them hide each other
 
 
@@ -78,31 +80,28 @@ def duel(
 
 @in_style
 def trained_by_lr(trained: pd.DataFrame) -> Figure:
-    """R and L after training over their start, norms spread and constant, by learning rate.
+    """R and L after training over their start, for each kind of input, by learning rate.
 
     **Arguments** `trained`: rows of `regression.train`, of one network.
 
     **Returns** the figure: geometric means over seeds and their 95% bootstrap bands, without the
-    learning rates at which a seed ends above its start.
+    learning rates at which the mean is above its start.
     """
     envs = chosen(trained, None)
     figure, axes = panels(("distance", "loss"), envs)
     for (metric, env), ax in axes.items():
         drawn = []
-        for name, color, marker, dash in (
-            ("spread", SPREAD, "o", "-"),
-            ("constant", CONSTANT, "s", "--"),
-        ):
+        for name, color, dash in KINDS:
             at = trained[(trained["env"] == env) & (trained["inputs"] == name)]
             table = at.pivot(index="seed", columns="lr", values=metric)
-            table = table.loc[:, (table <= 1).all()]
+            table = table.loc[:, np.log(table).mean() <= 0]
             means = [geometric_mean(table[lr]) for lr in table]
             lines = pd.DataFrame(means, table.columns, Interval._fields, dtype=float)
-            style = {"color": color, "marker": marker, "markersize": 3, "linewidth": 1.2}
-            ax.plot(lines["value"], dash, **style, label=f"{name} norm")
+            ax.plot(lines["value"], dash, color=color, linewidth=1.4, label=f"{name} norm")
             ax.fill_between(lines.index, lines["low"], lines["high"], color=color, alpha=0.2)
             drawn.append(lines[["value", "low", "high"]])
         set_log_rates(ax, trained["lr"].unique())
+        ax.set_xlim(trained["lr"].min() / 1.25, trained["lr"].max() * 1.25)
         if metric == "loss":
             values = np.concatenate([np.ravel(lines) for lines in drawn])
             set_decades(ax, "y", values, values, signed=False)
@@ -111,7 +110,7 @@ def trained_by_lr(trained: pd.DataFrame) -> Figure:
         if env == envs[0]:
             ax.set_ylabel(f"{metric} ${'L' if metric == 'loss' else 'R'}$, start = 1")
     handles, labels = axes["loss", envs[0]].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     figure.supxlabel(provenance(trained), x=0.995, ha="right", fontsize=7.5, color=GREY)
     return figure
 

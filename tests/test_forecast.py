@@ -10,7 +10,7 @@ import standin
 from lnqlib import engine, forecast
 from lnqlib.chunks import predicted_seconds
 from lnqlib.ship import Shipped
-from lnqlib.spec import STUDIES, study
+from lnqlib.spec import STUDIES, RunSpec, study
 from lnqlib.store import Store
 from lnqlib.sweep import sweep
 
@@ -39,3 +39,12 @@ def test_finished_runs_are_measured(tmp_path, monkeypatch):
     row = forecast.by_study(2, Store(tmp_path), Shipped(tmp_path)).loc["core"]
     assert (row["runs"], row["finished"]) == (3, 2)
     assert row["measured s a run"] == pytest.approx(pd.Series(runs["seconds"]).mean())
+
+
+def test_no_number_of_cores_makes_a_run_shorter():
+    specs = [RunSpec("CartPole", seed=seed) for seed in range(18)]
+    one = forecast.hours(specs[:1])
+    assert forecast.hours(specs) == pytest.approx(18 * one)
+    assert forecast.hours(specs, 2) == pytest.approx(9 * one)
+    assert forecast.hours(specs, 64) == forecast.hours(specs[:1], 64) == one
+    assert forecast.hours([]) == 0

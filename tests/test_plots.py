@@ -187,6 +187,14 @@ def test_figures_say_what_they_were_drawn_from(runs):
     assert "2 to 3 seeds, 1,500 steps, Adam" in texts(plots.scatter_vs(fewer, "gi2"))
     one = runs[runs.seed == 0].assign(optimizer="SGD")
     assert plots.provenance(one) == "1 seed, 1,500 steps, SGD"
+    assert plots.provenance(one.assign(steps=1)) == "1 seed, 1 step, SGD"
+
+
+def test_a_single_checkpoint_is_a_point(runs):
+    steps = pd.concat([runs.assign(step=step) for step in (0, 50)])
+    for curves, marker in ((steps[steps.step == 0], "."), (steps, "None")):
+        ax = plots.learning_curves(curves, ["return"]).axes[0]
+        assert {line.get_marker() for line in ax.get_lines()} == {marker}
 
 
 def test_the_legend_speaks_of_clamping_only_where_it_happened(runs):

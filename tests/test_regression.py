@@ -31,17 +31,17 @@ def test_errors_move_as_a_torch_layer_learns(optimizer):
                 (0.5 * (layer(sample)[0] - sample @ target) ** 2).backward()
                 step.step()
             learned = (layer.weight[0] - target).detach().numpy()
-            assert after[r, problem] == pytest.approx(learned, abs=1e-12)
+            assert after[problem, r] == pytest.approx(learned, abs=1e-12)
 
 
 def test_one_step_from_every_sample_is_the_parabola_of_the_theorems():
     spec = RunSpec("Acrobot", seed=3)
-    x, error = regression.inputs(spec), RNG.standard_normal(spec.width)
+    x, error = regression.features(spec), RNG.standard_normal(spec.width)
     assert x.shape == (regression.SAMPLES, spec.width)
     assert x.min() >= 0  # after the ReLU
     x = x[:60]
     each, errors = np.stack([x] * 60), np.stack([error] * 60)  # once for every sample
-    (after,) = regression.errors_after(each, errors, np.arange(60)[None], (0.01,), "SGD")
+    after = regression.errors_after(each, errors, np.arange(60)[None], (0.01,), "SGD")[:, 0]
     for measured, terms, start in (
         ((after**2).sum(1), theory.distance_terms(x, error), error @ error),
         (((after @ x.T) ** 2).mean(1), theory.loss_terms(x, error), ((x @ error) ** 2).mean()),
@@ -56,28 +56,37 @@ def trained():
     return regression.train(specs, (1.0, *RATES))
 
 
-def test_both_norms_start_alike_and_differ_in_nothing_but_the_norm(monkeypatch):
+def test_the_kinds_differ_in_nothing_but_the_norm():
+    x, error = regression.features(RunSpec("Pendulum")), RNG.standard_normal(128)
+    made = regression.kinds(x, error, np.random.default_rng(1))
+    assert tuple(made) == regression.INPUTS
+    norms = {name: np.linalg.norm(of, axis=1) for name, of in made.items()}
+    for name, of in made.items():
+        cosines = (x * of).sum(1) / norms["spread"] / norms[name]
+        assert cosines == pytest.approx(1)
+        assert theory.expected_loss(of, error) == pytest.approx(theory.expected_loss(x, error))
+    assert np.ptp(norms["constant"]) == pytest.approx(0, abs=1e-12)
+    shares = [np.sort(norms[name]) / norms[name].mean() for name in ("spread", "shuffled")]
+    assert shares[0] == pytest.approx(shares[1])
+    own, dealt = (np.corrcoef(norms["spread"], norms[name])[0, 1] for name in regression.INPUTS[:2])
+    assert own == pytest.approx(1) and abs(dealt) < 0.2
+
+
+def test_every_kind_takes_the_same_samples_from_the_same_error(monkeypatch):
     seen = {}
 
     def spy(x, error, samples, rates, optimizer):
         seen.update(x=x, error=error, samples=samples)
-        return np.zeros((len(rates), *error.shape))
+        return np.zeros((len(x), len(rates), x.shape[2]))
 
     monkeypatch.setattr(regression, "errors_after", spy)
     regression.train(grid(env="Pendulum", seed=range(2), steps=40), RATES)
-    spread, constant = np.split(seen["x"], 2)
-    norms = np.linalg.norm(constant, axis=2)
-    assert np.ptp(norms, axis=1) == pytest.approx(0, abs=1e-12)
-    cosines = (spread * constant).sum(2) / norms / np.linalg.norm(spread, axis=2)
-    assert cosines == pytest.approx(1)
-    errors, same = np.split(seen["error"], 2)
-    assert np.array_equal(errors, same)
-    assert np.linalg.norm(errors, axis=1) == pytest.approx(1)
-    losses = [np.einsum("pnd,pd->pn", x, errors) ** 2 for x in (spread, constant)]
-    assert losses[0].mean(1) == pytest.approx(losses[1].mean(1))
-    first, second = np.split(seen["samples"], 2, axis=1)
-    assert np.array_equal(first, second)
-    assert len(np.unique(first)) > 30
+    for seed in (0, 3):  # where a seed's three kinds begin
+        assert (seen["error"][seed : seed + 3] == seen["error"][seed]).all()
+        assert (seen["samples"][:, seed : seed + 3] == seen["samples"][:, [seed]]).all()
+    assert np.linalg.norm(seen["error"], axis=1) == pytest.approx(1)
+    assert (seen["error"][0] != seen["error"][3]).all()
+    assert len(np.unique(seen["samples"][:, 0])) > 30
 
 
 def test_rows_are_complete_and_repeat(trained):
@@ -86,10 +95,16 @@ def test_rows_are_complete_and_repeat(trained):
     )
     mine = trained[trained["env"] == "Pendulum"].reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, again)  # whatever else is trained
-    assert len(trained) == 2 * 2 * 2 * 2 * 4
+    assert len(trained) == 2 * 2 * 2 * 3 * 4
     assert not trained[["distance", "loss"]].isna().any(axis=None)
     small = trained[trained["lr"] == 1e-3]
     assert (small["distance"] < 1).all() and (small["distance"] > 0.5).all()
+
+
+def test_specs_may_be_trained_in_groups(trained, monkeypatch):
+    monkeypatch.setattr(regression, "TOGETHER", 3)
+    specs = grid(env=("Acrobot", "Pendulum"), norm=("none", "layer"), seed=range(2), steps=40)
+    pd.testing.assert_frame_equal(trained, regression.train(specs, (1.0, *RATES)))
 
 
 def test_what_diverges_is_infinite():
@@ -113,9 +128,10 @@ def test_adam_is_another_optimizer():
 
 
 def hand_made() -> pd.DataFrame:
-    """Spread norms are best at 0.1, constant ones at 1: there 4 and 1 times their rival's."""
+    """Constant norms end at 4 and 4, shuffled ones at 2 and 2, spread ones at 1 and 4."""
     losses = {("spread", 0.1): (1, 4), ("spread", 1): (2, np.inf)}
-    losses |= {("constant", 0.1): (100, 100), ("constant", 1): (4, 4)}
+    losses |= {("shuffled", 0.1): (9, 9), ("shuffled", 1): (2, 2)}
+    losses |= {("constant", 0.1): (100, 4), ("constant", 1): (4, 100)}
     rows = [
         {"env": "Acrobot", "norm": "none", "inputs": inputs, "lr": lr, "seed": seed, "loss": loss}
         | {"spread": 2.0 * seed, "distance_ratio": 0.5, "loss_ratio": (1, 4)[seed]}
@@ -126,20 +142,36 @@ def hand_made() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_each_norm_is_taken_at_its_best_learning_rate():
-    (ratio,) = regression.constant_over_spread(hand_made(), "loss")
-    assert ratio.value == pytest.approx(2)  # the geometric mean of 4 and 1
-    assert (ratio.low, ratio.high) == pytest.approx((1, 4))
+def test_each_seed_is_taken_at_its_own_best_learning_rate():
+    spread, shuffled = regression.constant_over(hand_made(), "loss")
+    assert spread.value == pytest.approx(2)  # the geometric mean of 4 and 1
+    assert (spread.low, spread.high) == pytest.approx((1, 4))
+    assert (shuffled.value, shuffled.low, shuffled.high) == pytest.approx((2, 2, 2))
 
 
 def test_the_table_by_network():
     table = regression.by_network(hand_made())
-    (row,) = table.to_dict("records")
-    assert list(table.index) == [("Acrobot", "none")]
-    assert table.index.names == ["env", "norm"]
-    assert row["spread"] == 1
-    assert (row["one_step_distance"].value, row["one_step_loss"].value) == pytest.approx((0.5, 2))
-    assert row["loss"] == row["distance"]
+    assert list(table.index) == [("Acrobot", "none", "spread"), ("Acrobot", "none", "shuffled")]
+    assert table.index.names == ["env", "norm", "inputs"]
+    for (_, row), loss in zip(table.iterrows(), (2, 2), strict=True):
+        assert row["spread"] == 1
+        one_step = row["one_step_distance"].value, row["one_step_loss"].value
+        assert one_step == pytest.approx((0.5, 2))
+        assert row["loss"].value == pytest.approx(loss)
+        assert row["loss"] == row["distance"]
+
+
+def test_shuffled_norms_follow_the_factor_of_independence():
+    """C^2 / D over a constant norm is 1 / (1 + s^2) for them, and need not be for the others."""
+    gaps = {"spread": [], "shuffled": []}
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x, error = regression.features(RunSpec("Acrobot", seed=seed)), rng.standard_normal(128)
+        made = regression.kinds(x, error, rng)
+        for name, of in gaps.items():
+            ratios = theory.ratios(made[name], error)
+            of.append(abs(ratios["loss_ratio"] * (1 + ratios["spread"] ** 2) - 1))
+    assert np.mean(gaps["shuffled"]) < 0.1 < np.mean(gaps["spread"])
 
 
 def test_an_interval_that_reaches_1_is_on_neither_side():
@@ -147,37 +179,52 @@ def test_an_interval_that_reaches_1_is_on_neither_side():
         [geometric_mean(np.array(v)) for v in ((0.5, 0.9), (1, 2), (2, 3), (0.5, 2))]
     )
     assert regression.sides(intervals) == {"below": 1, "above": 1}
+    one_seed = pd.Series([geometric_mean(np.array([v])) for v in (0.5, 0.9, 2)])
+    assert regression.sides(one_seed) == {"below": 2, "above": 1}
 
 
-def test_the_figure_has_both_norms_and_ends_where_a_seed_ends_above_its_start(trained):
+def test_the_figure_leaves_out_where_the_mean_is_above_its_start(trained):
     trained = trained.copy()
-    trained.loc[(trained["lr"] == 1e-3) & (trained["seed"] == 1), ["distance", "loss"]] = 1.5
+    for lr, both in ((1e-2, (0.5, 1.5)), (1e-3, (0.9, 1.5))):
+        for seed, value in enumerate(both):
+            at = (trained["lr"] == lr) & (trained["seed"] == seed)
+            trained.loc[at, ["distance", "loss"]] = value
     figure = plots_theory.trained_by_lr(trained[trained["norm"] == "none"])
+    panels = [(m, e) for m in ("distance", "loss") for e in ("Acrobot", "Pendulum")]
     assert len(figure.axes) == 4
-    for ax, (metric, env) in zip(
-        figure.axes, [(m, e) for m in ("distance", "loss") for e in ("Acrobot", "Pendulum")],
-        strict=True,
-    ):  # fmt: skip
-        lines = {line.get_label(): line for line in ax.get_lines() if "norm" in line.get_label()}
-        for inputs in regression.NORMS:
+    for ax, (metric, env) in zip(figure.axes, panels, strict=True):
+        lines = {line.get_label(): line for line in ax.get_lines()}
+        for inputs in regression.INPUTS:
             mine = trained[(trained["env"] == env) & (trained["inputs"] == inputs)]
             table = mine[mine["norm"] == "none"].pivot(index="lr", columns="seed", values=metric)
-            table = table[(table <= 1).all(axis=1)]
+            means = np.sqrt(table[0] * table[1])
+            means = means[means <= 1]
             x, y = lines[f"{inputs} norm"].get_data()
-            assert list(x) == list(table.index)
-            assert list(y) == pytest.approx(list(np.sqrt(table[0] * table[1])))
+            assert list(x) == list(means.index)
+            assert 1e-2 in x and 1e-3 not in x
+            assert list(y) == pytest.approx(list(means))
 
 
-def test_the_figure_of_one_seed_and_of_a_single_step_can_be_drawn():
-    for steps in (1, 30):
-        rows = regression.train(grid(env="MountainCar", seed=0, steps=steps), (1.0, 1e-2))
-        assert len(plots_theory.trained_by_lr(rows).axes) == 2
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("steps", [1, 2, 30])
+def test_the_figure_of_few_seeds_and_steps_can_be_drawn(seeds, steps):
+    rows = regression.train(grid(env="MountainCar", seed=range(seeds), steps=steps))
+    figure = plots_theory.trained_by_lr(rows)
+    figure.canvas.draw()
+    assert len(figure.axes) == 2
+
+
+def test_the_figure_without_a_single_mean_below_its_start_is_empty():
+    rows = regression.train(grid(env="MountainCar", seed=0, steps=30), (0.3, 0.2))
+    figure = plots_theory.trained_by_lr(rows.assign(distance=2.0, loss=2.0))
+    figure.canvas.draw()
+    assert not any(len(line.get_xdata()) for ax in figure.axes for line in ax.get_lines())
 
 
 def test_ln_leaves_the_norms_of_starting_features_nearly_constant():
     """Half of LN's length, which is sqrt(width) for every sample, passes the ReLU, about."""
     for env in TASKS:
-        with_ln = regression.inputs(RunSpec(env, "layer"))
+        with_ln = regression.features(RunSpec(env, "layer"))
         squares = (with_ln**2).sum(1)
         assert squares.mean() == pytest.approx(64, rel=0.1)
         assert squares.std() / squares.mean() < 0.1
