@@ -17,8 +17,8 @@ from lnqlib.spec import ENVS
 from lnqlib.store import Store
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-QUICK = {"env": "MountainCar", "seeds": 1, "steps": 200, "learning_rates": [1e-4, 1e-2]}
-OWN = {"optimizer": "Adam", "trials": 200}  # of the chapters that do not sweep
+QUICK = {"env": "MountainCar", "optimizer": "Adam", "seeds": 1, "steps": 200}
+QUICK |= {"learning_rates": [1e-4, 1e-2], "trials": 200}
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -26,8 +26,7 @@ each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.s
 def quick(path) -> list[str]:
     """Arguments that make papermill's run of a chapter a short one."""
     known = papermill.inspect_notebook(str(path))
-    asked = QUICK if sweeps(known) else QUICK | OWN
-    return ["-y", yaml.dump({name: value for name, value in asked.items() if name in known})]
+    return ["-y", yaml.dump({name: QUICK[name] for name in QUICK if name in known})]
 
 
 def sweeps(known) -> bool:
