@@ -85,7 +85,7 @@ def trained_by_lr(trained: pd.DataFrame) -> Figure:
     **Arguments** `trained`: rows of `regression.train`, of one network.
 
     **Returns** the figure: geometric means over seeds and their 95% bootstrap bands, without the
-    learning rates at which the mean is above its start.
+    learning rates at which mean or band is above the start.
     """
     envs = chosen(trained, None)
     figure, axes = panels(("distance", "loss"), envs)
@@ -94,9 +94,9 @@ def trained_by_lr(trained: pd.DataFrame) -> Figure:
         for name, color, dash in KINDS:
             at = trained[(trained["env"] == env) & (trained["inputs"] == name)]
             table = at.pivot(index="seed", columns="lr", values=metric)
-            table = table.loc[:, np.log(table).mean() <= 0]
             means = [geometric_mean(table[lr]) for lr in table]
             lines = pd.DataFrame(means, table.columns, Interval._fields, dtype=float)
+            lines = lines[np.isfinite(table).all() & (lines["high"].fillna(lines["value"]) <= 1)]
             ax.plot(lines["value"], dash, color=color, linewidth=1.4, label=f"{name} norm")
             ax.fill_between(lines.index, lines["low"], lines["high"], color=color, alpha=0.2)
             drawn.append(lines[["value", "low", "high"]])

@@ -144,8 +144,9 @@ def _train(specs: Sequence[RunSpec], rates: Sequence[float]) -> list[dict]:
         rng = spec.rng("batches")
         error = rng.standard_normal(spec.width)
         error /= np.linalg.norm(error)
+        made = kinds(features(spec), error, rng)
         drawn = rng.integers(SAMPLES, size=spec.steps)
-        for name, x in kinds(features(spec), error, rng).items():
+        for name, x in made.items():
             abouts.append(_about(spec) | {"inputs": name} | theory.ratios(x, error))
             xs.append(x)
             errors.append(error)

@@ -183,26 +183,28 @@ def test_an_interval_that_reaches_1_is_on_neither_side():
     assert regression.sides(one_seed) == {"below": 2, "above": 1}
 
 
-def test_the_figure_leaves_out_where_the_mean_is_above_its_start(trained):
-    trained = trained.copy()
-    for lr, both in ((1e-2, (0.5, 1.5)), (1e-3, (0.9, 1.5))):
-        for seed, value in enumerate(both):
-            at = (trained["lr"] == lr) & (trained["seed"] == seed)
-            trained.loc[at, ["distance", "loss"]] = value
-    figure = plots_theory.trained_by_lr(trained[trained["norm"] == "none"])
-    panels = [(m, e) for m in ("distance", "loss") for e in ("Acrobot", "Pendulum")]
+def test_the_figure_leaves_out_where_a_mean_or_its_band_is_above_the_start():
+    ends = {1e-4: [0.9] * 19 + [1.2], 1e-3: [0.5] * 14 + [2.5] * 6, 1e-2: [0.5] * 19 + [np.inf]}
+    rows = [
+        {"env": env, "norm": "none", "optimizer": "SGD", "steps": 9, "seed": seed, "lr": lr}
+        | {"inputs": inputs, "distance": end, "loss": end / 2}
+        for env in ("Acrobot", "Pendulum")
+        for inputs in regression.INPUTS
+        for lr, seeds in ends.items()
+        for seed, end in enumerate(seeds)
+    ]
+    figure = plots_theory.trained_by_lr(pd.DataFrame(rows))
     assert len(figure.axes) == 4
-    for ax, (metric, env) in zip(figure.axes, panels, strict=True):
-        lines = {line.get_label(): line for line in ax.get_lines()}
-        for inputs in regression.INPUTS:
-            mine = trained[(trained["env"] == env) & (trained["inputs"] == inputs)]
-            table = mine[mine["norm"] == "none"].pivot(index="lr", columns="seed", values=metric)
-            means = np.sqrt(table[0] * table[1])
-            means = means[means <= 1]
-            x, y = lines[f"{inputs} norm"].get_data()
-            assert list(x) == list(means.index)
-            assert 1e-2 in x and 1e-3 not in x
-            assert list(y) == pytest.approx(list(means))
+    first = 0.9 ** (19 / 20) * 1.2 ** (1 / 20)
+    for ax, (drawn, height) in zip(
+        figure.axes, [([1e-4], first)] * 2 + [([1e-4, 1e-3], first / 2)] * 2, strict=True
+    ):
+        assert [line.get_label() for line in ax.get_lines()][:3] == [
+            f"{inputs} norm" for inputs in regression.INPUTS
+        ]
+        for line in ax.get_lines()[:3]:
+            assert list(line.get_xdata()) == drawn
+            assert line.get_ydata()[0] == pytest.approx(height)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
