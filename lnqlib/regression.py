@@ -160,7 +160,7 @@ def _train(specs: Sequence[RunSpec], rates: Sequence[float]) -> list[dict]:
             distances = (after[i] ** 2).sum(1)  # (rates,), the start's is 1
             losses = ((x @ after[i].T) ** 2).mean(0) / theory.expected_loss(x, errors[i])
         for lr, *measured in zip(rates, distances, losses, strict=True):
-            distance, loss = np.nan_to_num(measured, nan=np.inf)
+            distance, loss = np.where(np.isfinite(measured), measured, np.inf)
             rows.append(about | {"lr": lr, "distance": distance, "loss": loss})
     return rows
 

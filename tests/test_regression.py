@@ -108,9 +108,12 @@ def test_specs_may_be_trained_in_groups(trained, monkeypatch):
 
 
 def test_what_diverges_is_infinite():
-    rows = regression.train(grid(env="Pendulum", seed=0, steps=400), (1.0, 1e-3))
-    assert np.isinf(rows.loc[rows["lr"] == 1.0, ["distance", "loss"]]).all(axis=None)
-    assert (rows.loc[rows["lr"] == 1e-3, "loss"] < 1).all()
+    for steps in (100, 110, 120, 130, 400):  # through overflow to NaN
+        rows = regression.train(grid(env="Pendulum", seed=0, steps=steps), (1.0, 1e-3))
+        diverged = rows.loc[rows["lr"] == 1.0, ["distance", "loss"]].to_numpy()
+        assert (diverged > 1e100).all() and (diverged != np.finfo(float).max).all()
+        assert (rows.loc[rows["lr"] == 1e-3, "loss"] < 1).all()
+    assert np.isinf(diverged).all()
 
 
 def test_both_measures_are_1_at_the_start():
