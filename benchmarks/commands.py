@@ -1,6 +1,6 @@
 """How long the book's commands take, each started once: a report, never a test.
 
-    python benchmarks/commands.py > benchmarks/commands.txt    about 14 minutes on two idle cores
+    python benchmarks/commands.py > benchmarks/commands.txt    about 15 minutes on two idle cores
     python benchmarks/commands.py status papermill             those that contain one of the words
 
 The first lines say how busy and how fast the machine was: a virtual machine can be slow while it is
@@ -39,6 +39,8 @@ COMMANDS = (
             ("injection", ""),
             ("isometry", ""),
             ("normalizations", ""),
+            ("linear_regression", ""),  # trains, as the next
+            ("own_network", ""),
         )
     ),
     "python -m lnqlib status",
