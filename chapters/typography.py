@@ -1,4 +1,4 @@
-"""Glued numbers as print sets them, and no line that begins with a comma."""
+"""Glued numbers as print sets them, and no line that begins with a comma or a %."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Typography(SphinxPostTransform):
                     text.parent.replace(text, nodes.Text(number(text.astext())))
         for formula in list(self.document.findall(nodes.math)):
             keep_together(formula)
+        keep_percents(self.document)
 
 
 def number(text: str) -> str:
@@ -51,6 +52,14 @@ def keep_together(formula: nodes.math) -> None:
         span = nodes.inline(classes=["unbroken"])
         formula.replace_self(span)
         span += [formula, nodes.Text(mark[0])]
+
+
+def keep_percents(document: nodes.Element) -> None:
+    """Lets no line begin with a percent sign; code stays as it is."""
+    code = nodes.FixedTextElement | nodes.literal | nodes.math
+    for text in list(document.findall(nodes.Text)):
+        if " %" in text and not isinstance(text.parent, code):
+            text.parent.replace(text, nodes.Text(text.replace(" %", f"{NBSP}%")))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
