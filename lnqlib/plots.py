@@ -18,11 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .looks import CLAMPED, GREY, LABELS, LOG, LOOKS, NAMES, WIDTH, in_style, label, rate, shades
-from .panels import SEED_CLAMPED, chosen, finish, handle, line, marks, panels, provenance, scale
+from .panels import SEED_CLAMPED, chosen, finish, handle, line, marks, panels, scale
 from .scales import set_log_rates
 from .stats import bootstrap_interval, paired_effect, point_summary, spearman_interval
-
-__all__ = ["NAMES", "provenance"]  # for the chapters, which import this module alone
 
 
 @in_style

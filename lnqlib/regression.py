@@ -35,9 +35,7 @@ def features(spec: RunSpec) -> Array:
 def kinds(x: Array, error: Array, rng: np.random.Generator) -> dict[str, Array]:
     """The `INPUTS` that are made of features x (n, d), each (n, d), for one error (d,)."""
     norms = np.sqrt(theory.squared_norms(x))[:, None]
-    shuffled = x / norms * rng.permutation(norms)
-    loss, other = (theory.expected_loss(of, error) for of in (x, shuffled))
-    shuffled *= np.sqrt(loss / other)
+    shuffled = theory.with_loss_of(x, x / norms * rng.permutation(norms), error)
     made = x, shuffled, theory.constant_norm(x, error)
     return dict(zip(INPUTS, made, strict=True))
 

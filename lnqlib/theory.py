@@ -139,8 +139,12 @@ def magnitude_direction_law(
 def constant_norm(x: Array, error: Array, weights: Array | None = None) -> Array:
     """The atoms with their directions kept and one norm for all, chosen such that L stays."""
     x = np.asarray(x, float)
-    z = x / np.sqrt(squared_norms(x))[:, None]
-    return z * np.sqrt(expected_loss(x, error, weights) / expected_loss(z, error, weights))
+    return with_loss_of(x, x / np.sqrt(squared_norms(x))[:, None], error, weights)
+
+
+def with_loss_of(x: Array, other: Array, error: Array, weights: Array | None = None) -> Array:
+    """`other` in the scale that gives it the L of x: (n, d)."""
+    return other * np.sqrt(expected_loss(x, error, weights) / expected_loss(other, error, weights))
 
 
 def norm_spread(x: Array, weights: Array | None = None) -> float:

@@ -11,7 +11,7 @@ from conftest import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from lnqlib import plots, plots_setting, plots_theory, scales
+from lnqlib import panels, plots, plots_setting, plots_theory, scales
 from lnqlib.checks import ARMS
 from lnqlib.data import Transitions
 from lnqlib.looks import LOOKS
@@ -186,8 +186,8 @@ def test_figures_say_what_they_were_drawn_from(runs):
     fewer = runs[~((runs.env == "Acrobot") & (runs.seed == 2))]
     assert "2 to 3 seeds, 1,500 steps, Adam" in texts(plots.scatter_vs(fewer, "gi2"))
     one = runs[runs.seed == 0].assign(optimizer="SGD")
-    assert plots.provenance(one) == "1 seed, 1,500 steps, SGD"
-    assert plots.provenance(one.assign(steps=1)) == "1 seed, 1 step, SGD"
+    assert panels.provenance(one) == "1 seed, 1,500 steps, SGD"
+    assert panels.provenance(one.assign(steps=1)) == "1 seed, 1 step, SGD"
 
 
 def test_a_single_checkpoint_is_a_point(runs):
