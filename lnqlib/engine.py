@@ -24,7 +24,7 @@ import numpy as np
 from .data import Transitions
 from .greedy import greedy_return
 from .instructions import njit
-from .networks import EPS, MOMENTUM, Params, neutral_params
+from .networks import EPS, Params, neutral_params
 from .results import ENGINE_VERSION, Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
@@ -47,10 +47,23 @@ def train(spec: RunSpec) -> Result:
     return run(spec, FusedLearner)
 
 
+WRITTEN_FOR = {
+    "env": ("CartPole", "Acrobot", "MountainCar", "Pendulum"),
+    "norm": (
+        *("none", "layer", "batch", "weight", "crossq", "rms", "center"),
+        *("layer_affine", "layer_after_relu"),
+    ),
+    "optimizer": ("SGD", "Adam"),
+    "data": ("protocol", "rollout"),
+    "lr_control": ("none", "project", "own_decay", "paired_decay"),
+}
+"""What the kernels were written for; they would train anything else as one of these."""
+
+
 def covers(spec: RunSpec) -> bool:
     """Whether the engine can train `spec`; what it cannot, the reference does."""
-    few_actions = TASKS[spec.env].num_actions <= 3  # what the loops over actions are written for
-    return few_actions and (not spec.second_order or spec.norm in COVERED)
+    known = all(getattr(spec, name) in values for name, values in WRITTEN_FOR.items())
+    return known and (not spec.second_order or spec.norm in COVERED)
 
 
 class FusedLearner:
@@ -64,7 +77,7 @@ class FusedLearner:
         self.moments = np.zeros((2, len(self.theta)), np.float32)
         self.running = np.stack([initial["mean"], initial["var"]])
         self.rows = pack(dataset, spec.gamma, spec.terminal_mask)
-        self.control = ("none", "project", "own_decay", "paired_decay").index(spec.lr_control)
+        self.control = WRITTEN_FOR["lr_control"].index(spec.lr_control)
         hidden = self.theta[: spec.width * (task.obs_dim + spec.bias)].astype(np.float64)
         self.initial_norm = float(np.sqrt(np.sum(hidden**2)))
         self.steps = kernel(
@@ -89,6 +102,7 @@ class FusedLearner:
             lrs,
             first_step,
             np.float32(self.spec.gradient_scale / self.spec.batch_size),
+            self.spec.momentum,
             self.control,
             self.initial_norm,
             norms,
@@ -174,7 +188,19 @@ def kernel(
     any_batch = batch or crossq
 
     def steps(
-        theta, moments, running, rows, batches, lrs, first_step, unit, control, norm0, norms, counts
+        theta,
+        moments,
+        running,
+        rows,
+        batches,
+        lrs,
+        first_step,
+        unit,
+        momentum,
+        control,
+        norm0,
+        norms,
+        counts,
     ):
         W, V = theta[:nw], theta[nw : nw + nv].reshape((m, D))
         c = theta[nw + nv : nw + nv + nc] if bias else np.zeros(m, np.float32)
@@ -233,15 +259,15 @@ def kernel(
             elif any_batch:
                 if crossq:
                     _input_moments(x, y, k, B, True, center_of, cov)
-                    _standardize(W, center_of, cov, bias, k, D, 2 * B, We, unit_scale, running)
+                    _standardize(W, center_of, cov, bias, k, D, 2 * B, We, unit_scale, running, momentum)
                     _subtract(x, center_of, k, bias, B)
                     _subtract(y, center_of, k, bias, B)
                 else:
                     _input_moments(y, y, k, B, False, center_of, cov)
-                    _standardize(W, center_of, cov, bias, k, D, B, Wn, next_scale, running)
+                    _standardize(W, center_of, cov, bias, k, D, B, Wn, next_scale, running, momentum)
                     _subtract(y, center_of, k, bias, B)
                     _input_moments(x, x, k, B, False, center_of, cov)
-                    _standardize(W, center_of, cov, bias, k, D, B, We, unit_scale, running)
+                    _standardize(W, center_of, cov, bias, k, D, B, We, unit_scale, running, momentum)
                     _subtract(x, center_of, k, bias, B)
             elif weight:
                 for u in range(D):
@@ -615,7 +641,7 @@ def _input_moments(x, y, k, B, joint, mean, cov):
 
 
 @inlined
-def _standardize(W, mean, cov, bias, k, D, count, We, factor, running):
+def _standardize(W, mean, cov, bias, k, D, count, We, factor, running, momentum):
     """We = W / std of each unit over the batch; running statistics as torch keeps them."""
     for u in range(D):
         average = 0.0
@@ -634,8 +660,8 @@ def _standardize(W, mean, cov, bias, k, D, count, We, factor, running):
         if bias:
             We[k * D + u] = ZERO
         unbiased = variance * count / (count - 1)
-        running[0, u] = np.float32((1 - MOMENTUM) * running[0, u] + MOMENTUM * average)
-        running[1, u] = np.float32((1 - MOMENTUM) * running[1, u] + MOMENTUM * unbiased)
+        running[0, u] = np.float32((1 - momentum) * running[0, u] + momentum * average)
+        running[1, u] = np.float32((1 - momentum) * running[1, u] + momentum * unbiased)
 
 
 @inlined

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .results import COUNTS, CURVES, ENGINE_VERSION, Result
-from .spec import FIELDS, RunSpec
+from .spec import ADDED, FIELDS, RunSpec, default
 
 PROTOCOL = "App. G, reading 1"
 ORIGIN = {"lnqlib.engine_version": str(ENGINE_VERSION), "lnqlib.protocol": PROTOCOL}
@@ -39,7 +39,8 @@ LONG = pa.schema(
     [("key", pa.string()), ("step", pa.int64())] + [(name, pa.float64()) for name in CURVES]
 )
 """Curves with one row a checkpoint, as they are shipped."""
-_OPTIONAL = {*MEASURED, *(f"curve_{name}" for name in CURVES)}
+_MEASURED = {*MEASURED, *(f"curve_{name}" for name in CURVES)}
+_OPTIONAL = {*ADDED, *_MEASURED}
 
 
 class Damaged(ValueError):
@@ -89,7 +90,7 @@ def encode(table: pa.Table, extra: dict[str, str], level: int = 3) -> bytes:
 def decode(data: bytes, schema: pa.Schema, columns: list[str]) -> pa.Table:
     """The `columns` of a Parquet file that this library wrote with `schema`.
 
-    A measured column that the file lacks was not measured: null, read as NaN.
+    What the file lacks of measured columns was not measured, NaN; of `spec.ADDED`, the default.
 
     **Raises** `Damaged` where the file is none, has other columns or another origin.
     """
@@ -142,17 +143,19 @@ def _complete(table: pa.Table, schema: pa.Schema) -> pa.Table:
     have = set(table.column_names)
     missing = [field for field in schema if field.name not in have]
     for field in missing:
-        if pa.types.is_list(field.type):
-            nan = [[float("nan")] * len(steps) for steps in table["curve_step"].to_pylist()]
+        if field.name in ADDED:
+            values = [default(field.name)] * len(table)
+        elif pa.types.is_list(field.type):
+            values = [[float("nan")] * len(steps) for steps in table["curve_step"].to_pylist()]
         else:
-            nan = [float("nan")] * len(table)
-        table = table.append_column(field, pa.array(nan, field.type))
+            values = [float("nan")] * len(table)
+        table = table.append_column(field, pa.array(values, field.type))
     return table.select(schema.names).replace_schema_metadata(None)
 
 
 def _floats(schema: pa.Schema) -> list[str]:
     """The paths of the measured columns within a Parquet file."""
-    names = [field.name for field in schema if field.name in _OPTIONAL]
+    names = [field.name for field in schema if field.name in _MEASURED]
     return [f"{name}.list.element" if name.startswith("curve_") else name for name in names]
 
 

@@ -64,8 +64,10 @@ def interference(
     - `gi2`, Eq. (11): mean 2 lr Delta_j u_ij - lr^2 u_ij^2; `gi2_scaled` divides it by `td_loss`
     - `gi2_minibatch`: the same for one step on the mean of g, u_ij replaced by its mean over i
     - `td_loss`: mean Delta_j^2
-    - `zero_gradients`: pairs (i, j), self pairs included, with g_i, g_j or f_j zero. A zero vector
-      has no cosine, so each cosine's mean leaves out the pairs in which its own vectors vanish.
+    - `qgi_plus_zero`, `sgi_zero`, `sgi_off_zero`, `mgi_zero`: a zero vector has no cosine, so the
+      means above leave out the pairs in which one vanishes; these count such a cosine as 0
+    - `grad_norm2`: mean |grad Q_i|^2
+    - `zero_gradients`: pairs (i, j), self pairs included, with g_i, g_j or f_j zero
 
     **Arguments**
 
@@ -99,18 +101,22 @@ def interference(
     gi2 = _decrement(lr, td, u).mean()
     g_zero, f_zero = _norms(g) == 0, _norms(f) == 0
     left_out = g_zero[:, None] | (g_zero | f_zero)[None, :]
-    metrics = {
+    cosines = {
         "qgi_plus": _mean_cosine(grad_q, grad_q, other, absolute=True),
         "sgi": _mean_cosine(g, g, all_pairs),
         "sgi_off": _mean_cosine(g, g, other),
         "mgi": _mean_cosine(g, f, all_pairs),
+    }
+    metrics = {name: defined for name, (defined, _) in cosines.items()} | {
         "dgi": (g @ f.T).mean(),
         "gi2": gi2,
         "gi2_scaled": gi2 / td_loss if td_loss != 0 else math.nan,
         "gi2_minibatch": _decrement(lr, td, u.mean(0)).mean(),
         "td_loss": td_loss,
+        "grad_norm2": grad_q.square().sum(1).mean(),
         "zero_gradients": left_out.sum(),
     }
+    metrics |= {f"{name}_zero": of_all for name, (_, of_all) in cosines.items()}
     return {name: float(metrics[name]) for name in NAMES}
 
 
@@ -274,12 +280,16 @@ def _norms(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(rows, dim=1)
 
 
-def _mean_cosine(x: Tensor, y: Tensor, pairs: Tensor, absolute: bool = False) -> Tensor:
-    """Mean of cos(x_i, y_j) over those `pairs` (i, j) in which neither vector is zero."""
+def _mean_cosine(
+    x: Tensor, y: Tensor, pairs: Tensor, absolute: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Mean of cos(x_i, y_j) over those `pairs` (i, j) in which neither vector is zero, and over all
+    of them, the others as 0."""
     defined = pairs & (_norms(x) != 0)[:, None] & (_norms(y) != 0)[None, :]
     x, y = (rows / _norms(rows)[:, None] for rows in (x, y))
     cosine = (x @ y.T)[defined]
-    return (cosine.abs() if absolute else cosine).mean()
+    cosine = cosine.abs() if absolute else cosine
+    return cosine.mean(), cosine.sum() / pairs.sum()
 
 
 def check_batch(batch: Transitions, lr: float, gamma: float, terminal_mask: bool) -> Batch:

@@ -10,7 +10,6 @@ from torch.nn.utils.parametrizations import weight_norm
 from .spec import NORMS
 
 EPS = 1e-5  # torch's default for layer and batch norm
-MOMENTUM = 0.1  # torch's default for batch norm's running statistics
 
 Params = dict[str, np.ndarray]
 """A network's arrays: hidden `W` (width, obs_dim), `b` (width,); output `V` (num_actions, width),
@@ -46,6 +45,7 @@ class QNetwork(nn.Module):
     - `obs_dim`, `num_actions`, `width`: the paper's k, m and d.
     - `norm`: one of `lnqlib.spec.NORMS`.
     - `bias`: whether both layers have biases.
+    - `momentum`: weight of a new batch in the running statistics of batch norm and CrossQ.
 
     Weights start as torch's `nn.Linear` leaves them; `load_params` sets them.
     Batch norm and CrossQ normalize with the statistics of the batch in `train()` mode and with
@@ -59,6 +59,7 @@ class QNetwork(nn.Module):
         width: int = 128,
         norm: str = "none",
         bias: bool = True,
+        momentum: float = 0.1,
     ):
         super().__init__()
         if norm not in NORMS:
@@ -68,7 +69,7 @@ class QNetwork(nn.Module):
         self.norm_name = norm
         hidden = nn.Linear(obs_dim, width, bias=bias)
         self.hidden = weight_norm(hidden) if norm == "weight" else hidden
-        self.norm = _norm_layer(norm, width)
+        self.norm = _norm_layer(norm, width, momentum)
         self.output = nn.Linear(width, num_actions, bias=bias)
 
     def features(self, obs: Tensor) -> Tensor:
@@ -114,7 +115,7 @@ class QNetwork(nn.Module):
         return self
 
 
-def _norm_layer(norm: str, width: int) -> nn.Module:
+def _norm_layer(norm: str, width: int, momentum: float) -> nn.Module:
     match norm:
         case "layer" | "layer_after_relu":
             return LayerNorm()
@@ -125,7 +126,7 @@ def _norm_layer(norm: str, width: int) -> nn.Module:
         case "layer_affine":
             return nn.LayerNorm(width, eps=EPS)
         case "batch" | "crossq":
-            return nn.BatchNorm1d(width, eps=EPS, momentum=MOMENTUM, affine=False)
+            return nn.BatchNorm1d(width, eps=EPS, momentum=momentum, affine=False)
         case _:
             return nn.Identity()
 

@@ -20,6 +20,11 @@ INTERFERENCE = {
     "gi2_scaled": "GI2 over the batch's mean squared TD error, at most 1",
     "gi2_minibatch": "GI2 of one step on the mean of the batch's semi-gradients",
     "td_loss": "mean squared TD error of the metrics' batch",
+    "qgi_plus_zero": "QGI+ with the cosine of a zero gradient counted as 0 instead of left out",
+    "sgi_zero": "SGI, likewise",
+    "sgi_off_zero": "SGI without self pairs, likewise",
+    "mgi_zero": "MGI, likewise",
+    "grad_norm2": "mean squared norm of the Q-gradient",
 }
 ISOMETRY = {
     "iso_o": "App. C, ISO_k with k = observation size",
@@ -47,6 +52,7 @@ CURVES = (
         "loss": "squared TD error of the training batch, mean of the steps to the next checkpoint",
         "weight_norm": "Frobenius norm of the hidden layer's (W, b)",
         "effective_lr": "lr in use, divided by squared weight_norm under layer normalization",
+        "gi2_used": "GI2 at the learning rate in use instead of the RunSpec's",
     }
     | INTERFERENCE
     | ISOMETRY

@@ -90,8 +90,11 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
                 starts = start_states(task, spec.eval_episodes, start_rng, widened)
                 measured[name] = learner.greedy_return(starts)
         norm = weight_norm(learner.params())
+        lr = _lr_in_use(spec, first, norm, initial_norm, ratios)
         measured["weight_norm"] = norm
-        measured["effective_lr"] = _effective_lr(spec, first, norm, initial_norm, ratios)
+        # of the direction W/|W|, LN's learning rate is lr / |W|^2 (Lemma 5)
+        measured["effective_lr"] = lr / norm**2 if spec.norm == "layer" else lr
+        measured["gi2_used"] = gi2_at(lr * spec.gradient_scale, spec.lr, measured)
         stretch = _advance(spec, learner, first, last, batch_rng, ratios)
         parts += stretch
         measured["loss"] = sum(part.loss_sum for part in stretch) / (last - first)
@@ -154,12 +157,21 @@ def _paired_ratios(spec: RunSpec, make_learner: MakeLearner) -> np.ndarray:
     return norms[0] ** 2 / norms**2
 
 
-def _effective_lr(
+def gi2_at(lr: float, measured_lr: float, measured: dict[str, float]) -> float:
+    """Eq. (11), GI2 = 2 lr DGI - lr^2 mean u_ij^2, at another `lr` than it was measured with.
+
+    **Arguments** `measured`: `dgi`, and `gi2` at `measured_lr`.
+    """
+    dgi, gi2 = measured["dgi"], measured["gi2"]
+    if lr == measured_lr:
+        return gi2
+    return 2 * lr * dgi - (lr / measured_lr) ** 2 * (2 * measured_lr * dgi - gi2)
+
+
+def _lr_in_use(
     spec: RunSpec, step: int, norm: float, initial_norm: float, ratios: np.ndarray | None
 ) -> float:
-    """The learning rate in use; under LN, of the direction W/|W|, that is lr / |W|^2 (Lemma 5)."""
+    """The learning rate that the next step is taken with."""
     if spec.lr_control == "own_decay":
         return spec.lr * initial_norm**2 / norm**2
-    if ratios is not None:
-        return spec.lr * float(ratios[step])
-    return spec.lr / norm**2 if spec.norm == "layer" else spec.lr
+    return spec.lr if ratios is None else spec.lr * float(ratios[step])

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import numpy as np
 
+# What a run may have. `ENVS` and `STREAMS` grow only at their end: positions seed generators.
 ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
 OPTIMIZERS = ("SGD", "Adam")
 NORMS = (
@@ -29,6 +30,14 @@ LR_CONTROLS = ("none", "project", "own_decay", "paired_decay")
 LEARNING_RATES = tuple(10.0 ** (-i / 2) for i in range(2, 11))  # 1e-1, 10^-1.5, ..., 1e-5
 CLAMP = 1e6  # App. G: every weight stays within +-1e6
 STREAMS = ("data", "init", "batches", "metrics", "evaluation")
+
+# What the paper's studies have, however much more becomes allowed.
+PAPER_ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
+PAPER_OPTIMIZERS = ("SGD", "Adam")
+
+ADDED = ("momentum",)
+"""Fields added after the first results were shipped. At its default such a field is no part of the
+key, and a file without its column is read as that default; so an added default never changes."""
 
 _CHOICES = {
     "env": ENVS,
@@ -71,6 +80,7 @@ class RunSpec:
     - `checkpoints`: how often metrics and return are measured, evenly spaced from step 0.
     - `eval_episodes`: greedy episodes per checkpoint.
     - `second_order`: also measure the parts of the second-order expansion (slow).
+    - `momentum`: weight of a new batch in the running statistics of batch norm and CrossQ.
 
     **Raises** `SpecError` where a field has a value that no run can have.
     """
@@ -93,6 +103,7 @@ class RunSpec:
     checkpoints: int = 100
     eval_episodes: int = 10
     second_order: bool = False
+    momentum: float = 0.1
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -119,6 +130,7 @@ class RunSpec:
         self._require_number("lr", Real, 1e-30, 1e30, "a positive finite number", 1e-3)
         self._require_number("gradient_scale", Real, 1e-6, 1e6, "a positive finite number", 1.0)
         self._require_number("gamma", Real, 0.0, 1.0 - 1e-12, "a number below 1", 0.99)
+        self._require_number("momentum", Real, 0.0, 1.0, "a number", default("momentum"))
         self._require_size()
         if self.lr_control == "project" and self.norm != "layer":
             raise SpecError(
@@ -129,6 +141,11 @@ class RunSpec:
             raise SpecError(
                 f'lr_control is "{self.lr_control}" with norm={self.norm!r}; the decay is added to '
                 'networks without normalization; write norm="none"'
+            )
+        if self.momentum != default("momentum") and self.norm not in ("batch", "crossq"):
+            raise SpecError(
+                f"momentum is {self.momentum} with norm={self.norm!r}; only batch norm and CrossQ "
+                f"keep running statistics; leave momentum out or write norm=\"crossq\""
             )
 
     def _refuse(self, name: str, allowed: str, example: object) -> NoReturn:
@@ -157,7 +174,8 @@ class RunSpec:
     @property
     def key(self) -> str:
         """The content key: 16 hexadecimal digits that depend on every field and nothing else."""
-        text = json.dumps(vars(self), sort_keys=True)
+        told = {n: v for n, v in vars(self).items() if n not in ADDED or v != default(n)}
+        text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -172,6 +190,11 @@ class RunSpec:
 
 
 FIELDS = tuple(field.name for field in fields(RunSpec))
+
+
+def default(field: str) -> object:
+    """What a `RunSpec` has in a field that it was not given."""
+    return getattr(RunSpec, field)
 
 
 def generator(env: str, seed: int, stream: str) -> np.random.Generator:
@@ -220,8 +243,8 @@ def study(name: str) -> list[RunSpec]:
 
 def _core() -> list[RunSpec]:
     return grid(
-        optimizer=OPTIMIZERS,
-        env=ENVS,
+        optimizer=PAPER_OPTIMIZERS,
+        env=PAPER_ENVS,
         norm=("none", "layer"),
         lr=LEARNING_RATES,
         seed=range(30),
@@ -229,26 +252,31 @@ def _core() -> list[RunSpec]:
 
 
 def _as_printed() -> list[RunSpec]:
-    return [replace(spec, bias=False) for spec in _core() if spec.seed < 10]
+    return [replace(spec, bias=False) for spec in _core()]
+
+
+def _both_readings(seeds: range = range(20), **axes: object) -> list[RunSpec]:
+    """The paper's tasks and learning rates with SGD, by the defaults and as printed."""
+    return grid(bias=(True, False), env=PAPER_ENVS, **axes, lr=LEARNING_RATES, seed=seeds)
 
 
 def _table1() -> list[RunSpec]:
-    return grid(env=ENVS, norm=("batch", "weight"), lr=LEARNING_RATES, seed=range(20))
+    return _both_readings(norm=("batch", "weight"))
 
 
 def _lr_decay() -> list[RunSpec]:
     controls = (("layer", "project"), ("none", "own_decay"), ("none", "paired_decay"))
     return [
         spec
-        for env in ENVS
         for norm, control in controls
-        for spec in grid(env=env, norm=norm, lr_control=control, lr=LEARNING_RATES, seed=range(20))
+        for spec in _both_readings(norm=norm, lr_control=control)
     ]
 
 
 def _variants() -> list[RunSpec]:
     norms = ("crossq", "layer_affine", "layer_after_relu", "rms", "center")
-    return grid(env=ENVS, norm=norms, lr=LEARNING_RATES, seed=range(10))
+    slower = _both_readings(range(10), norm="crossq", momentum=(0.01, 0.001))
+    return _both_readings(norm=norms) + [spec for spec in slower if spec.bias]
 
 
 def _protocol() -> list[RunSpec]:
@@ -264,6 +292,11 @@ def _second_order() -> list[RunSpec]:
     return [replace(s, checkpoints=20, second_order=True) for s in _core() if s.seed < 5]
 
 
+def _zero_gradients() -> list[RunSpec]:
+    """A part of core once more, for the columns that its rows lack; 25 checkpoints are enough."""
+    return [replace(s, checkpoints=25) for s in _core() if s.seed < 10]
+
+
 STUDIES = {
     "core": _core,
     "as_printed": _as_printed,
@@ -272,6 +305,7 @@ STUDIES = {
     "variants": _variants,
     "protocol": _protocol,
     "second_order": _second_order,
+    "zero_gradients": _zero_gradients,
 }
 
 

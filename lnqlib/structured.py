@@ -382,7 +382,7 @@ def _interference(net, obs, action, reward, next_obs, bootstrap, lr):
     td, sign = np.empty(B), np.empty(B)
     # reciprocal norms, 0 for a zero gradient: its pairs then add nothing to the sums of cosines
     rq, rh = np.zeros(B), np.zeros(B)
-    q_count, g_count, f_count, both = 0, 0, 0, 0
+    q_count, g_count, f_count, both, grad_norm2 = 0, 0, 0, 0, 0.0
     for j in range(B):
         td[j] = x.q[j] - reward[j] - bootstrap[j] * x.q[B + j]
         sign[j] = np.sign(td[j])
@@ -395,6 +395,7 @@ def _interference(net, obs, action, reward, next_obs, bootstrap, lr):
         g_count += g
         f_count += f
         both += g and f
+        grad_norm2 += norm_q**2 / B
 
     td_loss, qgi, sgi_off, mgi, dgi, squared, minibatch = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(B):
@@ -428,6 +429,11 @@ def _interference(net, obs, action, reward, next_obs, bootstrap, lr):
         _ratio(gi2, td_loss),
         minibatch,
         td_loss,
+        _ratio(qgi, B * (B - 1)),
+        (sgi_off + g_count) / B**2,
+        _ratio(sgi_off, B * (B - 1)),
+        mgi / B**2,
+        grad_norm2,
         float(B * B - g_count * both),
     )
 

@@ -114,7 +114,8 @@ class TorchLearner:
 
     def _network(self, norm: str) -> QNetwork:
         task, spec = self.task, self.spec
-        return QNetwork(task.obs_dim, task.num_actions, spec.width, norm, spec.bias)
+        size = task.obs_dim, task.num_actions, spec.width
+        return QNetwork(*size, norm, spec.bias, spec.momentum)
 
     def _td_error(self, indices: Tensor) -> Tensor:
         """Delta = Q(s, a) - r - gamma (1 - terminated) max Q(s', .), the target held constant."""
