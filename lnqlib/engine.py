@@ -259,15 +259,21 @@ def kernel(
             elif any_batch:
                 if crossq:
                     _input_moments(x, y, k, B, True, center_of, cov)
-                    _standardize(W, center_of, cov, bias, k, D, 2 * B, We, unit_scale, running, momentum)
+                    _standardize(
+                        W, center_of, cov, bias, k, D, 2 * B, We, unit_scale, running, momentum
+                    )
                     _subtract(x, center_of, k, bias, B)
                     _subtract(y, center_of, k, bias, B)
                 else:
                     _input_moments(y, y, k, B, False, center_of, cov)
-                    _standardize(W, center_of, cov, bias, k, D, B, Wn, next_scale, running, momentum)
+                    _standardize(
+                        W, center_of, cov, bias, k, D, B, Wn, next_scale, running, momentum
+                    )
                     _subtract(y, center_of, k, bias, B)
                     _input_moments(x, x, k, B, False, center_of, cov)
-                    _standardize(W, center_of, cov, bias, k, D, B, We, unit_scale, running, momentum)
+                    _standardize(
+                        W, center_of, cov, bias, k, D, B, We, unit_scale, running, momentum
+                    )
                     _subtract(x, center_of, k, bias, B)
             elif weight:
                 for u in range(D):

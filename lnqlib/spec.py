@@ -145,7 +145,7 @@ class RunSpec:
         if self.momentum != default("momentum") and self.norm not in ("batch", "crossq"):
             raise SpecError(
                 f"momentum is {self.momentum} with norm={self.norm!r}; only batch norm and CrossQ "
-                f"keep running statistics; leave momentum out or write norm=\"crossq\""
+                f'keep running statistics; write norm="crossq" or leave momentum out'
             )
 
     def _refuse(self, name: str, allowed: str, example: object) -> NoReturn:
@@ -267,9 +267,7 @@ def _table1() -> list[RunSpec]:
 def _lr_decay() -> list[RunSpec]:
     controls = (("layer", "project"), ("none", "own_decay"), ("none", "paired_decay"))
     return [
-        spec
-        for norm, control in controls
-        for spec in _both_readings(norm=norm, lr_control=control)
+        spec for norm, control in controls for spec in _both_readings(norm=norm, lr_control=control)
     ]
 
 

@@ -406,3 +406,19 @@ def test_same_bits_compiled_afresh_or_loaded_from_the_cache(tmp_path) -> None:
         for _ in range(2)
     )
     assert fresh and fresh == cached
+
+
+def test_running_statistics_keep_their_momentum() -> None:
+    spec = RunSpec("MountainCar", norm="crossq", lr=1e-3, momentum=0.01)
+    ours, theirs = (learner.params() for learner in advanced(spec, 10))
+    assert distance(ours, theirs, ("mean", "var")) < 1e-4
+    usual, _ = (learner.params() for learner in advanced(replace(spec, momentum=0.1), 10))
+    assert distance(usual, theirs, ("var",)) > 0.1
+
+
+def advanced(spec: RunSpec, steps: int):
+    """Both learners after `steps` steps."""
+    made = learners(spec)
+    for learner in made:
+        learner.advance(0, batches(spec, steps), np.full(steps, spec.lr))
+    return made

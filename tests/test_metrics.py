@@ -75,6 +75,11 @@ def test_two_states_by_hand():
             "gi2_scaled": 0.185 / 2.5,
             "gi2_minibatch": 0.39 / 2,  # mean u = (0, 1)
             "td_loss": 2.5,
+            "qgi_plus_zero": 0.0,
+            "sgi_zero": 1 / 2,
+            "sgi_off_zero": 0.0,
+            "mgi_zero": (1 / math.sqrt(1.25) - 0.5 / math.sqrt(1.25) + 1) / 4,
+            "grad_norm2": 1.0,
             "zero_gradients": 0.0,
         }
     )
@@ -99,17 +104,24 @@ def test_zero_gradients_are_left_out_and_counted():
     for name in ("qgi_plus", "sgi", "sgi_off", "mgi"):
         assert metrics[name] == pytest.approx(1.0), name
     assert metrics["zero_gradients"] == 9 - 2 * 2
+    # counted as 0: 2 of 6 ordered pairs of different samples are left, 4 of all 9
+    for name, share in (("qgi_plus", 2 / 6), ("sgi", 4 / 9), ("sgi_off", 2 / 6), ("mgi", 4 / 9)):
+        assert metrics[f"{name}_zero"] == pytest.approx(share), name
+    # grad Q_i is 2 s in W of the living unit and s in its V
+    assert metrics["grad_norm2"] == pytest.approx((5 * 1 + 0 + 5 * 4) / 3)
     # D = (2, 0, 0): one semi-gradient is left
     metrics = interference(q, batch._replace(reward=np.array([0.0, 0.0, 4.0])), lr=0.1)
     assert metrics["qgi_plus"] == metrics["sgi"] == pytest.approx(1.0)
     assert math.isnan(metrics["sgi_off"])
+    assert metrics["sgi_off_zero"] == 0.0
+    assert metrics["sgi_zero"] == pytest.approx(1 / 9)
     assert metrics["zero_gradients"] == 9 - 1
     # no error at all
     metrics = interference(q, batch._replace(reward=np.array([2.0, 0.0, 4.0])), lr=0.1)
     assert metrics["td_loss"] == metrics["gi2"] == 0.0
     assert metrics["zero_gradients"] == 9
     assert math.isnan(metrics["gi2_scaled"])
-    assert math.isnan(metrics["mgi"])
+    assert math.isnan(metrics["mgi"]) and metrics["mgi_zero"] == metrics["sgi_zero"] == 0.0
 
 
 @pytest.mark.parametrize("kind", networks())

@@ -54,7 +54,7 @@ def test_the_changes_are_the_studies_runs():
     keys = {
         replace(s, **c.fields).key for c in CHANGES for s in base if c.fields and s.env in c.envs
     }
-    printed = [s for s in study("as_printed") if s.optimizer == "SGD"]
+    printed = [s for s in study("as_printed") if s.optimizer == "SGD" and s.seed < 10]
     assert keys == {s.key for s in [*study("protocol"), *printed]}
 
 

@@ -1,0 +1,31 @@
+"""What a run measures, worked out by another route."""
+
+import numpy as np
+import pytest
+
+from lnqlib import metrics, start, training
+from lnqlib.run import gi2_at
+from lnqlib.spec import RunSpec
+
+
+def test_gi2_at_another_rate_is_measured_there() -> None:
+    spec = RunSpec("Pendulum", lr=0.01)
+    net, batch = start.network(spec), start.batch(spec)
+    measured = metrics.interference(net, batch, spec.lr)
+    for lr in (spec.lr, 1e-5, 0.3):
+        expected = metrics.interference(net, batch, lr)["gi2"]
+        assert gi2_at(lr, spec.lr, measured) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("fields", "factor"),
+    [({}, 1.0), ({"gradient_scale": 2.0}, 2.0), ({"lr_control": "own_decay"}, None)],
+)
+def test_gi2_used_is_that_of_the_step_taken(fields: dict, factor: float | None) -> None:
+    spec = RunSpec("MountainCar", lr=0.01, steps=40, checkpoints=2, eval_episodes=0, **fields)
+    curves = training.train(spec).curves
+    rates = spec.lr * factor if factor else curves["effective_lr"]
+    first, kept = 2 * spec.lr * curves["dgi"], curves["gi2"]
+    expected = first * rates / spec.lr - (first - kept) * (rates / spec.lr) ** 2
+    np.testing.assert_allclose(curves["gi2_used"], expected, rtol=1e-9)
+    assert factor != 2.0 or (curves["gi2_used"] != kept).all()
