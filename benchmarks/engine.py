@@ -2,9 +2,10 @@
 
     python benchmarks/engine.py            everything, about ten minutes on two idle cores
     python benchmarks/engine.py --quick    fewer repeats and steps
+    python benchmarks/engine.py --jax      without JAX; else with both versions named below
 
 Every number is a median of repeats on one machine in one run; the ratios are what travels.
-JAX is optional: pip install -e '.[bench]'.
+JAX differs by version, so that two are installed into temporary environments and measured.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -38,11 +39,16 @@ NETS = [(env, norm) for env in ("CartPole", "Acrobot") for norm in ("none", "lay
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats and steps")
-    quick = parser.parse_args().quick
+    versions = ("0.6.2", "0.10.2")
+    parser.add_argument("--jax", nargs="*", default=versions, help=f"versions of JAX {versions}")
+    options = parser.parse_args()
+    quick = options.quick
     repeats, steps = (3, 4_000) if quick else (7, 20_000)
     print(f"{cpu()}, {cores()} cores\n")
     compile_times()
-    rows = [peer_row(env, norm, repeats, steps) for env, norm in NETS]
+    with tempfile.TemporaryDirectory() as folder:
+        jax = {version: peers.with_jax(version, Path(folder)) for version in options.jax}
+        rows = [peer_row(env, norm, repeats, steps, jax) for env, norm in NETS]
     print("\nMicroseconds per run and step, all cores at work")
     print(pd.DataFrame(rows).to_string(index=False, float_format="{:.1f}".format))
     scaling(repeats, steps)
@@ -51,28 +57,32 @@ def main() -> None:
     costs(repeats)
 
 
-def peer_row(env: str, norm: str, repeats: int, steps: int) -> dict:
-    """Ours and every peer's microseconds, alternating so that a noisy spell meets all of them."""
+def peer_row(env: str, norm: str, repeats: int, steps: int, jax: dict[str, str]) -> dict:
+    """Ours and every peer's microseconds, alternating so that a noisy spell meets all of them.
+
+    **Arguments** `jax`: versions of JAX and the interpreters that have them.
+    """
     contenders = {
         "torch loop": lambda: peers.torch_loop(env, norm, 1, 1_000),
         "torch vmap": lambda: peers.torch_vmap(env, norm, 64, 60),
         "engine": lambda: engine_time(env, norm, steps, cores()),
     }
-    if find_spec("jax"):
-        contenders["jax scan"] = lambda: peers.jax_scan(env, norm, 64, 200)
+    for version, python in jax.items():
+        contenders[f"jax {version}"] = partial(peers.jax_scan, python, env, norm, 64, 200)
     times = {name: [] for name in contenders}
     for _ in range(min(repeats, 3)):
         for name, measure in contenders.items():
             times[name].append(measure())
     row = {name: median(values) for name, values in times.items()}
     ours = row["engine"]
-    best = min(value for name, value in row.items() if name != "engine")
+    peer, best = min(((n, v) for n, v in row.items() if n != "engine"), key=lambda item: item[1])
     floor = arithmetic_floor(env)
     return (
         {"net": f"{env} {norm}"}
         | row
         | {
             "floor": floor,
+            "best peer": peer,
             "x best peer": best / ours,
             "x torch loop": row["torch loop"] / ours,
             "x floor": ours / floor,
@@ -128,7 +138,8 @@ def compile_times() -> None:
         "start = time.perf_counter(); k = engine.kernel(4, 2, 128, 128, 'layer', True, False); "
         "import numpy as np; f = lambda *s: np.zeros(s, np.float32); "
         "k(f(898), f(2, 898), f(2, 128), f(9, 11), np.zeros((1, 128), np.int32), np.zeros(1), 0, "
-        "np.float32(1), 0, 1.0, np.zeros(1), np.zeros(3, int)); print(time.perf_counter() - start)"
+        "np.float32(1), 0.1, 0, 1.0, np.zeros(1), np.zeros(3, int)); "
+        "print(time.perf_counter() - start)"
     )
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"NUMBA_CACHE_DIR": folder}

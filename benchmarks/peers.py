@@ -1,6 +1,6 @@
 """Three other ways to train many tiny Q-networks at once: the engine's peers in `engine.py`.
 
-Each function takes (task, norm, runs, steps), trains `runs` networks for `steps` SGD steps of the
+Each of them takes (task, norm, runs, steps), trains `runs` networks for `steps` SGD steps of the
 default protocol, on all cores, and returns wall-clock microseconds per run and step. Networks,
 data and batch indices are made beforehand, warm-up and compilation are not counted.
 """
@@ -8,9 +8,13 @@ data and batch indices are made beforehand, warm-up and compilation are not coun
 from __future__ import annotations
 
 import os
+import subprocess
+import tempfile
 import time
+import venv
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 
@@ -107,34 +111,22 @@ def torch_vmap(env: str, norm: str, runs: int, steps: int) -> float:
     return (time.perf_counter() - start) / (runs * steps) * 1e6
 
 
-def jax_scan(env: str, norm: str, runs: int, steps: int) -> float:
-    """JAX: one jitted scan over steps of vmap over runs; XLA's own threads."""
-    import jax
-    import jax.numpy as jnp
-
+def jax_scan(python: str, env: str, norm: str, runs: int, steps: int) -> float:
+    """JAX as another interpreter has it: `jax_scan.py` on this problem."""
     data, params, indices = problem(env, runs, steps)
-    data = [jnp.asarray(a) for a in data]
+    arrays = {f"data_{i}": array for i, array in enumerate(data)} | params | {"indices": indices}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "problem.npz"
+        np.savez(path, **arrays)
+        script = Path(__file__).with_name("jax_scan.py")
+        command = [python, "-I", script, path, norm, LR, EPS, CLAMP]
+        return float(subprocess.check_output([str(word) for word in command]))
 
-    def values(p, obs):
-        z = obs @ p["W"].T + p["b"]
-        if norm == "layer":
-            z = z - z.mean(-1, keepdims=True)
-            z = z / jnp.sqrt((z**2).mean(-1, keepdims=True) + EPS)
-        return jnp.maximum(z, 0) @ p["V"].T + p["c"]
 
-    def loss(p, obs, action, reward, next_obs, discount):
-        target = reward + discount * jax.lax.stop_gradient(values(p, next_obs)).max(1)
-        taken = jnp.take_along_axis(values(p, obs), action[:, None], 1)[:, 0]
-        return 0.5 * ((taken - target) ** 2).mean()
-
-    def step(p, batch):
-        gradient = jax.grad(loss)(p, *(a[batch] for a in data))
-        new = jax.tree.map(lambda x, g: jnp.clip(x - LR * g, -CLAMP, CLAMP), p, gradient)
-        return new, None
-
-    train = jax.jit(lambda p, batches: jax.lax.scan(jax.vmap(step), p, batches)[0])
-    params, batches = jax.device_put((params, indices))
-    jax.block_until_ready(train(params, batches))
-    start = time.perf_counter()
-    jax.block_until_ready(train(params, batches))
-    return (time.perf_counter() - start) / (runs * steps) * 1e6
+def with_jax(version: str, folder: Path) -> str:
+    """A new environment in `folder` with this JAX; returns its interpreter."""
+    home = folder / f"jax-{version}"
+    venv.create(home, with_pip=True)
+    python = str(home / "bin" / "python")
+    subprocess.run([python, "-I", "-m", "pip", "install", "-q", f"jax=={version}"], check=True)
+    return python
