@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import warnings
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .files import LONG, ROWS, Damaged, decode, encode, in_order, place
+from .files import LONG, ROWS, Damaged, decode, encode, frame_table, in_order, place
 from .results import CURVES
 from .spec import ENVS, RunSpec
 from .store import ROOT, Store, StoreError, key_of
@@ -137,8 +138,8 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
         fine = downsample(store.curves(new["key"]), rows["steps"])
         curves = in_order([part for part in (kept, fine) if len(part)], keys)
         tables = {
-            path: pa.Table.from_pandas(rows, ROWS, preserve_index=False),
-            curves_path: pa.Table.from_pandas(curves, LONG, preserve_index=False),
+            path: frame_table(rows, ROWS),
+            curves_path: frame_table(curves, LONG),
         }
         written += _write(tables)
     return written
@@ -191,7 +192,12 @@ def _write_sums(folder: Path, sums: dict[str, set[str]]) -> None:
 
 
 def commit() -> str:
-    """The repository's commit, "unknown" outside of git."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
+    """The repository's commit; "unknown" without git or within another repository."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--show-toplevel", "HEAD"]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        found = subprocess.run(command, env=plain, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    top, head = found.stdout.splitlines()
+    return head if Path(top).resolve() == ROOT else "unknown"

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .files import CHUNK, LISTS, ROWS, Damaged, chunk_table, decode, encode, in_order, long, place
-from .lock import Reservation, locked
+from .lock import Reservation, locked, share
 from .results import Result
 from .spec import RunSpec
 
@@ -47,6 +47,7 @@ class Store:
 
     def __init__(self, path: str | os.PathLike | None = None):
         self.path = Path(path or os.environ.get("LNQ_STORE") or ROOT / ".lnq_store").absolute()
+        self._inner = False
         self._known: dict[str, int] = {}  # file name -> modification time in ns
         self._rows = ROWS.append(pa.field(*_FILE)).empty_table()
         self._scanned, self._uncatalogued = False, 0
@@ -86,7 +87,7 @@ class Store:
         keys = hashlib.sha256("".join(table["key"].to_pylist()).encode()).hexdigest()
         path = self.path / f"{keys[:16]}-{hashlib.sha256(data).hexdigest()[:32]}.parquet"
         with self.writing():
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._make()
             place(data, path)
             time = path.stat().st_mtime_ns
         if self._scanned:  # it need not be read back
@@ -97,13 +98,19 @@ class Store:
     def reserve(self) -> Iterator[Reservation]:
         """Opens the folder for one sweep: makes it, and says which runs that sweep is training."""
         with self.writing():
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._make()
             with locked(self.path):
                 reservation = Reservation(self.path)
         try:
             yield reservation
         finally:
             reservation.close()
+
+    def within(self, name: str) -> Store:
+        """The store in a subfolder of this one, with the same permissions."""
+        inner = Store(self.path / name)
+        inner._inner = True
+        return inner
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -113,10 +120,18 @@ class Store:
         except StoreError:
             raise
         except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
             raise StoreError(
-                f"the store {self.path} cannot be written ({error.strerror or error}); what was "
-                "finished before is kept; make room there or set LNQ_STORE to a writable folder"
+                f"the store {self.path} cannot be written ({error.strerror or error}{where}); what "
+                "was finished before is kept; make room or permit writing there, or set LNQ_STORE to "
+                "another folder"
             ) from error
+
+    def _make(self) -> None:
+        if not self.path.is_dir():
+            self.path.mkdir(parents=True, exist_ok=True)
+            if self._inner:
+                share(self.path)
 
     def _frame(self, runs: Iterable[RunSpec | str] | None) -> pd.DataFrame:
         self._scan()
@@ -184,6 +199,7 @@ class Store:
                 if not isinstance(error, Damaged):
                     raise error
                 aside.mkdir(exist_ok=True)
+                share(aside)
                 taken = (aside / name).exists()
                 os.replace(self.path / name, aside / (name + secrets.token_hex(2) * taken))
             except FileNotFoundError:

@@ -164,7 +164,7 @@ def backend_store(store: Store | str | os.PathLike | None, backend: Backend) -> 
     if backend == "engine":
         return store
     name = backend if isinstance(backend, str) else f"{backend.__module__}.{backend.__qualname__}"
-    return Store(store.path / name.replace("<", "").replace(">", ""))
+    return store.within(name.replace("<", "").replace(">", ""))
 
 
 def cores() -> int:
