@@ -88,7 +88,7 @@ def share(path: Path) -> None:
 
 
 def _open(path: Path, mode: str) -> TextIO:
-    file = open(path, mode)
+    file = open(path, mode)  # noqa: SIM115, the caller closes it
     share(path)
     return file
 

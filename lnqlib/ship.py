@@ -7,6 +7,7 @@ import os
 import subprocess
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from .files import LONG, ROWS, Damaged, decode, encode, frame_table, in_order, place
+from .files import LONG, MEASURED, ROWS, Damaged, decode, encode, frame_table, in_order, place
 from .results import CURVES
 from .spec import ENVS, RunSpec
 from .store import ROOT, Store, StoreError, key_of
@@ -55,12 +57,28 @@ class Shipped:
         parts, rest = [], set(keys)
         for path, rows in self._files:
             wanted = rest & set(rows["key"])
-            curves = path.with_name(path.name.replace(".runs.", ".curves."))
-            if wanted and (table := read(curves, LONG)) is not None:
+            if wanted and (table := read(_curves_of(path), LONG)) is not None:
                 table = table.filter(pc.is_in(table["key"], pa.array(sorted(wanted))))
                 parts.append(table.to_pandas())
                 rest -= set(parts[-1]["key"])
         return in_order(parts, keys)
+
+    def lacking(self, runs: Iterable[RunSpec | str], curves: bool = False) -> dict[str, set[str]]:
+        """The measured columns that the file of a run lacks, by key, for the shipped ones of `runs`.
+
+        `results`, or `curves`, gives NaN there: a column newer than the file was not measured.
+        """
+        rest, lacks = {key_of(run) for run in runs}, {}
+        for path, rows in self._files:
+            here = rest & set(rows["key"])
+            if here:
+                path = _curves_of(path) if curves else path
+                with suppress(OSError, pa.ArrowException):  # a file that cannot be read says so
+                    have = pq.read_schema(path).names
+                    measured = CURVES if curves else MEASURED
+                    lacks |= dict.fromkeys(here, set(measured).difference(have))
+                rest -= here
+        return {key: names for key, names in lacks.items() if names}
 
     @cached_property
     def _files(self) -> list[tuple[Path, pd.DataFrame]]:
@@ -73,6 +91,10 @@ class Shipped:
         frames = [rows for _, rows in self._files if len(rows)]
         frames = frames or [ROWS.empty_table().to_pandas()]
         return pd.concat(frames).drop_duplicates("key").reset_index(drop=True)
+
+
+def _curves_of(path: Path) -> Path:
+    return path.with_name(path.name.replace(".runs.", ".curves."))
 
 
 def read(path: Path, schema: pa.Schema) -> pa.Table | None:

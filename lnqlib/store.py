@@ -122,9 +122,9 @@ class Store:
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             raise StoreError(
-                f"the store {self.path} cannot be written ({error.strerror or error}{where}); what "
-                "was finished before is kept; make room or permit writing there, or set LNQ_STORE to "
-                "another folder"
+                f"the store {self.path} cannot be written ({error.strerror or error}{where}); "
+                "what was finished before is kept; make room or permit writing there, or set "
+                "LNQ_STORE to another folder"
             ) from error
 
     def _make(self) -> None:
