@@ -64,7 +64,7 @@ class Shipped:
         return in_order(parts, keys)
 
     def lacking(self, runs: Iterable[RunSpec | str], curves: bool = False) -> dict[str, set[str]]:
-        """The measured columns that the file of a run lacks, by key, for the shipped ones of `runs`.
+        """The measured columns that the files of the shipped ones among `runs` lack, by key.
 
         `results`, or `curves`, gives NaN there: a column newer than the file was not measured.
         """

@@ -377,7 +377,7 @@ REFUSED = {
     ),
     "half resamples": (lambda: stats.bootstrap_interval(ONE, resamples=1e3), "resamples is 1000.0"),
     "a seed below 0": (lambda: stats.bootstrap_interval(ONE, seed=-1), "seed is -1"),
-    "a negative value": (lambda: stats.geometric_mean([1.0, -4.0]), "values holds -4.0; .*positive"),
+    "a negative value": (lambda: stats.geometric_mean([1.0, -4.0]), "values holds -4.0; .*pos"),
     "a column (seeds,)": (
         lambda: stats.joint_interval(stats.spearman, ONE, ONE),
         r"shapes \(3,\), \(3,\); all must have one shape, \(seeds, points\)",
