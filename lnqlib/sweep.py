@@ -16,11 +16,12 @@ from .chunks import STEP_SECONDS, Backend, chunked
 from .files import in_order
 from .job import Job, SweepError
 from .ship import Shipped
+from .source_digest import NoSource, digest_of
 from .spec import RunSpec
 from .store import Store
 
-_MANY = 64  # workers that an executor of unknown size is taken to have, where chunks are cut
-_WINDOW = 2048  # chunks that it is given ahead; a cluster queues what it cannot start
+_MANY = 64  # assumed worker count when the executor reports none
+_WINDOW = 2048  # chunks submitted ahead to such an executor; a cluster queues what it cannot start
 
 
 def sweep(
@@ -43,7 +44,10 @@ def sweep(
       dask.distributed; without it, local threads.
     - `progress`: a bar on stderr with runs done, rate and time left; silent if nothing is missing.
     - `backend`: "engine", "reference" (torch) or a function RunSpec -> Result. What another backend
-      than the engine trained is kept apart, in a folder of the store with its name.
+      than the engine trained is kept apart, in a folder of the store with its name. A function's
+      folder is also named by the `digest_of` its source and of all that this imports outside
+      site-packages: after a change its runs are trained again. `f.version = "2"` takes the place
+      of the digest, for a function that reads data files or has no source.
     - `workers`: how many chunks are trained at once, at most; without it, one a core, or as many
       as the executor can.
     - `store`: a `Store` or its folder; without it, the default one.
@@ -163,8 +167,16 @@ def backend_store(store: Store | str | os.PathLike | None, backend: Backend) -> 
     store = store if isinstance(store, Store) else Store(store)
     if backend == "engine":
         return store
-    name = backend if isinstance(backend, str) else f"{backend.__module__}.{backend.__qualname__}"
-    return store.within(name.replace("<", "").replace(">", ""))
+    return store.within(backend if isinstance(backend, str) else _folder_of(backend))
+
+
+def _folder_of(train: Callable) -> str:
+    named = train if hasattr(train, "__qualname__") else type(train)
+    try:
+        name = f"{named.__module__}.{named.__qualname__}-{digest_of(train)}"
+    except NoSource as error:
+        raise SweepError(f"backend: {error}") from None
+    return name.replace("<", "").replace(">", "")
 
 
 def cores() -> int:
