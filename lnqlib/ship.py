@@ -25,15 +25,15 @@ from .store import ROOT, Store, StoreError, key_of
 RESULTS = ROOT / "data" / "results"
 SUMS = "SHA256SUMS"
 CHECKPOINTS = 25
-BITS = 24  # of a curve's numbers, as many as float32 has
+BITS = 24  # significant bits of a curve's numbers, as in float32
 LEVEL = 19
 
 
 class Shipped:
     """The repository's results, `<study>/<env>.runs.parquet` and `<study>/<env>.curves.parquet`.
 
-    Never written to from here. A file whose digest is not the one in its folder's SHA256SUMS, or
-    of another engine version, is named in a warning and ignored.
+    Only read. A file that differs from its digest in SHA256SUMS, or has another engine version, is
+    named in a warning and ignored.
     """
 
     def __init__(self, folder: Path | None = None):
@@ -123,7 +123,7 @@ def _sums(folder: Path) -> dict[str, set[str]]:
 def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False) -> list[Path]:
     """Writes the finished ones among a study's `specs` to `folder`, a pair of files for each env.
 
-    An env is left out while runs are missing, unless `partial`, and when all of it is shipped.
+    Skips incomplete tasks (unless `partial`) and fully shipped ones.
 
     **Returns** the files written.
 
@@ -172,7 +172,7 @@ def downsample(
 ) -> pd.DataFrame:
     """Every run's curves at `checkpoints` of its checkpoints, evenly spaced from step 0.
 
-    The loss, a mean over the steps up to the next checkpoint, is averaged over those left out.
+    The loss, a mean over the steps up to the next checkpoint, is averaged over dropped checkpoints.
     """
     parts = []
     for key, run in curves.groupby("key", sort=False):
@@ -188,7 +188,7 @@ def downsample(
 
 
 def rounded(x: np.ndarray, bits: int = BITS) -> np.ndarray:
-    """`x` to `bits` binary digits; unlike float32 it keeps the range, which diverged runs need."""
+    """`x` rounded to `bits` binary digits, with a wider range than float32, for diverged runs."""
     mantissa, exponent = np.frexp(x)
     return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
 
@@ -200,7 +200,7 @@ def _write(tables: dict[Path, pa.Table]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     fresh = {path.name: {hashlib.sha256(data).hexdigest()} for path, data in files.items()}
     sums = _sums(folder)
-    # both digests count while the files change, so that a crash leaves nothing refused
+    # both digests are valid while the files change, so a crash leaves no file refused
     _write_sums(folder, sums | {name: fresh[name] | sums.get(name, set()) for name in fresh})
     for path, data in files.items():
         place(data, path)

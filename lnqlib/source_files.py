@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
+from os.path import isfile
 from pathlib import Path
 from sysconfig import get_path
 from types import CodeType, FunctionType
@@ -56,7 +57,7 @@ class SourceFiles:
     def counts(self, name: str) -> bool:
         """Whether a module has a file outside the standard library and site-packages."""
         spec = self._spec(name)
-        if spec is None or not spec.origin or not Path(spec.origin).is_file():
+        if spec is None or not spec.origin or not isfile(spec.origin):
             return False  # missing, built in, or a folder without code
         file = Path(spec.origin)
         installed = {"site-packages", "dist-packages"} & set(file.parts)

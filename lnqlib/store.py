@@ -1,7 +1,7 @@
 """The local store: finished runs as Parquet files, one for each chunk, written whole or not at all.
 
-A file is named `<digest of its keys>-<digest of its bytes>.parquet`, so that a changed bit anywhere
-in it shows. Files are never rewritten; reading needs neither torch nor numba.
+A file is named `<digest of its keys>-<digest of its bytes>.parquet`, so any changed bit shows.
+Files are never rewritten; reading needs neither torch nor numba.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .spec import RunSpec
 ROOT = Path(__file__).resolve().parents[1]
 _NAME = re.compile(r"[0-9a-f]{16}-([0-9a-f]{32})\.parquet")
 _FILE = ("file", pa.string())
-_CATALOGUE_EVERY = 64  # new files, or a 32nd of all, before their rows go into the catalogue
-_PIECES = 512  # of the table of rows, before it is made one again
+_CATALOGUE_EVERY = 64  # new files, or 1/32 of all if more, before the catalogue is rewritten
+_PIECES = 512  # pieces of the table of rows before they are merged
 
 
 class StoreError(OSError):
@@ -39,7 +39,7 @@ class Store:
     """The finished runs in a folder.
 
     **Arguments**: `path`, the folder; without it the environment variable LNQ_STORE, else
-    `.lnq_store` in the repository. It is made when something is first written.
+    `.lnq_store` in the repository. It is created at the first write.
 
     A file that is damaged, foreign or of another engine version is named in a warning and moved
     to the folder's `set_aside/`; its runs count as missing.
@@ -78,7 +78,7 @@ class Store:
         return in_order(parts, frame["key"])
 
     def write(self, results: list[Result]) -> Path:
-        """Saves one chunk of finished runs: complete under its name, or not there at all.
+        """Saves one chunk of finished runs, as a whole or not at all.
 
         **Raises** `StoreError` where the folder cannot be written or is full.
         """
@@ -90,13 +90,13 @@ class Store:
             self._make()
             place(data, path)
             time = path.stat().st_mtime_ns
-        if self._scanned:  # it need not be read back
+        if self._scanned:  # saves reading it back
             self._add({path.name: table.select(ROWS.names)}, {path.name: time})
         return path
 
     @contextmanager
     def reserve(self) -> Iterator[Reservation]:
-        """Opens the folder for one sweep: makes it, and says which runs that sweep is training."""
+        """Creates the folder if it is missing, and a reservation for one sweep."""
         with self.writing():
             self._make()
             with locked(self.path):
@@ -114,7 +114,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Turns the operating system's refusals into one sentence."""
+        """Turns errors of the operating system into one sentence."""
         try:
             yield
         except StoreError:
@@ -136,7 +136,7 @@ class Store:
     def _frame(self, runs: Iterable[RunSpec | str] | None) -> pd.DataFrame:
         self._scan()
         frame = self._rows.to_pandas()
-        age = frame["file"].map(self._known)  # of two rows with one key the newer counts
+        age = frame["file"].map(self._known)  # of two rows with one key, the newer wins
         frame = frame.iloc[age.argsort(kind="stable")].drop_duplicates("key", keep="last")
         if runs is None:
             return frame
@@ -173,7 +173,7 @@ class Store:
         if not tables:
             return
         rows = [t.append_column(*_FILE[:1], pa.array([n] * len(t))) for n, t in tables.items()]
-        # rows first: interrupted in between, the files are just read again
+        # rows first: after an interrupt in between, the files are read again
         self._rows = pa.concat_tables([self._rows, *rows])
         self._known.update((name, times[name]) for name in tables)
         self._uncatalogued += len(tables)
@@ -192,7 +192,7 @@ class Store:
         return decode(data, CHUNK, columns)
 
     def _set_aside(self, bad: dict[str, Exception]) -> None:
-        """Moves damaged files away, never those that only could not be read; says so."""
+        """Moves damaged files away, leaves unreadable ones, and warns of both."""
         aside, outcome = self.path / "set_aside", "moved to its set_aside folder"
         for name, error in bad.items():
             try:
@@ -217,7 +217,7 @@ class Store:
             )
 
     def _load_catalogue(self) -> None:
-        """Rows gathered from many files: the files need not be opened one by one again."""
+        """Loads the rows gathered from many files, which need not be opened again."""
         with suppress(OSError, Damaged, ValueError):
             data = (self.path / "catalogue").read_bytes()
             if hashlib.sha256(data[32:]).digest() != data[:32]:
@@ -232,7 +232,7 @@ class Store:
         self._rows = self._rows.combine_chunks()
         times = [self._known[name] for name in self._rows["file"].to_pylist()]
         data = encode(self._rows.append_column("time", pa.array(times, pa.int64())), {})
-        with suppress(OSError):  # it only saves time
+        with suppress(OSError):  # the catalogue only saves time
             place(hashlib.sha256(data).digest() + data, self.path / "catalogue")
         self._uncatalogued = 0
 
@@ -245,8 +245,8 @@ def key_of(run: RunSpec | str) -> str:
 def _listing(folder: Path, known: dict[str, int]) -> dict[str, int]:
     """The folder's files, each with its modification time in ns.
 
-    No file is rewritten, so that of a `known` one is not asked for: asking takes twenty times as
-    long as the names.
+    Files are never rewritten, so the time of a `known` one is not asked for again: that would take
+    twenty times as long as listing the names.
     """
     files = {}
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:

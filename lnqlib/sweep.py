@@ -86,8 +86,8 @@ def curves(
 
     Shipped curves may hold fewer checkpoints than the run measured.
 
-    **Arguments**: `store`, `backend` as for `sweep`; `local_first`, whether a stored run goes
-    before a shipped one, as it does in the rows of a `sweep` with `refresh`.
+    **Arguments**: `store`, `backend` as for `sweep`; `local_first`, whether a stored run takes
+    precedence over a shipped one, as in the rows of a `sweep` with `refresh`.
 
     **Returns** one row a run and checkpoint: key, step, a column for each name in CURVES.
     """
@@ -102,7 +102,7 @@ def lookup(
 ) -> pd.DataFrame:
     """The rows of `specs` in their order; runs that are not finished are left out.
 
-    **Arguments** `local_first`: whether a stored run goes before a shipped one.
+    **Arguments** `local_first`: whether a stored run takes precedence over a shipped one.
     """
     keys = [spec.key for spec in specs]
     sources = _sources(store, shipped, local_first)
@@ -146,7 +146,7 @@ def train_missing(
         job = Job(store, reservation, queue, keys, bar, refresh, until)
         window = 2 * slots if slots else _WINDOW
         if executor:
-            job.run(executor, workers or window)  # it may have more slots than it is to use
+            job.run(executor, workers or window)  # it may have more slots
         else:
             pool = ThreadPoolExecutor(slots, thread_name_prefix="lnqlib")
             stop = threading.Event()
@@ -194,7 +194,7 @@ def _sources(store: Store, shipped: Shipped | None, local_first: bool) -> list[S
 def _found(
     keys: list[str], readers: list[Callable[[list[str]], pd.DataFrame]]
 ) -> list[pd.DataFrame]:
-    """What each of the readers gives of the runs that those before it lack."""
+    """One frame from each reader: the runs that the readers before it lack."""
     frames: list[pd.DataFrame] = []
     for read in readers:
         if keys:
