@@ -56,6 +56,12 @@ def chunk_table(results: list[Result]) -> pa.Table:
     return pa.table(columns, schema=CHUNK)
 
 
+def frame_table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """The frame's columns of `schema`; NaN stays NaN, where `pa.Table.from_pandas` writes null."""
+    arrays = [pa.array(frame[f.name].to_numpy(), f.type, from_pandas=False) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
 def long(table: pa.Table) -> pd.DataFrame:
     """Curves stored as lists, one row a run, as one row a checkpoint."""
     parent = pc.list_parent_indices(table["curve_step"])
@@ -132,11 +138,12 @@ def place(data: bytes, path: Path) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    if os.name == "posix":  # Windows opens no folders
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _complete(table: pa.Table, schema: pa.Schema) -> pa.Table:

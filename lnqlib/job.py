@@ -25,17 +25,17 @@ from .spec import RunSpec
 from .store import Store
 
 GAVE_UP = "the executor gave it up: it was shut down or lost its scheduler"
-_POLL = 0.5  # seconds between looks at what other processes have finished
-_GRACE = 3.0  # seconds that an interrupted sweep waits for the runs in hand
+_POLL = 0.5  # seconds between checks of what other processes have finished
+_GRACE = 3.0  # seconds that an interrupted sweep waits for running chunks
 _NO_WORKERS = "no workers"
 
 
 class SweepError(RuntimeError):
-    """Runs that could not be trained, or a setting no sweep can have; the message says which."""
+    """Runs that could not be trained, or an invalid setting; the message says which."""
 
 
 class Job:
-    """What is left to do, what is being done, and what has failed; `keys` are the specs' own."""
+    """What is queued, running and failed in one sweep; `keys` holds the key of each spec."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Job:
     def run(self, executor: Executor, window: int, stop: threading.Event | None = None) -> None:
         try:
             while self.pending or (self.queue and time.monotonic() < self.until):
-                if 4 * len(self.pending) <= 3 * window:  # a look costs the same for one or many
+                if 4 * len(self.pending) <= 3 * window:  # one check of the store serves many chunks
                     for chunk in self._take(window - len(self.pending)):
                         self.pending[_submit(executor, chunk, stop)] = chunk
                 if self.pending:
@@ -64,7 +64,7 @@ class Job:
                     lonely = idle and _workerless(executor)
                     self.bar.set_postfix_str(_NO_WORKERS if lonely else "", refresh=False)
                 elif self.queue:
-                    time.sleep(_POLL)  # all that is left is in training elsewhere
+                    time.sleep(_POLL)  # other sweeps are training all that is left
                 self._collect()
                 if _lost(executor):
                     self._give_up()
@@ -92,12 +92,12 @@ class Job:
             raise error
 
     def _take(self, count: int) -> list[Chunk]:
-        """Up to `count` chunks of runs neither finished nor in training elsewhere, now reserved."""
+        """Reserves up to `count` chunks of runs neither finished nor training elsewhere."""
         chunks: list[Chunk] = []
         if count <= 0 or not self.queue or time.monotonic() >= self.until:
             return chunks
         with self.store.writing(), locked(self.store.path):
-            # reservations first: a sweep that ends meanwhile stores its runs, then gives them up
+            # reservations first: a sweep that ends meanwhile stores its runs, then releases them
             theirs = set() if self.refresh else self.reservation.others()
             have = set() if self.refresh else self.store.keys()
             for _ in range(len(self.queue)):
@@ -123,7 +123,7 @@ class Job:
                 self.store.write(results)
                 self.bar.update(len(results))
             self.failures += [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-            del self.pending[future]  # only now, for an interrupt may come at any moment
+            del self.pending[future]  # last: an interrupt may come at any moment
 
     def _outcomes(self, future: Future, chunk: Chunk) -> list[Result | Failure]:
         try:
@@ -133,7 +133,7 @@ class Job:
             if cancelled and self.stopping:
                 return []
             if cancelled or isinstance(error, BrokenExecutor):
-                self.queue.clear()  # it takes no more
+                self.queue.clear()  # it accepts no more chunks
             trace = "".join(traceback.format_exception(error))
             return _failed(chunk, GAVE_UP if cancelled else describe(error), trace)
 
@@ -149,25 +149,25 @@ def _failed(chunk: Chunk, message: str, trace: str) -> list[Failure]:
 
 
 def _lost(executor: Executor) -> bool:
-    """Whether a dask executor has lost its scheduler; not all of its futures learn of that."""
+    """Whether a dask executor has lost its scheduler; some of its futures never report it."""
     return getattr(getattr(executor, "_client", None), "status", "running") != "running"
 
 
 def _withdraw(executor: Executor) -> None:
-    """Cancels all that a dask executor has in one message, where each cancel() would wait."""
+    """Cancels all futures of a dask executor in one message; a cancel() for each would wait."""
     with suppress(Exception):
         executor._client.cancel(list(executor._futures))
 
 
 def _workerless(executor: Executor) -> bool:
     """Whether a dask executor waits for its first worker, or has lost its last."""
-    with suppress(Exception):  # a scheduler that does not answer is found lost
+    with suppress(Exception):  # `_lost` finds a scheduler that does not answer
         return not executor._client.nthreads()
     return False
 
 
 def _submit(executor: Executor, chunk: Chunk, stop: threading.Event | None) -> Future:
-    extra = (stop,) if stop else ()  # an event stays within the process
+    extra = (stop,) if stop else ()  # an event cannot leave the process
     try:
         return executor.submit(train_chunk, *chunk, ENGINE_VERSION, *extra)
     except Exception as error:  # broken, shut down, or its scheduler gone

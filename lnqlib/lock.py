@@ -1,31 +1,35 @@
-"""Several sweeps in one folder: a lock for short moments, and reservations that die with a sweep.
+"""Several sweeps in one folder: a lock for short moments, and reservations that end with a sweep.
 
 Both rest on the operating system's file locks, which end with the process that holds them, however
-it ends. Where the file system has none, work may be done twice; results stay the same.
+it ends. Where the file system has none, work may be done twice; results stay the same. The same
+holds on Windows, where nobody can read a reservation while its owner locks it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import socket
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-_SUFFIX = ".claim"  # sweeps of older versions share folders, and look for this one
-_OLD = 600  # seconds after which a temporary file has surely lost its writer
+from filelock import lock_descriptor
+
+_SUFFIX = ".claim"  # sweeps of older versions share folders and look for this suffix
+_OLD = 600  # seconds after which a temporary file is treated as orphaned
+_POLL = 0.01  # seconds between attempts to get the folder's lock
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds the folder's lock; others wait."""
-    with open(folder / "lock", "a") as file:
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with _open(folder / "lock", "a") as file:
+        with suppress(OSError):  # a file system without locks
+            lock_descriptor(file.fileno(), poll_interval=_POLL)
         yield
 
 
@@ -36,11 +40,11 @@ class Reservation:
     """
 
     def __init__(self, folder: Path):
-        self.folder = folder
         name = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}{_SUFFIX}"
-        self._file = open(folder / name, "w+")  # noqa: SIM115, open until close()
-        with suppress(OSError):
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.path = folder / name
+        self._file = _open(self.path, "w+")
+        with suppress(OSError):  # a file system without locks
+            lock_descriptor(self._file.fileno(), blocking=False)
         for path in folder.glob(".*.tmp"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > _OLD:
@@ -56,9 +60,9 @@ class Reservation:
     def others(self) -> set[str]:
         """The keys in training elsewhere; reservations of dead owners are removed."""
         keys: set[str] = set()
-        for path in self.folder.glob(f"*{_SUFFIX}"):
-            if path.name != Path(self._file.name).name:
-                with suppress(OSError), open(path) as file:
+        for path in self.path.parent.glob(f"*{_SUFFIX}"):
+            if path != self.path:
+                with suppress(OSError), open(path, "r+") as file:  # NFS locks what can be written
                     if _dead(path, file):
                         path.unlink()
                     else:
@@ -68,22 +72,34 @@ class Reservation:
     def close(self) -> None:
         """Gives the reservation up."""
         with suppress(OSError):
-            os.unlink(self._file.name)
-        with suppress(OSError):
             self._file.close()
+        with suppress(OSError):
+            self.path.unlink()
+
+
+def share(path: Path) -> None:
+    """Gives a file or folder in `path.parent`, whatever the umask, that folder's permissions.
+
+    Users who may write to one store can then use each other's lock, reservations and folders.
+    """
+    mode, folder = path.stat().st_mode, path.parent.stat().st_mode
+    with suppress(OSError):  # only its owner can change it
+        path.chmod(stat.S_IMODE(mode | folder & (0o777 if path.is_dir() else 0o666)))
+
+
+def _open(path: Path, mode: str) -> TextIO:
+    file = open(path, mode)  # noqa: SIM115, the caller closes it
+    share(path)
+    return file
 
 
 def _dead(path: Path, file: TextIO) -> bool:
     host, pid, *_ = path.name.rsplit(".", 3)
-    if host == socket.gethostname():
+    if host == socket.gethostname() and os.name == "posix":  # os.kill ends processes elsewhere
         try:
             os.kill(int(pid), 0)
         except ProcessLookupError:
             return True  # even where a forked worker still holds the lock
         except PermissionError:
             pass
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return lock_descriptor(file.fileno(), blocking=False)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -13,8 +15,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from .files import LONG, ROWS, Damaged, decode, encode, in_order, place
+from .files import LONG, MEASURED, ROWS, Damaged, decode, encode, frame_table, in_order, place
 from .results import CURVES
 from .spec import ENVS, RunSpec
 from .store import ROOT, Store, StoreError, key_of
@@ -22,15 +25,15 @@ from .store import ROOT, Store, StoreError, key_of
 RESULTS = ROOT / "data" / "results"
 SUMS = "SHA256SUMS"
 CHECKPOINTS = 25
-BITS = 24  # of a curve's numbers, as many as float32 has
+BITS = 24  # significant bits of a curve's numbers, as in float32
 LEVEL = 19
 
 
 class Shipped:
     """The repository's results, `<study>/<env>.runs.parquet` and `<study>/<env>.curves.parquet`.
 
-    Never written to from here. A file whose digest is not the one in its folder's SHA256SUMS, or
-    of another engine version, is named in a warning and ignored.
+    Only read. A file that differs from its digest in SHA256SUMS, or has another engine version, is
+    named in a warning and ignored.
     """
 
     def __init__(self, folder: Path | None = None):
@@ -54,12 +57,28 @@ class Shipped:
         parts, rest = [], set(keys)
         for path, rows in self._files:
             wanted = rest & set(rows["key"])
-            curves = path.with_name(path.name.replace(".runs.", ".curves."))
-            if wanted and (table := read(curves, LONG)) is not None:
+            if wanted and (table := read(_curves_of(path), LONG)) is not None:
                 table = table.filter(pc.is_in(table["key"], pa.array(sorted(wanted))))
                 parts.append(table.to_pandas())
                 rest -= set(parts[-1]["key"])
         return in_order(parts, keys)
+
+    def lacking(self, runs: Iterable[RunSpec | str], curves: bool = False) -> dict[str, set[str]]:
+        """The measured columns that the files of the shipped ones among `runs` lack, by key.
+
+        `results`, or `curves`, gives NaN there: a column newer than the file was not measured.
+        """
+        rest, lacks = {key_of(run) for run in runs}, {}
+        for path, rows in self._files:
+            here = rest & set(rows["key"])
+            if here:
+                path = _curves_of(path) if curves else path
+                with suppress(OSError, pa.ArrowException):  # a file that cannot be read says so
+                    have = pq.read_schema(path).names
+                    measured = CURVES if curves else MEASURED
+                    lacks |= dict.fromkeys(here, set(measured).difference(have))
+                rest -= here
+        return {key: names for key, names in lacks.items() if names}
 
     @cached_property
     def _files(self) -> list[tuple[Path, pd.DataFrame]]:
@@ -72,6 +91,10 @@ class Shipped:
         frames = [rows for _, rows in self._files if len(rows)]
         frames = frames or [ROWS.empty_table().to_pandas()]
         return pd.concat(frames).drop_duplicates("key").reset_index(drop=True)
+
+
+def _curves_of(path: Path) -> Path:
+    return path.with_name(path.name.replace(".runs.", ".curves."))
 
 
 def read(path: Path, schema: pa.Schema) -> pa.Table | None:
@@ -100,7 +123,7 @@ def _sums(folder: Path) -> dict[str, set[str]]:
 def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False) -> list[Path]:
     """Writes the finished ones among a study's `specs` to `folder`, a pair of files for each env.
 
-    An env is left out while runs are missing, unless `partial`, and when all of it is shipped.
+    Skips incomplete tasks (unless `partial`) and fully shipped ones.
 
     **Returns** the files written.
 
@@ -137,8 +160,8 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
         fine = downsample(store.curves(new["key"]), rows["steps"])
         curves = in_order([part for part in (kept, fine) if len(part)], keys)
         tables = {
-            path: pa.Table.from_pandas(rows, ROWS, preserve_index=False),
-            curves_path: pa.Table.from_pandas(curves, LONG, preserve_index=False),
+            path: frame_table(rows, ROWS),
+            curves_path: frame_table(curves, LONG),
         }
         written += _write(tables)
     return written
@@ -149,7 +172,7 @@ def downsample(
 ) -> pd.DataFrame:
     """Every run's curves at `checkpoints` of its checkpoints, evenly spaced from step 0.
 
-    The loss, a mean over the steps up to the next checkpoint, is averaged over those left out.
+    The loss, a mean over the steps up to the next checkpoint, is averaged over dropped checkpoints.
     """
     parts = []
     for key, run in curves.groupby("key", sort=False):
@@ -165,7 +188,7 @@ def downsample(
 
 
 def rounded(x: np.ndarray, bits: int = BITS) -> np.ndarray:
-    """`x` to `bits` binary digits; unlike float32 it keeps the range, which diverged runs need."""
+    """`x` rounded to `bits` binary digits, with a wider range than float32, for diverged runs."""
     mantissa, exponent = np.frexp(x)
     return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
 
@@ -177,7 +200,7 @@ def _write(tables: dict[Path, pa.Table]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     fresh = {path.name: {hashlib.sha256(data).hexdigest()} for path, data in files.items()}
     sums = _sums(folder)
-    # both digests count while the files change, so that a crash leaves nothing refused
+    # both digests are valid while the files change, so a crash leaves no file refused
     _write_sums(folder, sums | {name: fresh[name] | sums.get(name, set()) for name in fresh})
     for path, data in files.items():
         place(data, path)
@@ -191,7 +214,12 @@ def _write_sums(folder: Path, sums: dict[str, set[str]]) -> None:
 
 
 def commit() -> str:
-    """The repository's commit, "unknown" outside of git."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else "unknown"
+    """The repository's commit; "unknown" without git or within another repository."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--show-toplevel", "HEAD"]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        found = subprocess.run(command, env=plain, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    top, head = found.stdout.splitlines()
+    return head if Path(top).resolve() == ROOT else "unknown"

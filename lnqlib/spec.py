@@ -159,7 +159,7 @@ class RunSpec:
         value = value.item() if isinstance(value, np.number) else value
         number = isinstance(value, kind) and not isinstance(value, bool)
         if not number or not low <= value <= high:  # a NaN fails here, too
-            self._refuse(name, f"{allowed} from {low:g} to {high:g}", example)
+            self._refuse(name, f"{allowed} from {low} to {high}", example)
         # numpy's numbers become plain ones and -0.0 is 0.0: equal specs have equal keys
         object.__setattr__(self, name, int(value) if kind is Integral else float(value) + 0.0)
 

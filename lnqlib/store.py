@@ -1,7 +1,7 @@
 """The local store: finished runs as Parquet files, one for each chunk, written whole or not at all.
 
-A file is named `<digest of its keys>-<digest of its bytes>.parquet`, so that a changed bit anywhere
-in it shows. Files are never rewritten; reading needs neither torch nor numba.
+A file is named `<digest of its keys>-<digest of its bytes>.parquet`, so any changed bit shows.
+Files are never rewritten; reading needs neither torch nor numba.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .files import CHUNK, LISTS, ROWS, Damaged, chunk_table, decode, encode, in_order, long, place
-from .lock import Reservation, locked
+from .lock import Reservation, locked, share
 from .results import Result
 from .spec import RunSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 _NAME = re.compile(r"[0-9a-f]{16}-([0-9a-f]{32})\.parquet")
 _FILE = ("file", pa.string())
-_CATALOGUE_EVERY = 64  # new files, or a 32nd of all, before their rows go into the catalogue
-_PIECES = 512  # of the table of rows, before it is made one again
+_CATALOGUE_EVERY = 64  # new files, or 1/32 of all if more, before the catalogue is rewritten
+_PIECES = 512  # pieces of the table of rows before they are merged
 
 
 class StoreError(OSError):
@@ -39,7 +39,7 @@ class Store:
     """The finished runs in a folder.
 
     **Arguments**: `path`, the folder; without it the environment variable LNQ_STORE, else
-    `.lnq_store` in the repository. It is made when something is first written.
+    `.lnq_store` in the repository. It is created at the first write.
 
     A file that is damaged, foreign or of another engine version is named in a warning and moved
     to the folder's `set_aside/`; its runs count as missing.
@@ -47,6 +47,7 @@ class Store:
 
     def __init__(self, path: str | os.PathLike | None = None):
         self.path = Path(path or os.environ.get("LNQ_STORE") or ROOT / ".lnq_store").absolute()
+        self._inner = False
         self._known: dict[str, int] = {}  # file name -> modification time in ns
         self._rows = ROWS.append(pa.field(*_FILE)).empty_table()
         self._scanned, self._uncatalogued = False, 0
@@ -77,7 +78,7 @@ class Store:
         return in_order(parts, frame["key"])
 
     def write(self, results: list[Result]) -> Path:
-        """Saves one chunk of finished runs: complete under its name, or not there at all.
+        """Saves one chunk of finished runs, as a whole or not at all.
 
         **Raises** `StoreError` where the folder cannot be written or is full.
         """
@@ -86,18 +87,18 @@ class Store:
         keys = hashlib.sha256("".join(table["key"].to_pylist()).encode()).hexdigest()
         path = self.path / f"{keys[:16]}-{hashlib.sha256(data).hexdigest()[:32]}.parquet"
         with self.writing():
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._make()
             place(data, path)
             time = path.stat().st_mtime_ns
-        if self._scanned:  # it need not be read back
+        if self._scanned:  # saves reading it back
             self._add({path.name: table.select(ROWS.names)}, {path.name: time})
         return path
 
     @contextmanager
     def reserve(self) -> Iterator[Reservation]:
-        """Opens the folder for one sweep: makes it, and says which runs that sweep is training."""
+        """Creates the folder if it is missing, and a reservation for one sweep."""
         with self.writing():
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._make()
             with locked(self.path):
                 reservation = Reservation(self.path)
         try:
@@ -105,23 +106,37 @@ class Store:
         finally:
             reservation.close()
 
+    def within(self, name: str) -> Store:
+        """The store in a subfolder of this one, with the same permissions."""
+        inner = Store(self.path / name)
+        inner._inner = True
+        return inner
+
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Turns the operating system's refusals into one sentence."""
+        """Turns errors of the operating system into one sentence."""
         try:
             yield
         except StoreError:
             raise
         except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
             raise StoreError(
-                f"the store {self.path} cannot be written ({error.strerror or error}); what was "
-                "finished before is kept; make room there or set LNQ_STORE to a writable folder"
+                f"the store {self.path} cannot be written ({error.strerror or error}{where}); "
+                "what was finished before is kept; make room or permit writing there, or set "
+                "LNQ_STORE to another folder"
             ) from error
+
+    def _make(self) -> None:
+        if not self.path.is_dir():
+            self.path.mkdir(parents=True, exist_ok=True)
+            if self._inner:
+                share(self.path)
 
     def _frame(self, runs: Iterable[RunSpec | str] | None) -> pd.DataFrame:
         self._scan()
         frame = self._rows.to_pandas()
-        age = frame["file"].map(self._known)  # of two rows with one key the newer counts
+        age = frame["file"].map(self._known)  # of two rows with one key, the newer wins
         frame = frame.iloc[age.argsort(kind="stable")].drop_duplicates("key", keep="last")
         if runs is None:
             return frame
@@ -158,7 +173,7 @@ class Store:
         if not tables:
             return
         rows = [t.append_column(*_FILE[:1], pa.array([n] * len(t))) for n, t in tables.items()]
-        # rows first: interrupted in between, the files are just read again
+        # rows first: after an interrupt in between, the files are read again
         self._rows = pa.concat_tables([self._rows, *rows])
         self._known.update((name, times[name]) for name in tables)
         self._uncatalogued += len(tables)
@@ -177,13 +192,14 @@ class Store:
         return decode(data, CHUNK, columns)
 
     def _set_aside(self, bad: dict[str, Exception]) -> None:
-        """Moves damaged files away, never those that only could not be read; says so."""
+        """Moves damaged files away, leaves unreadable ones, and warns of both."""
         aside, outcome = self.path / "set_aside", "moved to its set_aside folder"
         for name, error in bad.items():
             try:
                 if not isinstance(error, Damaged):
                     raise error
                 aside.mkdir(exist_ok=True)
+                share(aside)
                 taken = (aside / name).exists()
                 os.replace(self.path / name, aside / (name + secrets.token_hex(2) * taken))
             except FileNotFoundError:
@@ -201,7 +217,7 @@ class Store:
             )
 
     def _load_catalogue(self) -> None:
-        """Rows gathered from many files: the files need not be opened one by one again."""
+        """Loads the rows gathered from many files, which need not be opened again."""
         with suppress(OSError, Damaged, ValueError):
             data = (self.path / "catalogue").read_bytes()
             if hashlib.sha256(data[32:]).digest() != data[:32]:
@@ -216,7 +232,7 @@ class Store:
         self._rows = self._rows.combine_chunks()
         times = [self._known[name] for name in self._rows["file"].to_pylist()]
         data = encode(self._rows.append_column("time", pa.array(times, pa.int64())), {})
-        with suppress(OSError):  # it only saves time
+        with suppress(OSError):  # the catalogue only saves time
             place(hashlib.sha256(data).digest() + data, self.path / "catalogue")
         self._uncatalogued = 0
 
@@ -229,8 +245,8 @@ def key_of(run: RunSpec | str) -> str:
 def _listing(folder: Path, known: dict[str, int]) -> dict[str, int]:
     """The folder's files, each with its modification time in ns.
 
-    No file is rewritten, so that of a `known` one is not asked for: asking takes twenty times as
-    long as the names.
+    Files are never rewritten, so the time of a `known` one is not asked for again: that would take
+    twenty times as long as listing the names.
     """
     files = {}
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:

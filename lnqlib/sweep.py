@@ -16,11 +16,12 @@ from .chunks import STEP_SECONDS, Backend, chunked
 from .files import in_order
 from .job import Job, SweepError
 from .ship import Shipped
+from .source_digest import NoSource, digest_of
 from .spec import RunSpec
 from .store import Store
 
-_MANY = 64  # workers that an executor of unknown size is taken to have, where chunks are cut
-_WINDOW = 2048  # chunks that it is given ahead; a cluster queues what it cannot start
+_MANY = 64  # assumed worker count when the executor reports none
+_WINDOW = 2048  # chunks submitted ahead to such an executor; a cluster queues what it cannot start
 
 
 def sweep(
@@ -43,7 +44,10 @@ def sweep(
       dask.distributed; without it, local threads.
     - `progress`: a bar on stderr with runs done, rate and time left; silent if nothing is missing.
     - `backend`: "engine", "reference" (torch) or a function RunSpec -> Result. What another backend
-      than the engine trained is kept apart, in a folder of the store with its name.
+      than the engine trained is kept apart, in a folder of the store with its name. A function's
+      folder is also named by the `digest_of` its source and of all that this imports outside
+      site-packages: after a change its runs are trained again. `f.version = "2"` takes the place
+      of the digest, for a function that reads data files or has no source.
     - `workers`: how many chunks are trained at once, at most; without it, one a core, or as many
       as the executor can.
     - `store`: a `Store` or its folder; without it, the default one.
@@ -82,8 +86,8 @@ def curves(
 
     Shipped curves may hold fewer checkpoints than the run measured.
 
-    **Arguments**: `store`, `backend` as for `sweep`; `local_first`, whether a stored run goes
-    before a shipped one, as it does in the rows of a `sweep` with `refresh`.
+    **Arguments**: `store`, `backend` as for `sweep`; `local_first`, whether a stored run takes
+    precedence over a shipped one, as in the rows of a `sweep` with `refresh`.
 
     **Returns** one row a run and checkpoint: key, step, a column for each name in CURVES.
     """
@@ -98,7 +102,7 @@ def lookup(
 ) -> pd.DataFrame:
     """The rows of `specs` in their order; runs that are not finished are left out.
 
-    **Arguments** `local_first`: whether a stored run goes before a shipped one.
+    **Arguments** `local_first`: whether a stored run takes precedence over a shipped one.
     """
     keys = [spec.key for spec in specs]
     sources = _sources(store, shipped, local_first)
@@ -142,7 +146,7 @@ def train_missing(
         job = Job(store, reservation, queue, keys, bar, refresh, until)
         window = 2 * slots if slots else _WINDOW
         if executor:
-            job.run(executor, workers or window)  # it may have more slots than it is to use
+            job.run(executor, workers or window)  # it may have more slots
         else:
             pool = ThreadPoolExecutor(slots, thread_name_prefix="lnqlib")
             stop = threading.Event()
@@ -163,8 +167,16 @@ def backend_store(store: Store | str | os.PathLike | None, backend: Backend) -> 
     store = store if isinstance(store, Store) else Store(store)
     if backend == "engine":
         return store
-    name = backend if isinstance(backend, str) else f"{backend.__module__}.{backend.__qualname__}"
-    return Store(store.path / name.replace("<", "").replace(">", ""))
+    return store.within(backend if isinstance(backend, str) else _folder_of(backend))
+
+
+def _folder_of(train: Callable) -> str:
+    named = train if hasattr(train, "__qualname__") else type(train)
+    try:
+        name = f"{named.__module__}.{named.__qualname__}-{digest_of(train)}"
+    except NoSource as error:
+        raise SweepError(f"backend: {error}") from None
+    return name.replace("<", "").replace(">", "")
 
 
 def cores() -> int:
@@ -182,7 +194,7 @@ def _sources(store: Store, shipped: Shipped | None, local_first: bool) -> list[S
 def _found(
     keys: list[str], readers: list[Callable[[list[str]], pd.DataFrame]]
 ) -> list[pd.DataFrame]:
-    """What each of the readers gives of the runs that those before it lack."""
+    """One frame from each reader: the runs that the readers before it lack."""
     frames: list[pd.DataFrame] = []
     for read in readers:
         if keys:

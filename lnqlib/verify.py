@@ -7,7 +7,9 @@ only what is measured before the first step can agree.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,9 @@ from .spec import FIELDS, RunSpec
 
 COMPARED = tuple(name for name in (*CURVES, *COUNTS) if name != "seconds")
 AT_START = ("weight_norm", "effective_lr", *INTERFERENCE, *ISOMETRY, *INJECTED, *SECOND_ORDER)
-"""The curves that neither a step nor an episode, which makes rounding larger too, precedes."""
+"""The curves measured before any step or episode can amplify rounding."""
+Lacking = Mapping[str, AbstractSet[str]]
+"""By key, the columns that a run's file lacks, as `Shipped.lacking` gives them."""
 ROUNDING = 1e-6  # relative; float32 observations and weights have 6e-8, as have shipped curves
 
 
@@ -40,26 +44,31 @@ def retrain(specs: list[RunSpec], train: Callable[[RunSpec], Result]) -> list[Re
     return [train(spec) for spec in tqdm(specs, unit="run")]
 
 
-def differences(rows: pd.DataFrame, results: list[Result]) -> pd.DataFrame:
+def differences(
+    rows: pd.DataFrame, results: list[Result], lacking: Lacking = MappingProxyType({})
+) -> pd.DataFrame:
     """|old - new| of every number of the runs' rows but the seconds.
 
     Two NaNs, and two equal infinities, do not differ; a NaN against a number differs by infinity.
+    A column that a run's file lacks is not compared and given as 0.
 
     **Arguments** `rows`: finished runs as `Shipped.results` gives them, those of `results` among
-    them.
+    them. `lacking`: `Shipped.lacking` of them.
 
     **Returns** one row a run, by key, a column for each of `COMPARED`.
     """
     keys = [result.spec.key for result in results]
     new = pd.DataFrame([result.row for result in results], index=keys)[list(COMPARED)]
-    return _gap(rows.set_index("key").loc[keys, list(COMPARED)], new)
+    return _compared(_gap(rows.set_index("key").loc[keys, list(COMPARED)], new), lacking)
 
 
-def start_differences(curves: pd.DataFrame, results: list[Result]) -> pd.DataFrame:
+def start_differences(
+    curves: pd.DataFrame, results: list[Result], lacking: Lacking = MappingProxyType({})
+) -> pd.DataFrame:
     """|old - new| / max(|old|, |new|) of the curves at step 0, in other respects as `differences`.
 
     **Arguments** `curves`: as `Shipped.curves` gives them; a run that they lack differs by
-    infinity.
+    infinity. `lacking`: `Shipped.lacking(..., curves=True)` of them.
 
     **Returns** one row a run, by key, a column for each of `AT_START`.
     """
@@ -68,7 +77,13 @@ def start_differences(curves: pd.DataFrame, results: list[Result]) -> pd.DataFra
     first = [{name: result.curves[name][0] for name in names} for result in results]
     new = pd.DataFrame(first, index=keys)
     gap, size = _gap(old, new), np.fmax(old.abs(), new.abs())
-    return (gap / size).fillna(np.inf).where(gap > 0, 0.0)
+    return _compared((gap / size).fillna(np.inf).where(gap > 0, 0.0), lacking)
+
+
+def _compared(gaps: pd.DataFrame, lacking: Lacking) -> pd.DataFrame:
+    for key in gaps.index.intersection(list(lacking)):
+        gaps.loc[key, gaps.columns.intersection(list(lacking[key]))] = 0.0
+    return gaps
 
 
 def _gap(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from lnqlib.tasks import Task
 PAGE = (ROOT / "chapters" / "api.md").read_text()
 MODULES = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
 INTERNAL = {"__init__", "__main__", "chunks", "files", "greedy", "instructions", "job", "lock"}
+INTERNAL |= {"source_files"}
 INTERNAL |= {"looks", "panels", "scales", "sketches"}
 INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
 INTERNAL |= {"verdict_tables", "watching", "wording"}

@@ -1,5 +1,6 @@
 """The command line: what it prints, how it exits, and that Ctrl-C says how to go on."""
 
+import hashlib
 import os
 import re
 import signal
@@ -9,6 +10,8 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import standin
 
@@ -16,6 +19,7 @@ from lnqlib import engine, instructions, ship, spec
 from lnqlib.__main__ import main
 from lnqlib.ship import Shipped
 from lnqlib.store import ROOT, Store
+from lnqlib.sweep import lookup, sweep
 from lnqlib.verify import AT_START, COMPARED, differences, spec_of, start_differences
 
 TINY = spec.grid(env=("CartPole", "Pendulum"), norm=("none", "layer"), lr=0.01, seed=(0, 1, 2))
@@ -106,6 +110,62 @@ def test_verify_judges_step_0_where_rounding_differs(capsys, monkeypatch, name, 
     said = capsys.readouterr().out
     assert "0 of 12 runs are the same" in said and "judged is step 0" in said
     assert (f" in {name} " in said) == (name != "return")
+
+
+def with_files(change):
+    """Every shipped file with its table changed, under digests that fit."""
+    for path in ship.RESULTS.rglob("*.parquet"):
+        table = pq.read_table(path)
+        pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path)
+        sums = path.with_name("SHA256SUMS")
+        lines = [line for line in sums.read_text().splitlines() if not line.endswith(path.name)]
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        sums.write_text("\n".join([*lines, f"{digest}  {path.name}"]) + "\n")
+
+
+@pytest.mark.usefixtures("shipped")
+@pytest.mark.parametrize("pinned", [True, False])
+def test_verify_compares_the_columns_that_a_file_has(capsys, monkeypatch, pinned):
+    monkeypatch.setattr(instructions, "pinned", lambda: pinned)
+    with_files(lambda table: table.drop_columns("sgi_off"))
+    capsys.readouterr()
+    assert main(["verify"]) == 0
+    said = capsys.readouterr().out
+    assert "not compared where a file has no such column: sgi_off\n" in said
+    assert "12 of 12 runs are the same" in said
+    monkeypatch.setattr(engine, "train", altered("sgi_off", by=0.25))  # a row's dgi differs, too
+    assert main(["verify", "--tolerance", "0.26"]) == 0
+    assert "0 of 12 runs" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("shipped")
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_shipped_nan_against_a_number_is_a_difference(capsys, monkeypatch, pinned):
+    monkeypatch.setattr(instructions, "pinned", lambda: pinned)
+    with_files(lambda table: replaced(table, "sgi_off", np.nan))
+    assert main(["verify"]) == 1
+    assert "inf in sgi_off" in capsys.readouterr().out
+
+
+def replaced(table, name, value):
+    """The table with one value in all of a column, where it has that column."""
+    if name not in table.column_names:
+        return table
+    i = table.column_names.index(name)
+    return table.set_column(i, table.schema.field(i), pa.array([value] * len(table)))
+
+
+@pytest.mark.usefixtures("shipped")
+def test_modules_that_results_name_are_not_imported(tmp_path, monkeypatch):
+    (tmp_path / "marks.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w').close()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with_files(lambda table: replaced(table, "norm", "marks:factory"))
+    with_files(lambda table: replaced(table, "env", "marks:Mine-v0"))
+    assert set(sweep(TINY)["norm"]) == {"marks:factory"}
+    assert set(lookup(TINY, Store(), Shipped())["env"]) == {"marks:Mine-v0"}
+    assert main(["status"]) == 0
+    main(["verify"])  # may refuse
+    assert not (tmp_path / "mark").exists() and "marks" not in sys.modules
 
 
 def test_partial_ships_what_there_is(capsys):

@@ -23,6 +23,7 @@ import pytest
 import standin
 
 from lnqlib import ship
+from lnqlib import spec as spec_module
 from lnqlib import store as store_module
 from lnqlib.files import Damaged
 from lnqlib.results import CURVES
@@ -49,8 +50,9 @@ def _sweep(specs, folder, started=None, workers=2):
 
 def _sweep_some(specs, folder, started):
     """A sweep that stalls within its twelfth run: it finishes one chunk, however fast it is."""
-    left, train = threading.Semaphore(11), standin.train
-    standin.train = lambda spec: train(spec) if left.acquire(timeout=600) else None
+    left, draw = threading.Semaphore(11), spec_module.generator
+    # nothing that standin names, for its digest would see that
+    spec_module.generator = lambda *about: draw(*about) if left.acquire(timeout=600) else None
     _sweep(specs, folder, started)
 
 

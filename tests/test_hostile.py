@@ -88,6 +88,19 @@ def test_fields_together_are_refused_or_plain(values):
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("seed", 2**32, "a whole number from 0 to 4294967295"),
+        ("steps", 10**9 + 1, "a whole number from 1 to 1000000000"),
+        ("gamma", 1.0 - 1e-13, "a number below 1 from 0.0 to 0.999999999999"),
+    ],
+)
+def test_a_sentence_holds_exact_numbers(name, value, allowed):
+    with pytest.raises(SpecError, match=f"^{name} is {value!r}; it must be {allowed}; write"):
+        RunSpec(**{"env": "CartPole", name: value})
+
+
+@pytest.mark.parametrize(
     ("name", "meant"), [("Table1", "table1"), ("cores", "core"), ("", "core"), (None, "core")]
 )
 def test_an_unknown_study_is_answered_with_one_to_write(name, meant):

@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import llvmlite.binding as llvm
-import pandas as pd
 import pytest
-from conftest import ROOT
 
 from lnqlib import engine, instructions
-from lnqlib.verify import differences, spec_of
+from lnqlib.ship import Shipped
+from lnqlib.spec import RunSpec
+from lnqlib.verify import differences
 
 HERE = llvm.get_host_cpu_features()
 needs_v3 = pytest.mark.skipif(not instructions.portable(HERE), reason="not an x86-64-v3 processor")
@@ -59,8 +59,7 @@ def test_the_environment_may_ask_for_another_target(environment, name):
 @pytest.mark.skipif(not instructions.pinned(), reason="another target was asked for")
 @pytest.mark.parametrize("norm", ["none", "layer"])
 def test_a_shipped_run_trained_again_is_the_same_in_every_bit(norm):
-    rows = pd.read_parquet(ROOT / "data" / "results" / "core" / "CartPole.runs.parquet")
-    wanted = (rows["norm"] == norm) & (rows["optimizer"] == "SGD") & (rows["lr"] == 1e-3)
-    spec = spec_of(rows[wanted].iloc[0])
+    spec, shipped = RunSpec("CartPole", norm, lr=1e-3), Shipped()
     assert spec.steps == 200_000
-    assert (differences(rows, [engine.train(spec)]) == 0.0).all(axis=None)
+    rows, lacking = shipped.results([spec]), shipped.lacking([spec])
+    assert (differences(rows, [engine.train(spec)], lacking) == 0.0).all(axis=None)

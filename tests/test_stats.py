@@ -355,3 +355,84 @@ def test_several_metrics_by_point():
     assert [table.shape for table in stats.by_points(runs[:0], "x", "y")] == [(0, 0), (0, 0)]
     with pytest.raises(KeyError):
         stats.by_points(runs[:0], "z")
+
+
+ONE, TWO = np.arange(3.0), np.ones((3, 2))
+RUNS = frame({"x": np.arange(24.0).reshape(2, 3, 4)})
+REFUSED = {
+    "values (seeds, points)": (
+        lambda: stats.bootstrap_interval(TWO),
+        r"values has the shape \(3, 2\); it must be \(seeds,\), .*; pass .*mean\(axis=1\)",
+    ),
+    "a single number": (lambda: stats.bootstrap_interval(4.0), r"the shape \(\)"),
+    "a level in percent": (
+        lambda: stats.bootstrap_interval(ONE, level=95),
+        "level is 95; it must be a number between 0 and 1; write level=0.95",
+    ),
+    "a level of NaN": (lambda: stats.bootstrap_interval(ONE, level=np.nan), "level is nan"),
+    "a level in words": (lambda: stats.bootstrap_interval(ONE, level="95%"), "level is '95%'"),
+    "no resamples": (
+        lambda: stats.bootstrap_interval(ONE, resamples=0),
+        "resamples is 0; it must be a whole number from 1; write resamples=1000",
+    ),
+    "half resamples": (lambda: stats.bootstrap_interval(ONE, resamples=1e3), "resamples is 1000.0"),
+    "a seed below 0": (lambda: stats.bootstrap_interval(ONE, seed=-1), "seed is -1"),
+    "a negative value": (lambda: stats.geometric_mean([1.0, -4.0]), "values holds -4.0; .*pos"),
+    "a column (seeds,)": (
+        lambda: stats.joint_interval(stats.spearman, ONE, ONE),
+        r"shapes \(3,\), \(3,\); all must have one shape, \(seeds, points\)",
+    ),
+    "columns of different seeds": (
+        lambda: stats.joint_interval(stats.spearman, TWO, TWO[:2]), r"\(3, 2\), \(2, 2\)"
+    ),
+    "no columns": (lambda: stats.joint_interval(np.mean), "shapes of none"),
+    "a statistic over seeds that is neither": (
+        lambda: stats.spearman_interval(RUNS, "x", "x", over_seeds=np.max),
+        "over_seeds is .*; it must be np.mean or np.median; write over_seeds=np.mean",
+    ),
+    "no joint resamples": (
+        lambda: stats.spearman_interval(RUNS, "x", "x", resamples=0), "resamples is 0"
+    ),
+    "returns of other seeds": (
+        lambda: stats.share_of_gain(ONE, ONE, ONE, ONE[:1]), r"\(3,\), \(3,\), \(3,\), \(1,\)"
+    ),
+    "returns (seeds, lrs)": (lambda: stats.share_of_gain(TWO, TWO, TWO, TWO), r"\(3, 2\)"),
+    "no seeds to caution of": (lambda: stats.few_seeds(0), "count is 0"),
+    "one y for three x": (
+        lambda: stats.spearman(ONE, [1.0]), r"x has the shape \(3,\) and y \(1,\)"
+    ),
+    "numbers to rank": (lambda: stats.spearman(1.0, 2.0), r"x has the shape \(\)"),
+    "coverage of one seed": (lambda: stats.coverage(RUNS, "x", "x", seeds=1), "seeds is 1"),
+    "coverage in no trial": (
+        lambda: stats.coverage(RUNS, "x", "x", seeds=2, trials=0), "trials is 0"
+    ),
+    "coverage of no runs": (lambda: stats.coverage(RUNS[:0], "x", "x", seeds=2), "no runs"),
+    "the share of no sign": (lambda: stats.sign_share(RUNS, "x", 0), "sign is 0; .* 1 or -1"),
+    "agreement of sign 2": (lambda: stats.sign_agreement(RUNS, "x", "x", 2), "sign is 2"),
+    "another norm switched": (
+        lambda: stats.with_switched(RUNS.assign(norm="rms")), "holds the norms rms"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call, sentence", REFUSED.values(), ids=REFUSED)
+def test_what_would_give_a_wrong_number_is_refused_in_a_sentence(call, sentence):
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=sentence) as refused:
+        warnings.simplefilter("error")
+        call()
+    assert "\n" not in str(refused.value)
+
+
+def test_an_underflow_has_no_geometric_mean_and_is_counted():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mean = stats.geometric_mean([0.0, 4.0, 9.0])
+    assert mean.value == pytest.approx(6.0) and (mean.count, mean.left_out) == (2, 1)
+
+
+def test_by_env_drops_no_task():
+    runs = frame({"return": np.full((1, 3, 4), 1.0)}, norms=("layer",))
+    both = pd.concat([runs.assign(env="Mine-v0", **{"return": 2.0}), runs])
+    cells = stats.by_env(both, stats.table_cell)
+    assert {env: cell.value for env, cell in cells.items()} == {"Pendulum": 1.0, "Mine-v0": 2.0}
+    assert list(cells.index) == ["Pendulum", "Mine-v0"]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import standin
@@ -213,6 +214,46 @@ def test_shipped_files_hold_what_the_store_held(filled, tmp_path):
     metadata = pq.read_schema(written[0]).metadata
     for name in (b"lnqlib.engine_version", b"lnqlib.protocol", b"lnqlib.commit", b"version.numpy"):
         assert metadata[name]
+
+
+def test_what_was_not_measured_is_nan_and_not_null_in_every_file(filled, tmp_path):
+    """pyarrow 11 and older take nulls in columns encoded as ours for damage."""
+    paths = [*filled.path.glob("*.parquet"), *ship.ship(SPECS, tmp_path / "r" / "tiny", filled)]
+    for path in paths:
+        for column in pq.read_table(path):
+            column = column.combine_chunks()
+            flat = column.flatten() if pa.types.is_list(column.type) else column
+            assert flat.null_count == 0
+    assert np.isnan(pq.read_table(paths[-1])["iso_3"].to_numpy()).all()
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A folder that is taken for the repository, within the repository of another project."""
+    outer = tmp_path / "outer"
+    (outer / "lnqlib").mkdir(parents=True)
+    identity = ["-c", "user.name=x", "-c", "user.email=x@x"]
+    for command in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run(["git", "-C", outer, *command], check=True)
+    monkeypatch.setattr(ship, "ROOT", outer / "lnqlib")
+    return outer / "lnqlib"
+
+
+def test_the_commit_is_that_of_this_repository_alone(clone, monkeypatch):
+    assert ship.commit() == "unknown"
+    monkeypatch.setattr(ship, "ROOT", clone.parent)
+    head = subprocess.run(
+        ["git", "-C", clone.parent, "rev-parse", "HEAD"], capture_output=True, text=True
+    )
+    assert ship.commit() == head.stdout.strip()
+    monkeypatch.setenv("GIT_DIR", str(clone.parent / ".git"))  # as within a hook of another one
+    monkeypatch.setattr(ship, "ROOT", clone)
+    assert ship.commit() == "unknown"
+
+
+def test_without_git_the_commit_is_unknown(clone, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert ship.commit() == "unknown"
 
 
 def test_shipping_is_deterministic_complete_and_repeatable(filled, tmp_path):

@@ -1,7 +1,9 @@
 """A sweep returns the same bits however it is run, and keeps what was finished."""
 
+import importlib
 import io
 import random
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -106,6 +108,46 @@ def test_shipped_goes_before_stored(tmp_path, monkeypatch):
         SPECS[22].key,
         SPECS[0].key,
     ]
+
+
+def test_a_backend_whose_source_changes_is_trained_again(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "my_backend.py").write_text(
+        "import my_network, standin\n"
+        "def train(spec):\n"
+        "    result = standin.train(spec)\n"
+        "    result.row['return'] = my_network.WIDTH\n"
+        "    return result\n"
+    )
+    returns = []
+    for width in (64.0, 65.0, 64.0):
+        (tmp_path / "my_network.py").write_text(f"WIDTH = {width}\n")
+        for name in ("my_backend", "my_network"):
+            sys.modules.pop(name, None)
+        train = importlib.import_module("my_backend").train
+        returns += sweep(SPECS[:1], backend=train, store=tmp_path, progress=False)[
+            "return"
+        ].tolist()
+    assert returns == [64.0, 65.0, 64.0]
+    assert len(list(tmp_path.rglob("*.parquet"))) == 2  # the first one is found again
+
+
+def test_a_backend_without_source_is_refused_before_any_training(tmp_path):
+    with pytest.raises(SweepError, match=r"backend: lock is a .*, whose value has no digest"):
+        sweep(SPECS[:1], backend=needing(threading.Lock()), store=tmp_path)
+    train = needing(threading.Lock())
+    train.version = "1"
+    assert len(sweep(SPECS[:1], backend=train, store=tmp_path, progress=False)) == 1
+    assert [path.name[:26] for path in tmp_path.iterdir()] == ["test_sweep.needing.locals."]
+
+
+def needing(lock):
+    def train(spec):
+        with lock:
+            return standin.train(spec)
+
+    return train
 
 
 def test_backends_are_kept_apart(tmp_path):
