@@ -15,7 +15,6 @@ from lnqlib.tasks import Task
 PAGE = (ROOT / "chapters" / "api.md").read_text()
 MODULES = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
 INTERNAL = {"__init__", "__main__", "chunks", "files", "greedy", "instructions", "job", "lock"}
-INTERNAL |= {"source_files"}
 INTERNAL |= {"looks", "panels", "scales", "sketches"}
 INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
 INTERNAL |= {"verdict_tables", "watching", "wording"}
@@ -24,7 +23,7 @@ HELPERS = {  # what one module has for others and no reader calls
     "metrics": {"check_batch", "check_features"},
     "networks": {"neutral_params"},
     "results": {"make_result"},
-    "spec": {"shown", "cut"},
+    "spec": {"shown", "cut", "default"},
     "store": {"key_of"},
     "structured": {"inner_products", "prepare"},
     "sweep": {"train_missing"},

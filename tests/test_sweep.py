@@ -66,6 +66,7 @@ def test_of_an_executor_no_more_slots_are_used_than_workers(tmp_path, workers):
         busy.discard(threading.get_ident())
         return result
 
+    train.version = "1"
     options = dict(workers=workers, backend=train, store=tmp_path, progress=False)
     with ThreadPoolExecutor(8) as executor:
         assert len(sweep(SPECS, executor, **options)) == len(SPECS)
@@ -134,7 +135,7 @@ def test_a_backend_whose_source_changes_is_trained_again(tmp_path, monkeypatch):
 
 
 def test_a_backend_without_source_is_refused_before_any_training(tmp_path):
-    with pytest.raises(SweepError, match=r"backend: lock is a .*, whose value has no digest"):
+    with pytest.raises(SweepError, match=r"backend: .* has no source file of its own"):
         sweep(SPECS[:1], backend=needing(threading.Lock()), store=tmp_path)
     train = needing(threading.Lock())
     train.version = "1"
