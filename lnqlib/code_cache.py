@@ -86,6 +86,7 @@ class CodeCache(caching.NullCache):
         path = self._path(sig, code.codegen)
         temporary = path.with_suffix(f".{uuid4().hex}.tmp")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(_digest(path.name.encode() + content) + b"\n" + content)
             temporary.replace(path)  # at once: another process sees all of it or nothing
         except OSError as error:
