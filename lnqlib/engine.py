@@ -11,7 +11,7 @@ back. Batch norm is the same with units and samples exchanged: mean and covarian
 give each unit's. Here x holds a trailing 1 where the network has biases.
 
 `kernel` compiles one loop per task, width, batch size, norm, bias and optimizer; the loop releases
-the GIL, and numba keeps it on disk.
+the GIL, and `code_cache` keeps it on disk.
 """
 
 from __future__ import annotations
@@ -393,8 +393,7 @@ def kernel(
                     W[j] *= factor
         return loss_sum
 
-    # numba keeps what it compiles in files numbered per name, and two processes that compile at
-    # once may take the same number: under one name, a kernel could come back as another net's
+    # compiled code is kept by name, the latest few of each
     steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}_{adam:d}"
     return njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(steps)
 

@@ -6,13 +6,20 @@ is made for just these, in one processor's order of instructions: the one that t
 Elsewhere, or where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES asks for another target, numba's own choice
 stands; a run then differs by rounding, which training makes larger.
 
-Modules take `njit` from here: numba fixes its target with the first function that it decorates.
+Modules take `njit` from here: numba fixes its target with the first function that it decorates, and
+`cache=True` means `code_cache`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import llvmlite.binding as llvm
-from numba import config, njit
+import numba
+from numba import config
+from numba.core.dispatcher import Dispatcher
+
+from .code_cache import CodeCache
 
 __all__ = ["njit", "pin", "pinned", "portable"]
 
@@ -42,6 +49,19 @@ def pin() -> None:
         return
     if features:
         config.CPU_NAME, config.CPU_FEATURES = TUNED_FOR, features
+
+
+def njit(cache: bool = False, **options: object) -> Callable:
+    """numba's `njit` with `options`; `cache`, whether a `CodeCache` keeps the code on disk."""
+    decorate = numba.njit(**options)
+
+    def compiled(function: Callable) -> Callable:
+        dispatcher = decorate(function)
+        if cache and isinstance(dispatcher, Dispatcher):  # a plain function under NUMBA_DISABLE_JIT
+            dispatcher._cache = CodeCache(function)
+        return dispatcher
+
+    return compiled
 
 
 def pinned() -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Sums may be regrouped into vector lanes; NaN and infinity keep their meaning.
 FAST = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 # Always inlined: a function that stays on its own is compiled once alone and once more inside its
-# caller, and which copy a call reaches depends on what came from numba's cache; so would the bits.
+# caller, and which copy a call reaches depends on what came from the disk; so would the bits.
 PART = FAST | {"forceinline": True}
 
 

@@ -14,7 +14,8 @@ from lnqlib.tasks import Task
 
 PAGE = (ROOT / "chapters" / "api.md").read_text()
 MODULES = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
-INTERNAL = {"__init__", "__main__", "chunks", "files", "greedy", "instructions", "job", "lock"}
+INTERNAL = {"__init__", "__main__", "chunks", "code_cache", "files", "greedy", "instructions"}
+INTERNAL |= {"job", "lock"}
 INTERNAL |= {"looks", "panels", "scales", "sketches"}
 INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
 INTERNAL |= {"verdict_tables", "watching", "wording"}
