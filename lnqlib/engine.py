@@ -393,7 +393,8 @@ def kernel(
                     W[j] *= factor
         return loss_sum
 
-    # compiled code is kept by name, the latest few of each
+    # numba keeps what it compiles in files numbered per name, and two processes that compile at
+    # once may take the same number: under one name, a kernel could come back as another net's
     steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}_{adam:d}"
     return njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(steps)
 

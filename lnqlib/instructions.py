@@ -7,7 +7,7 @@ Elsewhere, or where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES asks for another target
 stands; a run then differs by rounding, which training makes larger.
 
 Modules take `njit` from here: numba fixes its target with the first function that it decorates, and
-`cache=True` means `code_cache`.
+`cache=True` is `code_cache`'s.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numba
 from numba import config
 from numba.core.dispatcher import Dispatcher
 
-from .code_cache import CodeCache
+from .code_cache import keep, stamp
 
 __all__ = ["njit", "pin", "pinned", "portable"]
 
@@ -52,13 +52,15 @@ def pin() -> None:
 
 
 def njit(cache: bool = False, **options: object) -> Callable:
-    """numba's `njit` with `options`; `cache`, whether a `CodeCache` keeps the code on disk."""
+    """numba's `njit` with `options`; `cache`, whether the code is kept on disk."""
     decorate = numba.njit(**options)
 
     def compiled(function: Callable) -> Callable:
         dispatcher = decorate(function)
-        if cache and isinstance(dispatcher, Dispatcher):  # a plain function under NUMBA_DISABLE_JIT
-            dispatcher._cache = CodeCache(function)
+        if isinstance(dispatcher, Dispatcher):  # a plain function under NUMBA_DISABLE_JIT
+            stamp(function.__module__)
+            if cache:
+                keep(dispatcher)
         return dispatcher
 
     return compiled

@@ -1,8 +1,8 @@
 """A digest of the source that a module depends on: changed code, another digest.
 
 It covers the module's file and those of all modules that it imports, outside the standard library
-and site-packages. Files are found and read; no module is executed. Data files, and modules whose
-names are put together at run time, are not seen.
+and other packages that are installed. Files are found and read; no module is executed. Data files,
+and modules whose names are put together at run time, are not seen.
 """
 
 from __future__ import annotations
@@ -50,17 +50,28 @@ def digest_of(what: str | Callable) -> str:
     for name, path in files.items():
         if _edited(name, path):
             raise NoSource(f"{path} was edited since it was imported; start Python again")
+    return files_digest(files)
+
+
+def files_digest(files: dict[str, Path]) -> str:
+    """16 hexadecimal digits of files' names and contents."""
     parts = [f"{name} {_digest(path.read_bytes())}" for name, path in sorted(files.items())]
     return _digest("\n".join(parts))
 
 
 def sources(module: str) -> dict[str, Path]:
-    """The files that `module` depends on, itself and its packages included, by module name."""
+    """The files that `module` depends on, itself and its packages included, by module name.
+
+    Of installed packages only the module's own counts.
+    """
     files: dict[str, Path] = {}
     waiting = [module]
+    own = module.partition(".")[0]
     while waiting:
         name = waiting.pop()
         if name in files or (path := _file(name)) is None:
+            continue
+        if installed(path) and name.partition(".")[0] != own:
             continue
         files[name] = path
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
@@ -68,8 +79,13 @@ def sources(module: str) -> dict[str, Path]:
     return files
 
 
+def installed(path: str | Path) -> bool:
+    """Whether a file belongs to an installed package."""
+    return bool({"site-packages", "dist-packages"} & set(Path(path).parts))
+
+
 def _file(name: str) -> Path | None:
-    """The module's own file, None where it has none or comes with Python or a package."""
+    """The module's own file, None where it has none or comes with Python."""
     folders = None
     for depth in range(1, name.count(".") + 2):
         spec = PathFinder.find_spec(".".join(name.split(".")[:depth]), folders) if name else None
@@ -80,8 +96,7 @@ def _file(name: str) -> Path | None:
         return None
     path = Path(spec.origin).resolve()
     standard = any(path.is_relative_to(get_path(kind)) for kind in ("stdlib", "platstdlib"))
-    installed = {"site-packages", "dist-packages"} & set(path.parts)
-    return None if standard or installed else path
+    return path if installed(path) or not standard else None
 
 
 def _imports(path: Path, package: str) -> Iterator[str]:
