@@ -24,6 +24,7 @@ HELPERS = {  # what one module has for others and no reader calls
     "metrics": {"check_batch", "check_features"},
     "networks": {"neutral_params"},
     "results": {"make_result"},
+    "source_digest": {"files_digest", "installed", "sources"},
     "spec": {"shown", "cut", "default"},
     "store": {"key_of"},
     "structured": {"inner_products", "prepare"},
