@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
+from inspect import getattr_static
 from os.path import isfile
 from pathlib import Path
 from sysconfig import get_path
@@ -91,7 +92,9 @@ def functions(member: object) -> list[FunctionType]:
         return [f for accessor in (member.fget, member.fset) for f in functions(accessor)]
     if isinstance(member, type):
         return []
-    member = getattr(member, "__wrapped__", getattr(member, "__func__", member))
+    if isinstance(member, staticmethod | classmethod):
+        member = member.__func__
+    member = getattr_static(member, "__wrapped__", member)  # static: no __getattr__ runs
     return [member] if isinstance(member, FunctionType) else []
 
 

@@ -92,6 +92,32 @@ def test_a_file_edited_after_its_import_is_neither_the_old_nor_the_new(project, 
     assert all(len({*digests}) == 3 for digests in zip(before, between, after, strict=True))
 
 
+def test_methods_edited_after_their_import_count(project):
+    lines = [
+        "def plain(self):\n        return 1",
+        "@staticmethod\n    def static():\n        return 2",
+        "@classmethod\n    def of_class(cls):\n        return 3",
+        "@property\n    def prop(self):\n        return 4",
+        "@cache\n    def cached(self):\n        return 5",
+    ]
+    text = "from functools import cache\nclass Net:\n    " + "\n    ".join(lines) + "\n"
+    path = project / "my_late.py"
+    path.write_text(text)
+    importlib.import_module("my_late")
+    path.write_text("")
+    digests = {digest_of("my_late")}
+    for i in range(1, 6):
+        edited = text.replace(f"return {i}", "return 0")
+        path.write_text(edited)
+        digests.add(digest_of("my_late"))
+        del sys.modules["my_late"]
+        digests.add(digest_of("my_late"))
+        path.write_text(text)
+        importlib.invalidate_caches()
+        importlib.import_module("my_late")
+    assert len(digests) == 11
+
+
 @pytest.mark.parametrize("module, name", [("my_net", "WIDTH"), ("my_late", "shift")])
 def test_a_constant_set_at_run_time_counts(project, monkeypatch, module, name):
     train = importlib.import_module("my_net").train
