@@ -15,13 +15,14 @@ from lnqlib.source_files import SourceFiles
 
 FILES = {
     "my_net.py": (
-        "import json\nimport numpy as np\nimport my_pack.layers\nfrom my_tools import SCALE\n"
+        "import json\nimport my_installed\nimport my_pack.layers\nfrom my_tools import SCALE\n"
         "WIDTH = 64\n\ndef train(spec):\n    return helper() * WIDTH\n\n"
         "def helper():\n    from my_late import shift\n    return shift + SCALE\n"
     ),
     "my_tools.py": "SCALE = 2\nimport my_net\n",  # circular
     "my_late.py": "import this\nshift = 1\n",
     "this.py": "y = 1\n",  # found before the standard library's
+    "site-packages/my_installed.py": "z = 1\n",
     "my_other.py": "raise RuntimeError\n",
     "my_pack/__init__.py": "from . import extra as e\n",
     "my_pack/extra.py": "from .deep import *\n",
@@ -30,12 +31,14 @@ FILES = {
     "my_pack/layers.py": "depth = 1\n",
     "my_pack/unused.py": "",
 }
-USED = sorted(set(FILES) - {"my_other.py", "my_pack/unused.py"})
+UNUSED = {"my_other.py", "my_pack/unused.py", "site-packages/my_installed.py"}
+USED = sorted(set(FILES) - UNUSED)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A folder of modules, none of them imported."""
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     for name, text in FILES.items():
@@ -56,7 +59,7 @@ def test_the_files_are_those_that_are_imported_without_executing_them(project):
     files = SourceFiles("my_net")
     assert files.add("my_net")
     names = [n.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for n in USED]
-    assert sorted(files.digests) == sorted(names)  # json and numpy are not among them
+    assert sorted(files.digests) == sorted(names)  # neither json nor my_installed
     assert not any(name.startswith("my_") for name in sys.modules)
 
 
@@ -68,10 +71,17 @@ def test_each_of_the_files_counts_and_no_other(project, name):
     assert (digest_of("my_net:factory") != before) == (name in USED)
 
 
+def test_an_installed_package_counts_where_it_is_asked_for(project):
+    before = digest_of("my_installed")
+    edit(project / "site-packages" / "my_installed.py", "1", "2")
+    assert digest_of("my_installed") != before
+
+
 def test_the_digest_is_the_same_in_another_process_and_once_imported(project):
     code = "from lnqlib.source_digest import digest_of; print(digest_of('my_net'))"
     command = [sys.executable, "-c", code]
-    path = {"PYTHONPATH": f"{ROOT}:{project}", "PYTHONDONTWRITEBYTECODE": "1"}
+    places = f"{ROOT}:{project}:{project / 'site-packages'}"
+    path = {"PYTHONPATH": places, "PYTHONDONTWRITEBYTECODE": "1"}
     there = subprocess.run(command, env=path, capture_output=True, text=True, check=True)
     assert there.stdout.strip() == digest_of("my_net")
     function = digest_of(importlib.import_module("my_net").train)
@@ -216,7 +226,7 @@ def test_a_script_is_its_file_and_what_it_imports(project):
 
     def run(width):
         command = [sys.executable, "-B", script, width]
-        path = {"PYTHONPATH": str(ROOT)}
+        path = {"PYTHONPATH": f"{ROOT}:{project / 'site-packages'}"}
         return subprocess.run(command, env=path, capture_output=True, text=True, check=True).stdout
 
     first = run("1")
