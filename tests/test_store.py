@@ -1,6 +1,7 @@
 """The store gives back what was put in, and the shipped files what the store held."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -230,6 +231,8 @@ def test_what_was_not_measured_is_nan_and_not_null_in_every_file(filled, tmp_pat
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
     """A folder that is taken for the repository, within the repository of another project."""
+    if not shutil.which("git"):
+        pytest.skip("git is not installed")
     outer = tmp_path / "outer"
     (outer / "lnqlib").mkdir(parents=True)
     identity = ["-c", "user.name=x", "-c", "user.email=x@x"]
