@@ -71,7 +71,7 @@ COUNTS = {
     "first_clamp": "the first such step, -1 if none",
     "diverged_step": "the first step whose loss was not finite, -1 if none",
     "zero_gradients": "pairs left out of the cosines for a zero gradient, mean over checkpoints",
-    "goal_transitions": "terminated transitions in the dataset",
+    "goal_transitions": "terminated transitions in the dataset; online, all that were seen",
     "seconds": "wall-clock seconds of the run on one core",
 }
 

@@ -22,6 +22,8 @@ from .store import ROOT, Store, StoreError, key_of
 RESULTS = ROOT / "data" / "results"
 SUMS = "SHA256SUMS"
 CHECKPOINTS = 25
+FEWER = {"target": 12, "online": 12}
+"""Checkpoints of the studies that ship fewer."""
 BITS = 24  # of a curve's numbers, as many as float32 has
 LEVEL = 19
 
@@ -134,7 +136,8 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
                 )
         rows = pd.concat([part for part in (old, new) if len(part)]).set_index("key", drop=False)
         rows = rows.loc[[key for key in keys if key in have]]
-        fine = downsample(store.curves(new["key"]), rows["steps"])
+        kept_count = FEWER.get(folder.name, CHECKPOINTS)
+        fine = downsample(store.curves(new["key"]), rows["steps"], kept_count)
         curves = in_order([part for part in (kept, fine) if len(part)], keys)
         tables = {
             path: pa.Table.from_pandas(rows, ROWS, preserve_index=False),
