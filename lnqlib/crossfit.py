@@ -46,9 +46,7 @@ def table(runs: pd.DataFrame, arms: Mapping[str, list], metric: str = "return") 
 def halves(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> Halves:
     """Means over the even and the odd ones of the seeds, the last axis of `values`.
 
-    A seed that lacks a value anywhere is left out.
-
-    **Raises** `ValueError` where a half has no seed.
+    A seed that lacks a value anywhere is left out; the mean of a half without seeds is NaN.
     """
     whole = np.isfinite(values).all(axis=tuple(range(values.ndim - 1)))
     rng = np.random.default_rng(seed)
@@ -57,10 +55,7 @@ def halves(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> Hal
         half = values[..., [i for i in np.flatnonzero(whole) if i % 2 == parity]]
         count = half.shape[-1]
         if not count:
-            raise ValueError(
-                f"{int(whole.sum())} seeds have all of their runs; each half of the seeds must "
-                "have one; write seeds=4 or more"
-            )
+            return np.full((1 + resamples, *values.shape[:-1]), np.nan)
         weights = rng.multinomial(count, np.full(count, 1 / count), size=resamples) / count
         weights = np.concatenate([np.full((1, count), 1 / count), weights])
         return np.tensordot(weights, half, axes=(1, half.ndim - 1))

@@ -35,8 +35,15 @@ def test_halves_are_the_even_and_the_odd_seeds() -> None:
     values[1, 1] = np.nan  # seed 1 lacks a run, and seed 3 stays an odd one
     even, odd = halves(values, resamples=5)
     np.testing.assert_allclose([even[0], odd[0]], [[2, 20], [4, 40]])
-    with pytest.raises(ValueError, match="3 seeds have all of their runs"):
-        halves(np.array([[1.0, np.nan, 3.0, np.nan, 5.0]]))
+    even, odd = halves(values[:, :1], resamples=5)
+    assert np.isfinite(even).all() and np.isnan(odd).all() and odd.shape == (6, 2)
+
+
+def test_one_seed_has_no_interval_and_stops_nothing() -> None:
+    found = statistics(np.ones((2, 5, 3, 1))) | {"shift": best_period(np.ones((2, 5, 3, 1)))}
+    assert all(np.isnan(value.low) for value in found.values())
+    flat = online(np.ones((3, 2, 3, 1)))
+    assert all(np.isnan(value.low) for part in flat.values() for value in part.values())
 
 
 def test_scores_by_hand() -> None:
