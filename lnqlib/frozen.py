@@ -26,6 +26,11 @@ def digest(name: str) -> str:
     return hashlib.sha256(b"".join([*parts, "\n".join(keys).encode()])).hexdigest()[:16]
 
 
+def line(name: str) -> str:
+    """What a page says of its plan."""
+    return f"The plan's digest is `{digest(name)}`; `python -m lnqlib.frozen` prints the plan."
+
+
 def main() -> None:
     for name, plan in PLANS.items():
         print(f"{name}: {digest(name)}, {len(study(name)):,} runs")

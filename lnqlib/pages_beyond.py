@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from .answers import CONTRADICTED, NO_ANSWER, SUPPORTED, UNDECIDED, sentence, word
+from .online_statistics import SETTINGS
 from .stats import Interval
 from .target_statistics import MARGIN
 
@@ -87,11 +88,33 @@ def answer(intervals: Mapping[str, Interval], phrases: Phrases) -> str:
     return sentence(pd.Series(words, dtype=object), texts)
 
 
-def answers(
-    found: Mapping[str, Mapping[str, Interval]], phrases: Mapping[str, Phrases]
-) -> dict[str, str]:
-    """A sentence for each question. **Arguments** `found`: task -> statistic -> interval."""
-    return {
-        name: answer({task: values[name] for task, values in found.items()}, of)
-        for name, of in phrases.items()
-    }
+def target_answers(found: Mapping[str, Mapping[str, Interval]]) -> str:
+    """A list of sentences, one for each question of `TARGET`.
+
+    **Arguments** `found`: task -> statistic -> interval.
+    """
+    return _list(
+        answer({task: values[name] for task, values in found.items()}, phrases)
+        for name, phrases in TARGET.items()
+    )
+
+
+def online_answers(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> str:
+    """What LN does in each setting, and what the target network does online, as a list.
+
+    **Arguments** `found`: task -> the values of `online_statistics`.
+    """
+
+    def told(statistic: str, key: str) -> str:
+        by_task = {task: values[statistic][key] for task, values in found.items()}
+        return answer(by_task, ONLINE[statistic])
+
+    networks = {"none": "without LN", "layer": "with LN"}
+    return _list(
+        [f"*{setting}:* {told('gain', setting)}" for setting in SETTINGS]
+        + [f"*online, {name}:* {told('target', norm)}" for norm, name in networks.items()]
+    )
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .looks import GREY, LOOKS, NAMES, WIDTH, in_style
-from .stats import bootstrap_interval
+from .stats import Interval, bootstrap_interval
 
 
 @in_style
@@ -45,14 +45,17 @@ def return_by_period(
 
 
 @in_style
-def scores_by_setting(scores: Mapping[str, Mapping[str, Mapping]]) -> Figure:
-    """Table 1's None and LN in several settings, a panel a task.
+def scores_by_setting(
+    scores: Mapping[str, Mapping[str, Mapping[str, Interval]]], networks: Sequence[str]
+) -> Figure:
+    """Table 1's networks in several settings, a panel a task.
 
-    **Arguments** `scores`: task -> network -> setting -> `Interval`.
+    **Arguments** `scores`: task -> network -> setting -> interval. `networks`: two of them.
     """
     figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 2.6), squeeze=False)
     for ax, (env, by_network) in zip(axes[0], scores.items(), strict=True):
-        for shift, (name, by_setting) in zip((-0.08, 0.08), by_network.items(), strict=True):
+        for shift, name in zip((-0.08, 0.08), networks, strict=True):
+            by_setting = by_network[name]
             look, places = LOOKS[name], np.arange(len(by_setting)) + shift
             values = np.array([interval.value for interval in by_setting.values()])
             ends = np.array([[i.low, i.high] for i in by_setting.values()]).T

@@ -110,3 +110,10 @@ def target_statistics(
     }
     seeds = int(np.isfinite(J).all(axis=(0, 1, 2)).sum())
     return {name: interval(values, seeds) for name, values in found.items()}
+
+
+def every_statistic(
+    J: np.ndarray, over: Over = "average", resamples: int = RESAMPLES
+) -> dict[str, Interval]:
+    """`target_statistics` and, as `shift`, `best_period`."""
+    return target_statistics(J, over, resamples) | {"shift": best_period(J, over, resamples)}

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib import plots_beyond, target_statistics
+from lnqlib import online_statistics, plots_beyond, target_statistics
 from lnqlib.answers import listed, sentence, word
-from lnqlib.pages_beyond import ONLINE, TARGET, answer, answers
+from lnqlib.pages_beyond import ONLINE, TARGET, answer, online_answers, target_answers
 from lnqlib.stats import Interval
 
 PHRASES = {"supported": "it rises", "contradicted": "it falls", "undecided": "it is open"}
@@ -65,12 +65,24 @@ def test_every_question_has_a_sentence_for_every_answer(phrases) -> None:
 
 def test_answers_by_statistic() -> None:
     J = np.repeat(np.array([[10.0, 20, 30, 25, 15], [25, 28, 27, 26, 5]])[..., None, None], 4, -1)
-    found = target_statistics.target_statistics(J)
-    found["shift"] = target_statistics.best_period(J)
-    told = answers({"Pendulum": found, "Acrobot": found}, TARGET)
-    assert told["shift"] == "LN's best period is shorter than None's in all 2 tasks."
-    assert told["share"].startswith("LN alone brings less than four fifths")
-    assert told["gain_layer"] == "A target network raises LN's return as well in all 2 tasks."
+    found = target_statistics.every_statistic(J)
+    told = target_answers({"Pendulum": found, "Acrobot": found}).split("\n")
+    assert told[0] == "- LN's best period is shorter than None's in all 2 tasks."
+    assert told[3].startswith("- LN alone brings less than four fifths")
+    assert told[4] == "- A target network raises LN's return as well in all 2 tasks."
+
+
+def test_answers_by_setting() -> None:
+    scores = np.array([[10.0, 15.0], [20.0, 22.0], [26.0, 23.0]])
+    J = np.repeat(scores[:, :, None, None], 4, axis=-1)
+    told = online_answers({"Pendulum": online_statistics.online_statistics(J)}).split("\n")
+    assert told == [
+        "- *offline:* LN raises the return in Pendulum.",
+        "- *online:* LN raises the return in Pendulum.",
+        "- *online, target network:* LN lowers the return in Pendulum.",
+        "- *online, without LN:* The target network raises the return in Pendulum.",
+        "- *online, with LN:* The target network raises the return in Pendulum.",
+    ]
 
 
 def test_return_by_period_draws_means_over_rates_and_the_best_of_them() -> None:
@@ -89,7 +101,9 @@ def test_return_by_period_draws_means_over_rates_and_the_best_of_them() -> None:
 def test_scores_by_setting_draws_values_and_intervals() -> None:
     settings = {"offline": Interval(3.0, 2.0, 5.0, 4), "online": Interval(7.0, 6.0, 9.0, 4)}
     higher = {name: Interval(*(x + 1 for x in i[:3]), 4) for name, i in settings.items()}
-    figure = plots_beyond.scores_by_setting({"Acrobot": {"none": settings, "layer": higher}})
+    figure = plots_beyond.scores_by_setting(
+        {"Acrobot": {"none": settings, "layer": higher}}, ("none", "layer")
+    )
     (ax,) = figure.axes
     for container, offset in zip(ax.containers, (0, 1), strict=True):
         line, _, (bars,) = container.lines
