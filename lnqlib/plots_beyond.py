@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from .looks import GREY, LOOKS, NAMES, WIDTH, in_style
+from .looks import GREY, LOOKS, NAMES, WIDTH, Look, in_style
 from .stats import Interval, bootstrap_interval
 
 
@@ -30,8 +30,8 @@ def return_by_period(
             look = LOOKS[name]
             seeds = J[network].mean(axis=1)  # (periods, seeds)
             found = [bootstrap_interval(row) for row in seeds]
-            style = {"color": look.color, "marker": look.marker, "markersize": 4}
-            ax.plot(periods, [i.value for i in found], label=NAMES[name], **style)
+            line = {"linestyle": look.dash, "label": NAMES[name], "markersize": 4}
+            ax.plot(periods, [i.value for i in found], **line, **_mark(look))
             low, high = ([getattr(i, end) for i in found] for end in ("low", "high"))
             ax.fill_between(periods, low, high, color=look.color, alpha=0.2, linewidth=0)
             best = J[network].mean(axis=-1).max(axis=-1)
@@ -60,11 +60,15 @@ def scores_by_setting(
             values = np.array([interval.value for interval in by_setting.values()])
             ends = np.array([[i.low, i.high] for i in by_setting.values()]).T
             error = np.abs(ends - values)
-            style = {"color": look.color, "marker": look.marker, "markersize": 5}
-            ax.errorbar(places, values, error, linestyle="", label=NAMES[name], **style)
+            style = {"linestyle": "", "label": NAMES[name], "markersize": 5}
+            ax.errorbar(places, values, error, **style, **_mark(look))
         ax.set_xticks(range(len(by_setting)), by_setting, rotation=30, ha="right")
         ax.set(title=env, xlim=(-0.5, len(by_setting) - 0.5))
         ax.axvline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     axes[0, 0].set_ylabel("return")
     axes[0, 0].legend(fontsize=7.5)
     return figure
+
+
+def _mark(look: Look) -> dict[str, str]:
+    return {"color": look.color, "marker": look.marker, "markerfacecolor": look.fill}
