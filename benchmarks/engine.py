@@ -26,13 +26,18 @@ import numpy as np
 import pandas as pd
 import peers
 
-from lnqlib import engine
-from lnqlib.run import dataset_of, initial_params_of, run
+from lnqlib import engine, replay
+from lnqlib.run import _advance, dataset_of, initial_params_of, run
 from lnqlib.spec import ENVS, OPTIMIZERS, STUDIES, RunSpec, study
 from lnqlib.store import Store
 from lnqlib.sweep import cores
 from lnqlib.tasks import TASKS
 
+BEYOND = {
+    "target": {"target_period": 1_000},
+    "online": {"data": "online"},
+    "both": {"target_period": 1_000, "data": "online"},
+}
 NETS = [(env, norm) for env in ("CartPole", "Acrobot") for norm in ("none", "layer")]
 
 
@@ -52,6 +57,7 @@ def main() -> None:
     print("\nMicroseconds per run and step, all cores at work")
     print(pd.DataFrame(rows).to_string(index=False, float_format="{:.1f}".format))
     scaling(repeats, steps)
+    beyond(repeats, steps)
     shares()
     memory()
     costs(repeats)
@@ -158,6 +164,41 @@ def scaling(repeats: int, steps: int) -> None:
             for _ in range(repeats)
         ]
         print(f"  {env} {norm}: {median(ratios):.2f}")
+
+
+def beyond(repeats: int, steps: int) -> None:
+    """A target network and online replay against neither, repeats alternating."""
+    rows = []
+    for env in ENVS:
+        for norm in ("none", "layer"):
+            kinds = {"plain": {}} | BEYOND
+            times = {name: [] for name in kinds}
+            for _ in range(repeats):
+                for name, fields in kinds.items():
+                    times[name].append(step_time(RunSpec(env, norm=norm, lr=1e-3, **fields), steps))
+            plain = np.array(times["plain"])
+            ratios = {f"x {name}": np.median(np.array(times[name]) / plain) for name in BEYOND}
+            rows.append({"net": f"{env} {norm}", "offline": median(plain)} | ratios)
+    print("\nMicroseconds a step on one core, and how many times as many with a target network,")
+    print("with online replay and with both; random numbers are drawn within them (CPU time)")
+    print(pd.DataFrame(rows).to_string(index=False, float_format="{:.2f}".format))
+
+
+def step_time(spec: RunSpec, steps: int, first: int = 100_000) -> float:
+    """Microseconds of CPU time a step from step `first`, where a full buffer is played greedily."""
+    explorer = None
+    if spec.data == "online":
+        dataset, explorer = replay.begin(spec)
+        task, missing = TASKS[spec.env], spec.dataset_size - len(dataset.filled.action)
+        replay._play(task.index, task.time_limit, dataset, *explorer.moves(-missing, 0))
+    else:
+        dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    one = engine.FusedLearner(spec, dataset, initial_params_of(spec))
+    rng = spec.rng("batches")
+    _advance(spec, one, first - 1_000, first, rng, None, explorer)
+    start = time.process_time()
+    _advance(spec, one, first, first + steps, rng, None, explorer)
+    return (time.process_time() - start) / steps * 1e6
 
 
 def shares() -> None:

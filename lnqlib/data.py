@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .spec import RunSpec
+from .spec import RunSpec, SpecError
 from .tasks import STATE_SIZE, TASKS, compiled, observe, start_states, step, uniform_states
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ def offline_dataset(env: str, seed: int, data: str = "protocol", size: int = 10_
     **Raises** `SpecError` for a value that no `RunSpec` can have.
     """
     spec = RunSpec(env=env, seed=seed, data=data, dataset_size=size, batch_size=2)
+    if data == "online":
+        raise SpecError(
+            'data is "online", transitions that a run collects while it learns; offline datasets '
+            'are protocol, rollout; write data="rollout"'
+        )
     rng = spec.rng("data")
     task = TASKS[env]
     fresh = data == "protocol" and env in ("MountainCar", "Pendulum")

@@ -10,25 +10,37 @@ and backward passes (`_best_next`, `_td_errors`, `_backward`: all the work), and
 back. Batch norm is the same with units and samples exchanged: mean and covariance of the inputs
 give each unit's. Here x holds a trailing 1 where the network has biases.
 
-`kernel` compiles one loop per task, width, batch size, norm, bias and optimizer; the loop releases
-the GIL, and `code_cache` keeps it on disk.
+A target network is the equivalent network of the moment at which the weights were copied: its
+arrays are copied then, too, and `_best_next` reads the copies.
+
+`kernel` compiles one loop per task, width, batch size, norm, bias and optimizer, and others for
+runs with a target network or online replay; the loop releases the GIL, and `code_cache` keeps it
+on disk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from .data import Transitions
-from .greedy import greedy_return
+from .greedy import _best_action, greedy_return
+from .held_target import held_target_metrics
 from .instructions import njit
 from .networks import EPS, Params, neutral_params
+from .replay import GREEDY, Moves, Replay, act, look
 from .results import ENGINE_VERSION, Result
 from .run import Progress, run
-from .spec import CLAMP, RunSpec
-from .structured import structured_features, structured_interference, structured_isometry
+from .spec import CLAMP, NORMS, RunSpec
+from .structured import (
+    best_values,
+    structured_features,
+    structured_interference,
+    structured_isometry,
+)
 from .structured_second import COVERED, structured_second_order
 from .tasks import TASKS
 
@@ -54,28 +66,58 @@ WRITTEN_FOR = {
         *("layer_affine", "layer_after_relu"),
     ),
     "optimizer": ("SGD", "Adam"),
-    "data": ("protocol", "rollout"),
+    "data": ("protocol", "rollout", "online"),
     "lr_control": ("none", "project", "own_decay", "paired_decay"),
 }
 """What the kernels were written for; they would train anything else as one of these."""
 
 
+NOT_ONLINE = ("batch", "crossq", "weight")
+"""Norms under which the compiled loop cannot act; the others act by their weights as they are."""
+
+
 def covers(spec: RunSpec) -> bool:
     """Whether the engine can train `spec`; what it cannot, the reference does."""
     known = all(getattr(spec, name) in values for name, values in WRITTEN_FOR.items())
-    return known and (not spec.second_order or spec.norm in COVERED)
+    acts = spec.data != "online" or spec.norm not in NOT_ONLINE
+    return known and acts and (not spec.second_order or spec.norm in COVERED)
+
+
+class Held(NamedTuple):
+    """A target network: the weights of the moment and the equivalent network without norm."""
+
+    theta: np.ndarray  # as the learner's
+    W: np.ndarray  # (rows_in * D,)
+    V: np.ndarray  # (m, D)
+    c: np.ndarray  # (m,)
+    root: np.ndarray  # (rows_in, rows_in), the factor of LN's variance
+
+
+class Acting(NamedTuple):
+    """What the loop needs to act in the task."""
+
+    index: int
+    time_limit: int
+    norm: int  # its place in `spec.NORMS`
+    replay: Replay
+    action: np.ndarray  # of `Moves`
+    starts: np.ndarray
+    discount: np.float32
+    discount_at_goal: np.float32  # 0 with a terminal mask
 
 
 class FusedLearner:
     """A `run.Learner` whose steps, evaluation and metrics are compiled."""
 
-    def __init__(self, spec: RunSpec, dataset: Transitions, initial: Params):
+    def __init__(self, spec: RunSpec, dataset: Transitions | Replay, initial: Params):
         task = TASKS[spec.env]
         self.spec, self.task = spec, task
         self.layout = layout(task.obs_dim, task.num_actions, spec.width, spec.norm, spec.bias)
         self.theta = np.concatenate([_flat(initial[name], name) for name in self.layout])
         self.moments = np.zeros((2, len(self.theta)), np.float32)
         self.running = np.stack([initial["mean"], initial["var"]])
+        self.dataset = dataset
+        self.held = self._held() if spec.target_period else None
         self.rows = pack(dataset, spec.gamma, spec.terminal_mask)
         self.control = WRITTEN_FOR["lr_control"].index(spec.lr_control)
         hidden = self.theta[: spec.width * (task.obs_dim + spec.bias)].astype(np.float64)
@@ -88,9 +130,13 @@ class FusedLearner:
             spec.norm,
             spec.bias,
             spec.optimizer == "Adam",
+            spec.target_period > 0,
+            spec.data == "online",
         )
 
-    def advance(self, first_step: int, batches: np.ndarray, lrs: np.ndarray) -> Progress:
+    def advance(
+        self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
+    ) -> Progress:
         norms = np.empty(len(batches))
         counts = np.array([0, -1, -1])
         loss_sum = self.steps(
@@ -107,16 +153,22 @@ class FusedLearner:
             self.initial_norm,
             norms,
             counts,
+            self.held,
+            self.spec.target_period,
+            None if moves is None else self._acting(moves),
         )
         return Progress(loss_sum, *counts.tolist(), norms)
 
     def params(self) -> Params:
+        return self._params(self.theta)
+
+    def _params(self, theta: np.ndarray) -> Params:
         params = neutral_params(self.task.obs_dim, self.task.num_actions, self.spec.width)
         start = 0
         for name in self.layout:
             shape = params[name].shape
             stop = start + params[name].size
-            block = self.theta[start:stop]
+            block = theta[start:stop]
             params[name][:] = block.reshape(shape[::-1]).T if name == "W" else block.reshape(shape)
             start = stop
         if self.spec.norm in ("batch", "crossq"):
@@ -139,10 +191,34 @@ class FusedLearner:
             measured |= {f"injected_{name}": value for name, value in injected.items()}
         if spec.second_order:
             measured |= structured_second_order(params, spec.norm, *args)
+        if spec.target_period:
+            target = self._params(self.held.theta)
+            measured |= held_target_metrics(
+                lambda held: structured_interference(
+                    params, spec.norm, spec.bias, held, spec.lr, spec.gamma
+                ),
+                batch,
+                best_values(target, spec.norm, spec.bias, batch.next_obs),
+                spec.gamma,
+                spec.terminal_mask,
+            )
         return measured
 
     def greedy_return(self, starts: np.ndarray) -> float:
         return greedy_return(self.task, self.params(), self.spec.norm, starts)
+
+    def _held(self) -> Held:
+        m, width = self.task.num_actions, self.spec.width
+        inputs = self.task.obs_dim + self.spec.bias + (self.spec.norm == "layer_affine")
+        shapes = ((inputs * width,), (m, width), (m,), (inputs, inputs))
+        return Held(self.theta.copy(), *(np.zeros(shape, np.float32) for shape in shapes))
+
+    def _acting(self, moves: Moves) -> Acting:
+        spec, task = self.spec, self.task
+        gamma = np.float32(spec.gamma)
+        at_goal = ZERO if spec.terminal_mask else gamma
+        code = NORMS.index(spec.norm)
+        return Acting(task.index, task.time_limit, code, self.dataset, *moves, gamma, at_goal)
 
 
 def layout(k: int, m: int, width: int, norm: str, bias: bool) -> tuple[str, ...]:
@@ -166,9 +242,19 @@ def _flat(array: np.ndarray, name: str) -> np.ndarray:
 
 @cache
 def kernel(
-    k: int, m: int, width: int, batch_size: int, norm: str, bias: bool, adam: bool
+    k: int,
+    m: int,
+    width: int,
+    batch_size: int,
+    norm: str,
+    bias: bool,
+    adam: bool,
+    target: bool = False,
+    online: bool = False,
 ) -> Callable:
     """The compiled loop over gradient steps of one kind of network; all sizes are constants.
+
+    `target` and `online` are constants, too: without them the loop has none of their code.
 
     Names in the loop: x, y the inputs (B, n) of s and s', n = k + bias (+ 1 for the affine shift);
     We, Ve the weights of the equivalent network without norm; G, GV gradients in those weights.
@@ -201,6 +287,9 @@ def kernel(
         norm0,
         norms,
         counts,
+        held=None,
+        period=0,
+        acting=None,
     ):
         W, V = theta[:nw], theta[nw : nw + nv].reshape((m, D))
         c = theta[nw + nv : nw + nv + nc] if bias else np.zeros(m, np.float32)
@@ -216,7 +305,7 @@ def kernel(
         x = np.ones((B, rows_in), np.float32)
         y = np.ones((B, rows_in), np.float32)
         action = np.empty(B, np.int64)
-        target = np.empty(B, np.float32)
+        best = np.empty(B, np.float32)  # max Q(s', .), then the target
         reward = np.empty(B, np.float32)
         discount = np.empty(B, np.float32)
         td_error = np.empty(B, np.float32)
@@ -235,8 +324,34 @@ def kernel(
         stats = np.zeros((3, B), np.float32)  # LN after the ReLU: mean, 1/std of features; a pull
         next_stats = np.zeros((3, B), np.float32)
         loss_sum = 0.0
+        if target:  # copies: the loop's own arrays are aligned, which it reads a tenth faster
+            Wt, Vt, ct, root_t = held.W.copy(), held.V.copy(), held.c.copy(), held.root.copy()
+        else:
+            Wt, Vt, ct, root_t = We, Ve, c, root
+        if online:
+            hidden = W[: k * D].reshape((k, D))
+            b = W[k * D :] if bias else np.zeros(D, np.float32)
+            gain = extra[:D] if affine else np.ones(D, np.float32)
+            shift = extra[D:] if affine else np.zeros(D, np.float32)
+            units = np.empty(D, np.float32)
+            # taken out of their tuples once: each time counts references to all of its arrays
+            replay, moves, starts, seen = (
+                acting.replay,
+                acting.action,
+                acting.starts,
+                acting.replay.obs,
+            )
+            task, time_limit, code = acting.index, acting.time_limit, acting.norm
 
         for t in range(len(batches)):
+            if online:
+                row = look(task, replay, starts[t])
+                move = moves[t]
+                if move == GREEDY:
+                    move = _best_action(code, hidden, b, V, c, gain, shift, seen[row], units)
+                act(task, time_limit, replay, row, move)
+                _store(replay, row, k, acting.discount, acting.discount_at_goal, rows)
+            renew = target and (first_step + t) % period == 0
             _gather(rows, batches[t], k, bias, x, y, action, reward, discount)
             if scale:
                 _transpose(x, n, B, xt)
@@ -247,7 +362,9 @@ def kernel(
                 _center_units(W, center, n, D, We)
                 if scale:
                     _factor(We, n, D, root)
-                    _scale_inputs(y, yt, root, n, B, inverse_std)
+                    if target and renew:
+                        root_t[:] = root
+                    _scale_inputs(y, yt, root_t, n, B, inverse_std)
                     _scale_inputs(x, xt, root, n, B, inverse_std)
                 if affine:
                     for u in range(D):
@@ -287,21 +404,26 @@ def kernel(
                         We[j * D + u] = W[j * D + u] * factor
             else:
                 We[:] = W
+            if target and renew:
+                Wt[:] = We
             if after:
                 _center_units(V.reshape(nv), True, m, D, Ve.reshape(nv))
                 _feature_moments(x, We, n, D, B, gates, stats)
-                _feature_moments(y, We, n, D, B, gates, next_stats)
+                _feature_moments(y, Wt, n, D, B, gates, next_stats)
             else:
                 Ve[:] = V
+            if target and renew:
+                Vt[:] = Ve
+                ct[:] = c
 
             # forward
             if batch:
-                _best_next(y, Wn, Ve, c, rows_in, m, D, B, after, next_stats, target)
+                _best_next(y, Wn, Ve, c, rows_in, m, D, B, after, next_stats, best)
             else:
-                _best_next(y, We, Ve, c, rows_in, m, D, B, after, next_stats, target)
+                _best_next(y, Wt, Vt, ct, rows_in, m, D, B, after, next_stats, best)
             for i in range(B):
-                target[i] = reward[i] + discount[i] * target[i]
-            _td_errors(x, We, Ve, c, action, target, rows_in, D, B, after, stats, q_norm, td_error)
+                best[i] = reward[i] + discount[i] * best[i]
+            _td_errors(x, We, Ve, c, action, best, rows_in, D, B, after, stats, q_norm, td_error)
             loss = 0.0
             for i in range(B):
                 loss += np.float64(td_error[i]) * np.float64(td_error[i])
@@ -391,11 +513,19 @@ def kernel(
                 factor = np.float32(norm0 / np.sqrt(square))
                 for j in range(nw):
                     W[j] *= factor
+            if target and (first_step + t + 1) % period == 0:
+                held.theta[:] = theta  # of the step that follows
+        if target:
+            held.W[:] = Wt
+            held.V[:] = Vt
+            held.c[:] = ct
+            held.root[:] = root_t
         return loss_sum
 
     # numba keeps what it compiles in files numbered per name, and two processes that compile at
     # once may take the same number: under one name, a kernel could come back as another net's
-    steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}_{adam:d}"
+    kind = "_target" * target + "_online" * online
+    steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}_{adam:d}{kind}"
     return njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(steps)
 
 
@@ -511,6 +641,17 @@ def _gather(rows, indices, k, bias, x, y, action, reward, discount):
         reward[i] = row[2 * k]
         discount[i] = row[2 * k + 1]
         action[i] = np.int64(row[2 * k + 2])
+
+
+@inlined
+def _store(replay, row, k, discount, discount_at_goal, rows):
+    """Writes the buffer's `row` as `pack` does."""
+    for j in range(k):
+        rows[row, j] = replay.obs[row, j]
+        rows[row, k + j] = replay.next_obs[row, j]
+    rows[row, 2 * k] = replay.reward[row]
+    rows[row, 2 * k + 1] = discount_at_goal if replay.terminated[row] else discount
+    rows[row, 2 * k + 2] = np.float32(replay.action[row])
 
 
 # --- layer norm: over the units -------------------------------------------------------------

@@ -36,6 +36,11 @@ INJECTED = {
     f"injected_{name}": f"{name} with LN switched for the measurement: on without LN, off with it"
     for name in INTERFERENCE
 }
+TARGET = {
+    f"{name}_target": f"{name} with the target network's values held, so that grad h is grad Q"
+    for name in ("sgi", "sgi_off", "dgi", "gi2", "gi2_minibatch", "td_loss")
+}
+"""Measured in runs with a target network. MGI is then SGI, and QGI+ knows no target."""
 SECOND_ORDER = {
     "first_order": "2 lr DGI, the decrement's first-order term",
     "squared": "mean of lr^2 u_ij^2, the second-order term that GI2 keeps",
@@ -58,6 +63,7 @@ CURVES = (
     | ISOMETRY
     | INJECTED
     | SECOND_ORDER
+    | TARGET
 )
 """Measured at every checkpoint; a run's row holds the mean over training under the same name."""
 COUNTS = {
@@ -65,7 +71,7 @@ COUNTS = {
     "first_clamp": "the first such step, -1 if none",
     "diverged_step": "the first step whose loss was not finite, -1 if none",
     "zero_gradients": "pairs left out of the cosines for a zero gradient, mean over checkpoints",
-    "goal_transitions": "terminated transitions in the dataset",
+    "goal_transitions": "terminated transitions in the dataset; online, all that were seen",
     "seconds": "wall-clock seconds of the run on one core",
 }
 

@@ -15,8 +15,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from . import replay
 from .data import Transitions, goal_transitions, offline_dataset, sample
 from .networks import Params, initial_params
+from .replay import Explorer, Moves, Replay
 from .results import Result, make_result
 from .spec import RunSpec
 from .tasks import TASKS, isometry_sizes, start_states
@@ -35,15 +37,20 @@ class Progress(NamedTuple):
 class Learner(Protocol):
     """A Q-network in training."""
 
-    def advance(self, first_step: int, batches: np.ndarray, lrs: np.ndarray) -> Progress:
-        """Takes one gradient step for each row of dataset indices in `batches` (steps, B)."""
+    def advance(
+        self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
+    ) -> Progress:
+        """Takes one gradient step for each row of dataset indices in `batches` (steps, B).
+
+        Before each, where there are `moves`, it takes one step of the task into its dataset.
+        """
 
     def params(self) -> Params: ...
 
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         """Every metric of `results.INTERFERENCE`, `ISOMETRY` (sizes `ks`) and `INJECTED`.
 
-        Those of `SECOND_ORDER`, too, where the run's spec says so.
+        Those of `SECOND_ORDER` and `TARGET`, too, where the run's spec says so.
         """
 
     def greedy_return(self, starts: np.ndarray) -> float:
@@ -53,7 +60,7 @@ class Learner(Protocol):
         """
 
 
-MakeLearner = Callable[[RunSpec, Transitions, Params], Learner]
+MakeLearner = Callable[[RunSpec, Transitions | Replay, Params], Learner]
 STRETCH = 2_000  # steps whose batch indices are drawn at once, so memory does not grow with steps
 
 
@@ -72,7 +79,11 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
     """
     started = perf_counter()
     task = TASKS[spec.env]
-    dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    if spec.data == "online":
+        dataset, explorer = replay.begin(spec)
+    else:
+        dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+        explorer = None
     learner = make_learner(spec, dataset, initial_params_of(spec))
     ratios = _paired_ratios(spec, make_learner) if spec.lr_control == "paired_decay" else None
     batch_rng, metrics_rng, start_rng = map(spec.rng, ("batches", "metrics", "evaluation"))
@@ -83,7 +94,7 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
 
     checkpoints = [*spec.checkpoint_steps.tolist(), spec.steps]
     for first, last in pairwise(checkpoints):
-        batch = sample(dataset, metrics_rng, spec.batch_size)
+        batch = sample(dataset.filled if explorer else dataset, metrics_rng, spec.batch_size)
         measured = learner.measure(batch, ks, int(metrics_rng.integers(2**62)))
         if spec.eval_episodes:
             for name, widened in (("return", True), ("return_default_start", False)):
@@ -95,7 +106,7 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
         # of the direction W/|W|, LN's learning rate is lr / |W|^2 (Lemma 5)
         measured["effective_lr"] = lr / norm**2 if spec.norm == "layer" else lr
         measured["gi2_used"] = gi2_at(lr * spec.gradient_scale, spec.lr, measured)
-        stretch = _advance(spec, learner, first, last, batch_rng, ratios)
+        stretch = _advance(spec, learner, first, last, batch_rng, ratios, explorer)
         parts += stretch
         measured["loss"] = sum(part.loss_sum for part in stretch) / (last - first)
         for name, value in measured.items():
@@ -106,7 +117,7 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
         "first_clamp": next((p.first_clamp for p in parts if p.first_clamp >= 0), -1),
         "diverged_step": next((p.diverged_step for p in parts if p.diverged_step >= 0), -1),
         "zero_gradients": float(np.mean(curves.pop("zero_gradients"))),
-        "goal_transitions": goal_transitions(dataset),
+        "goal_transitions": int(dataset.counts[2]) if explorer else goal_transitions(dataset),
         "seconds": perf_counter() - started,
     }
     mean_loss = sum(part.loss_sum for part in parts) / spec.steps
@@ -131,18 +142,22 @@ def _advance(
     last: int,
     rng: np.random.Generator,
     ratios: np.ndarray | None,
+    explorer: Explorer | None = None,
 ) -> list[Progress]:
     """Steps `first` to `last`, in stretches of at most `STRETCH`."""
     parts = []
     for start in range(first, last, STRETCH):
         stop = min(start + STRETCH, last)
-        batches = rng.integers(
-            spec.dataset_size, size=(stop - start, spec.batch_size), dtype=np.int32
-        )
         lrs = np.full(stop - start, spec.lr)
         if ratios is not None:
             lrs *= ratios[start:stop]
-        parts.append(learner.advance(start, batches, lrs))
+        if explorer:
+            batches = replay.rows(spec, rng, start, stop)
+            parts.append(learner.advance(start, batches, lrs, explorer.moves(start, stop)))
+        else:
+            size = (stop - start, spec.batch_size)
+            batches = rng.integers(spec.dataset_size, size=size, dtype=np.int32)
+            parts.append(learner.advance(start, batches, lrs))
     return parts
 
 

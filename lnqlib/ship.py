@@ -26,6 +26,8 @@ RESULTS = ROOT / "data" / "results"
 SUMS = "SHA256SUMS"
 CHECKPOINTS = 25
 BITS = 24  # significant bits of a curve's numbers, as in float32
+FEWER = {"target": 12, "online": 12}
+"""Checkpoints of the studies that ship fewer."""
 LEVEL = 19
 
 
@@ -157,7 +159,8 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
                 )
         rows = pd.concat([part for part in (old, new) if len(part)]).set_index("key", drop=False)
         rows = rows.loc[[key for key in keys if key in have]]
-        fine = downsample(store.curves(new["key"]), rows["steps"])
+        kept_count = FEWER.get(folder.name, CHECKPOINTS)
+        fine = downsample(store.curves(new["key"]), rows["steps"], kept_count)
         curves = in_order([part for part in (kept, fine) if len(part)], keys)
         tables = {
             path: frame_table(rows, ROWS),

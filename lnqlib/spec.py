@@ -25,17 +25,18 @@ NORMS = (
     "layer_affine",  # LN with a trained gain and shift
     "layer_after_relu",  # LN after the ReLU instead of before
 )
-DATA = ("protocol", "rollout")
+DATA = ("protocol", "rollout", "online")
 LR_CONTROLS = ("none", "project", "own_decay", "paired_decay")
 LEARNING_RATES = tuple(10.0 ** (-i / 2) for i in range(2, 11))  # 1e-1, 10^-1.5, ..., 1e-5
 CLAMP = 1e6  # App. G: every weight stays within +-1e6
+WARM_UP = 1_000  # random steps before the first gradient step of online replay
 STREAMS = ("data", "init", "batches", "metrics", "evaluation")
 
 # What the paper's studies have, however much more becomes allowed.
 PAPER_ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
 PAPER_OPTIMIZERS = ("SGD", "Adam")
 
-ADDED = ("momentum",)
+ADDED = ("momentum", "target_period")
 """Fields added after the first results were shipped. At its default such a field is no part of the
 key, and a file without its column is read as that default; so an added default never changes."""
 
@@ -71,8 +72,9 @@ class RunSpec:
     - `bias`: biases in both layers; False is the network as printed in Eqs. (1)-(3).
     - `terminal_mask`: no bootstrap through terminated transitions.
     - `data`: "protocol" (uniform state-actions for MountainCar and Pendulum, random-action
-      episodes for the others) or "rollout" (random-action episodes everywhere).
-    - `dataset_size`: transitions in the offline dataset.
+      episodes for the others), "rollout" (random-action episodes everywhere) or "online" (an
+      experience buffer that epsilon-greedy episodes fill during training, see `replay`).
+    - `dataset_size`: transitions in the offline dataset; those that the online buffer holds.
     - `gradient_scale`: 1 trains on half the squared TD error (Eq. 1), 2 on the squared error.
     - `lr_control`: App. D; "project" (LN, weights back to their initial norm after every step),
       "own_decay" (no LN, lr times the ratio of initial to present squared norm), "paired_decay"
@@ -81,6 +83,8 @@ class RunSpec:
     - `eval_episodes`: greedy episodes per checkpoint.
     - `second_order`: also measure the parts of the second-order expansion (slow).
     - `momentum`: weight of a new batch in the running statistics of batch norm and CrossQ.
+    - `target_period`: 0, or how often, in steps, a copy of the weights is taken whose Q(s', .) the
+      target reads until the next: before step t where t is a multiple of it, t = 0 included.
 
     **Raises** `SpecError` where a field has a value that no run can have.
     """
@@ -104,6 +108,7 @@ class RunSpec:
     eval_episodes: int = 10
     second_order: bool = False
     momentum: float = 0.1
+    target_period: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -125,6 +130,7 @@ class RunSpec:
             ("dataset_size", 2, 10**7, 10_000),
             ("checkpoints", 1, 10_000, 100),
             ("eval_episodes", 0, 10_000, 10),
+            ("target_period", 0, 10**9, 1_000),
         ):
             self._require_number(name, Integral, low, high, "a whole number", example)
         self._require_number("lr", Real, 1e-30, 1e30, "a positive finite number", 1e-3)
@@ -147,6 +153,9 @@ class RunSpec:
                 f"momentum is {self.momentum} with norm={self.norm!r}; only batch norm and CrossQ "
                 f'keep running statistics; write norm="crossq" or leave momentum out'
             )
+        self._require_target()
+        if self.data == "online":
+            self._require_online()
 
     def _refuse(self, name: str, allowed: str, example: object) -> NoReturn:
         value = shown(getattr(self, name))
@@ -169,6 +178,38 @@ class RunSpec:
                 f"dataset_size is {self.dataset_size}, smaller than batch_size={self.batch_size}; "
                 "metrics need a batch of different transitions; "
                 f"write dataset_size={self.batch_size} or more"
+            )
+
+    def _require_target(self) -> None:
+        if self.target_period and self.norm in ("batch", "crossq"):
+            raise SpecError(
+                f'target_period is {self.target_period} with norm="{self.norm}"; whose statistics '
+                "a target network would normalize with is not defined here; leave target_period "
+                'out or write norm="layer"'
+            )
+        if self.target_period and self.lr_control == "paired_decay":
+            raise SpecError(
+                f'target_period is {self.target_period} with lr_control="paired_decay"; the run '
+                "that gives the decay is defined without a target network only; leave "
+                'target_period out or write lr_control="own_decay"'
+            )
+
+    def _require_online(self) -> None:
+        if self.dataset_size < WARM_UP:
+            raise SpecError(
+                f'dataset_size is {self.dataset_size} with data="online"; the buffer must hold '
+                f"the {WARM_UP:,} random steps it begins with; write dataset_size={WARM_UP} or more"
+            )
+        if self.batch_size > WARM_UP:
+            raise SpecError(
+                f'batch_size is {self.batch_size} with data="online"; the buffer begins with '
+                f"{WARM_UP:,} transitions, and metrics need a batch of different ones; "
+                f"write batch_size={WARM_UP} or less"
+            )
+        if self.lr_control == "paired_decay":
+            raise SpecError(
+                'lr_control is "paired_decay" with data="online"; there the LN run of the same '
+                'seed sees other transitions; write lr_control="own_decay" or data="protocol"'
             )
 
     @property
@@ -295,6 +336,20 @@ def _zero_gradients() -> list[RunSpec]:
     return [replace(s, checkpoints=25) for s in _core() if s.seed < 10]
 
 
+def _target() -> list[RunSpec]:
+    return _grid_of_both_networks(target_period=(10, 100, 1_000, 10_000))
+
+
+def _online() -> list[RunSpec]:
+    return _grid_of_both_networks(data="online", target_period=(0, 1_000))
+
+
+def _grid_of_both_networks(**axes: object) -> list[RunSpec]:
+    """The paper's tasks and learning rates with SGD, None and LN, the seeds' first ten of core."""
+    norms = ("none", "layer")
+    return grid(**axes, env=PAPER_ENVS, norm=norms, lr=LEARNING_RATES, seed=range(10))
+
+
 STUDIES = {
     "core": _core,
     "as_printed": _as_printed,
@@ -304,6 +359,8 @@ STUDIES = {
     "protocol": _protocol,
     "second_order": _second_order,
     "zero_gradients": _zero_gradients,
+    "target": _target,
+    "online": _online,
 }
 
 

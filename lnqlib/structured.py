@@ -130,6 +130,12 @@ def structured_features(params: Params, norm: str, obs: np.ndarray) -> np.ndarra
     return samples(net, obs, np.zeros(len(obs), np.int64)).features
 
 
+def best_values(params: Params, norm: str, bias: bool, obs: np.ndarray) -> np.ndarray:
+    """max over a of Q(s, a) in float64: (B, obs_dim) -> (B,)."""
+    obs = np.ascontiguousarray(obs, dtype=np.float64)
+    return samples(_net(params, norm, bias), obs, np.full(len(obs), -1)).q
+
+
 def structured_isometry(features: np.ndarray, k: int, permutation: np.ndarray) -> float:
     """App. C, ISO_k: the value of `metrics.isometry` whose generator draws `permutation`.
 

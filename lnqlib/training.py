@@ -5,13 +5,17 @@ It is the definition of a run. The engine does the same faster and is held again
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import metrics
 from .data import Transitions
+from .held_target import held_target_metrics
 from .networks import Params, QNetwork, finite
+from .replay import GREEDY, Moves, Replay, act, look
 from .results import SECOND_ORDER, Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
@@ -26,23 +30,29 @@ def train(spec: RunSpec) -> Result:
 class TorchLearner:
     """A `run.Learner` made of `QNetwork`, `torch.optim` and the plain metrics."""
 
-    def __init__(self, spec: RunSpec, dataset: Transitions, initial: Params):
-        self.spec = spec
+    def __init__(self, spec: RunSpec, dataset: Transitions | Replay, initial: Params):
+        self.spec, self.dataset = spec, dataset
         self.task = TASKS[spec.env]
         self.q = self._network(spec.norm).load_params(initial)
+        self.target = deepcopy(self.q) if spec.target_period else self.q
         optimizer = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}[spec.optimizer]
         self.optimizer = optimizer(self.q.parameters(), lr=spec.lr)
         discount = np.full(len(dataset.reward), spec.gamma, np.float32)
         if spec.terminal_mask:
             discount[dataset.terminated] = 0.0
+        # tensors that share the arrays' memory: what online replay writes there is read here
         self.data = [torch.as_tensor(a) for a in (*dataset[:4], discount)]
         self.initial_norm = self._norm()
 
-    def advance(self, first_step: int, batches: np.ndarray, lrs: np.ndarray) -> Progress:
+    def advance(
+        self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
+    ) -> Progress:
         loss_sum, clamped, first_clamp, diverged = 0.0, 0, -1, -1
         norms = np.empty(len(batches))
         self.q.train()
         for t, (indices, lr) in enumerate(zip(torch.as_tensor(batches), lrs, strict=True)):
+            if moves is not None:
+                self._move(moves.action[t], moves.starts[t])
             norms[t] = self._norm()
             if self.spec.lr_control == "own_decay":
                 lr = lr * self.initial_norm**2 / norms[t] ** 2
@@ -58,6 +68,8 @@ class TorchLearner:
                 first_clamp = first_step + t if first_clamp < 0 else first_clamp
             if self.spec.lr_control == "project":
                 self._project()
+            if self.spec.target_period and (first_step + t + 1) % self.spec.target_period == 0:
+                self.target.load_state_dict(self.q.state_dict())  # for the step that follows
             loss_sum += loss
             if not np.isfinite(loss) and diverged < 0:
                 diverged = first_step + t
@@ -86,6 +98,16 @@ class TorchLearner:
         if spec.second_order:
             parts = metrics.second_order(self.q, *args)
             measured |= {name: parts[name] for name in SECOND_ORDER}
+        if spec.target_period:
+            with torch.no_grad():
+                next_q = deepcopy(self.target).double()(torch.as_tensor(batch.next_obs).double())
+            measured |= held_target_metrics(
+                lambda held: metrics.interference(self.q, held, spec.lr, spec.gamma),
+                batch,
+                next_q.amax(1).numpy(),
+                spec.gamma,
+                spec.terminal_mask,
+            )
         return measured
 
     @torch.no_grad()
@@ -112,19 +134,35 @@ class TorchLearner:
                 break
         return total / len(states)
 
+    @torch.no_grad()
+    def _move(self, action: int, start: np.ndarray) -> None:
+        """One step of the task into the buffer; where `action` is GREEDY, the first best action."""
+        task, replay = self.task, self.dataset
+        row = look(task.index, replay, start)
+        if action == GREEDY:
+            self.q.eval()
+            action = self.q(torch.as_tensor(replay.obs[row])[None]).argmax(1).item()
+            self.q.train()
+        act(task.index, task.time_limit, replay, row, action)
+        masked = self.spec.terminal_mask and replay.terminated[row]
+        self.data[4][row] = 0.0 if masked else self.spec.gamma
+
     def _network(self, norm: str) -> QNetwork:
         task, spec = self.task, self.spec
         size = task.obs_dim, task.num_actions, spec.width
         return QNetwork(*size, norm, spec.bias, spec.momentum)
 
     def _td_error(self, indices: Tensor) -> Tensor:
-        """Delta = Q(s, a) - r - gamma (1 - terminated) max Q(s', .), the target held constant."""
+        """Delta = Q(s, a) - r - gamma (1 - terminated) max Q(s', .), the target held constant.
+
+        Q(s', .) is the target network's where there is one.
+        """
         obs, action, reward, next_obs, discount = (array[indices] for array in self.data)
         if self.spec.norm == "crossq":
             q, next_q = self.q(torch.cat([obs, next_obs])).chunk(2)
         else:
             with torch.no_grad():
-                next_q = self.q(next_obs)
+                next_q = self.target(next_obs)
             q = self.q(obs)
         target = reward + discount * next_q.detach().amax(1)
         return q.gather(1, action[:, None])[:, 0] - target

@@ -19,6 +19,7 @@ INTERNAL |= {"job", "lock"}
 INTERNAL |= {"looks", "panels", "scales", "sketches"}
 INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
 INTERNAL |= {"verdict_tables", "watching", "wording"}
+INTERNAL |= {"answers", "pages_beyond"}
 HELPERS = {  # what one module has for others and no reader calls
     "cluster": {"is_address"},
     "metrics": {"check_batch", "check_features"},

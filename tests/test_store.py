@@ -277,6 +277,17 @@ def test_shipping_is_deterministic_complete_and_repeatable(filled, tmp_path):
     assert both.curves(SPECS + extra)["key"].nunique() == 13
 
 
+def test_a_study_may_ship_fewer_checkpoints(tmp_path):
+    specs = grid(env="Pendulum", checkpoints=30)
+    made = Store(tmp_path / "store")
+    made.write([standin.train(spec) for spec in specs])
+    for study, count in (("tiny", ship.CHECKPOINTS), ("target", 12), ("online", 12)):
+        ship.ship(specs, tmp_path / study / study, made)
+        shipped = Shipped(tmp_path / study)
+        assert len(shipped.curves(specs)) == count
+        pd.testing.assert_frame_equal(shipped.results(specs), made.results(specs))
+
+
 LOST = {"absent": lambda path: path.unlink(), "damaged": lambda path: path.write_bytes(b"PAR1")}
 
 
