@@ -133,12 +133,23 @@ def _curvatures(net: Net, x: Samples, B: int) -> Array:
     if net.scale:
         width = z.shape[1]
         r = 1 / np.sqrt((z**2).mean(1, keepdims=True) + EPS)  # (n, 1)
-        slope = along * (z @ v.T) / width  # mean z v, (n, B)
+        slope = along * _product(z, v.T) / width  # mean z v, (n, B)
         r1 = -slope * r**3
         r2 = 3 * slope**2 * r**5 - along**2 * (v**2).mean(1) * r**3
     active = (z > 0).astype(float)
     V = active * net.V[x.action]  # (n, width)
     same = x.action[:, None] == x.action[:B]  # (n, B): the row of V that the step moves is read
     phi = x.features[:B]
-    rows = along * (active @ (phi * v).T) * r + r1 * ((active * z) @ phi.T)
-    return 2 * same * rows + 2 * r1 * along * (V @ v.T) + r2 * (V * z).sum(1, keepdims=True)
+    rows = along * _product(active, (phi * v).T) * r + r1 * _product(active * z, phi.T)
+    first = 2 * same * rows + 2 * r1 * along * _product(V, v.T)
+    return first + r2 * (V * z).sum(1, keepdims=True)
+
+
+def _product(left: Array, right: Array) -> Array:
+    """left @ right, a few rows at a time.
+
+    For more multiplications OpenBLAS wakes a thread for each core, and these then spin for longer
+    than the product took, while a sweep trains other runs there.
+    """
+    rows = max(1, 2**18 // right.size)
+    return np.concatenate([left[i : i + rows] @ right for i in range(0, len(left), rows)])
