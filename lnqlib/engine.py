@@ -10,8 +10,10 @@ and backward passes (`_best_next`, `_td_errors`, `_backward`: all the work), and
 back. Batch norm is the same with units and samples exchanged: mean and covariance of the inputs
 give each unit's. Here x holds a trailing 1 where the network has biases.
 
-`kernel` compiles one loop per task, width, batch size, norm, bias and optimizer; the loop releases
-the GIL, and `code_cache` keeps it on disk.
+`kernel` compiles one loop per task, width, batch size, bias and kind of norm: none, LN, RMS norm
+and centring share one, for compiling takes longer than many a run. The optimizer and which of the
+four it is are chosen at run time, outside the inner loops. The loop releases the GIL, and
+`code_cache` keeps it on disk.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ FASTMATH = {"reassoc", "contract", "arcp", "nsz"}  # NaN and inf keep their mean
 BLOCK = 4  # samples whose gradients are added to W's in one sweep over the units
 BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8  # torch's defaults
 ZERO = np.float32(0.0)
+SWITCHED = ("none", "layer", "rms", "center")  # one kernel has all four, and chooses at run time
+CENTERED = ("layer", "center", "layer_affine")
+SCALED = ("layer", "rms", "layer_affine")
 
 inlined = njit(inline="always", error_model="numpy")
 
@@ -72,9 +77,8 @@ class FusedLearner:
             task.num_actions,
             spec.width,
             spec.batch_size,
-            spec.norm,
+            "switched" if spec.norm in SWITCHED else spec.norm,
             spec.bias,
-            spec.optimizer == "Adam",
         )
 
     def advance(self, first_step: int, batches: np.ndarray, lrs: np.ndarray) -> Progress:
@@ -89,6 +93,9 @@ class FusedLearner:
             lrs,
             first_step,
             np.float32(self.spec.gradient_scale / self.spec.batch_size),
+            self.spec.norm in CENTERED,
+            self.spec.norm in SCALED,
+            self.spec.optimizer == "Adam",
             self.control,
             self.initial_norm,
             norms,
@@ -151,19 +158,19 @@ def _flat(array: np.ndarray, name: str) -> np.ndarray:
 
 
 @cache
-def kernel(
-    k: int, m: int, width: int, batch_size: int, norm: str, bias: bool, adam: bool
-) -> Callable:
+def kernel(k: int, m: int, width: int, batch_size: int, norm: str, bias: bool) -> Callable:
     """The compiled loop over gradient steps of one kind of network; all sizes are constants.
+
+    `norm` is "switched" for all of `SWITCHED`, else one of `spec.NORMS`; `center` and `scale` tell
+    the loop whether LN's mean and spread are taken out, `adam` which optimizer it is.
 
     Names in the loop: x, y the inputs (B, n) of s and s', n = k + bias (+ 1 for the affine shift);
     We, Ve the weights of the equivalent network without norm; G, GV gradients in those weights.
     """
     n = k + bias
     D, B = width, batch_size
-    center = norm in ("layer", "center", "layer_affine")
-    scale = norm in ("layer", "rms", "layer_affine")
     affine = norm == "layer_affine"
+    units = norm == "switched" or affine
     after = norm == "layer_after_relu"
     weight = norm == "weight"
     batch = norm == "batch"
@@ -174,7 +181,21 @@ def kernel(
     any_batch = batch or crossq
 
     def steps(
-        theta, moments, running, rows, batches, lrs, first_step, unit, control, norm0, norms, counts
+        theta,
+        moments,
+        running,
+        rows,
+        batches,
+        lrs,
+        first_step,
+        unit,
+        center,
+        scale,
+        adam,
+        control,
+        norm0,
+        norms,
+        counts,
     ):
         W, V = theta[:nw], theta[nw : nw + nv].reshape((m, D))
         c = theta[nw + nv : nw + nv + nc] if bias else np.zeros(m, np.float32)
@@ -212,12 +233,12 @@ def kernel(
 
         for t in range(len(batches)):
             _gather(rows, batches[t], k, bias, x, y, action, reward, discount)
-            if scale:
+            if units and scale:
                 _transpose(x, n, B, xt)
                 _transpose(y, n, B, yt)
 
             # the equivalent network without norm
-            if center or scale:
+            if units and (center or scale):
                 _center_units(W, center, n, D, We)
                 if scale:
                     _factor(We, n, D, root)
@@ -290,7 +311,7 @@ def kernel(
             _backward(x, We, Ve, action, td_error, rows_in, D, B, after, stats, gates, G, gV)
 
             # the gradient in the network's own weights
-            if scale:
+            if units and scale:
                 if affine:
                     _shift_pull(x, We, Ve, action, td_error, n, D, B, q_norm)
                 _pull(xt, td_error, q_norm, n, D, B, inverse_std, pull)
@@ -304,14 +325,14 @@ def kernel(
                     gE[D + u] = G[n * D + u]
                 for j in range(n * D):
                     We[j] = Wn[j]
-            if scale:
+            if units and scale:
                 for j in range(n):
                     for u in range(D):
                         pulled = ZERO
                         for o in range(n):
                             pulled += pull[j, o] * We[o * D + u]
                         G[j * D + u] -= pulled
-            if center:
+            if units and center:
                 _center_units(G, True, n, D, gW)
             elif any_batch:
                 _unstandardize(G, We, cov, unit_scale, bias, k, D, gW)
@@ -362,7 +383,7 @@ def kernel(
         return loss_sum
 
     # compiled code is kept by name, the latest few of each
-    steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}_{adam:d}"
+    steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}"
     return njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(steps)
 
 

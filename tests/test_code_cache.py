@@ -247,9 +247,8 @@ def test_everything_that_the_library_compiles_has_a_description_that_stays():
     """One that held an address would never be found again."""
     compiled = [f for m in (tasks, greedy, structured) for f in vars(m).values() if _kept(f)]
     assert len(compiled) > 10
-    compiled += [
-        engine.kernel(4, 2, 128, 128, norm, True, adam) for norm in NORMS for adam in (0, 1)
-    ]
+    kinds = {"switched", *NORMS} - set(engine.SWITCHED)
+    compiled += [engine.kernel(4, 2, 128, 128, kind, True) for kind in sorted(kinds)]
     told = [repr(described(f)) for f in compiled]
     assert len(set(told)) == len(set(map(id, compiled)))
     assert not any(re.search(r"0x[0-9a-f]{6}", text) for text in told)
