@@ -141,10 +141,10 @@ def compile_times() -> None:
     """First compilation of a specialisation, and loading it from the cache, in fresh processes."""
     code = (
         "import time; from lnqlib import engine; "
-        "start = time.perf_counter(); k = engine.kernel(4, 2, 128, 128, 'layer', True, False); "
+        "start = time.perf_counter(); k = engine.kernel(4, 2, 128, 128, 'switched', True); "
         "import numpy as np; f = lambda *s: np.zeros(s, np.float32); "
         "k(f(898), f(2, 898), f(2, 128), f(9, 11), np.zeros((1, 128), np.int32), np.zeros(1), 0, "
-        "np.float32(1), 0.1, 0, 1.0, np.zeros(1), np.zeros(3, int)); "
+        "np.float32(1), 0.1, True, True, False, 0, 1.0, np.zeros(1), np.zeros(3, int)); "
         "print(time.perf_counter() - start)"
     )
     with tempfile.TemporaryDirectory() as folder:

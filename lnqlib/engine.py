@@ -13,9 +13,10 @@ give each unit's. Here x holds a trailing 1 where the network has biases.
 A target network is the equivalent network of the moment at which the weights were copied: its
 arrays are copied then, too, and `_best_next` reads the copies.
 
-`kernel` compiles one loop per task, width, batch size, norm, bias and optimizer, and others for
-runs with a target network or online replay; the loop releases the GIL, and `code_cache` keeps it
-on disk.
+`kernel` compiles one loop per task, width, batch size, bias and kind of norm: none, LN, RMS norm
+and centring share one, for compiling takes longer than many a run. The optimizer and which of the
+four it is are chosen at run time, outside the inner loops. Runs with a target network or online
+replay have loops of their own. The loop releases the GIL, and `compiled` keeps it on disk.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ FASTMATH = {"reassoc", "contract", "arcp", "nsz"}  # NaN and inf keep their mean
 BLOCK = 4  # samples whose gradients are added to W's in one sweep over the units
 BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8  # torch's defaults
 ZERO = np.float32(0.0)
+SWITCHED = ("none", "layer", "rms", "center")  # one kernel has all four, and chooses at run time
+CENTERED = ("layer", "center", "layer_affine")
+SCALED = ("layer", "rms", "layer_affine")
 
 inlined = njit(inline="always", error_model="numpy")
 
@@ -127,9 +131,8 @@ class FusedLearner:
             task.num_actions,
             spec.width,
             spec.batch_size,
-            spec.norm,
+            "switched" if spec.norm in SWITCHED else spec.norm,
             spec.bias,
-            spec.optimizer == "Adam",
             spec.target_period > 0,
             spec.data == "online",
         )
@@ -149,6 +152,9 @@ class FusedLearner:
             first_step,
             np.float32(self.spec.gradient_scale / self.spec.batch_size),
             self.spec.momentum,
+            self.spec.norm in CENTERED,
+            self.spec.norm in SCALED,
+            self.spec.optimizer == "Adam",
             self.control,
             self.initial_norm,
             norms,
@@ -248,12 +254,13 @@ def kernel(
     batch_size: int,
     norm: str,
     bias: bool,
-    adam: bool,
     target: bool = False,
     online: bool = False,
 ) -> Callable:
     """The compiled loop over gradient steps of one kind of network; all sizes are constants.
 
+    `norm` is "switched" for all of `SWITCHED`, else one of `spec.NORMS`; `center` and `scale` tell
+    the loop whether LN's mean and spread are taken out, `adam` which optimizer it is.
     `target` and `online` are constants, too: without them the loop has none of their code.
 
     Names in the loop: x, y the inputs (B, n) of s and s', n = k + bias (+ 1 for the affine shift);
@@ -261,9 +268,8 @@ def kernel(
     """
     n = k + bias
     D, B = width, batch_size
-    center = norm in ("layer", "center", "layer_affine")
-    scale = norm in ("layer", "rms", "layer_affine")
     affine = norm == "layer_affine"
+    units = norm == "switched" or affine
     after = norm == "layer_after_relu"
     weight = norm == "weight"
     batch = norm == "batch"
@@ -283,6 +289,9 @@ def kernel(
         first_step,
         unit,
         momentum,
+        center,
+        scale,
+        adam,
         control,
         norm0,
         norms,
@@ -333,7 +342,7 @@ def kernel(
             b = W[k * D :] if bias else np.zeros(D, np.float32)
             gain = extra[:D] if affine else np.ones(D, np.float32)
             shift = extra[D:] if affine else np.zeros(D, np.float32)
-            units = np.empty(D, np.float32)
+            scratch = np.empty(D, np.float32)
             # taken out of their tuples once: each time counts references to all of its arrays
             replay, moves, starts, seen = (
                 acting.replay,
@@ -348,17 +357,17 @@ def kernel(
                 row = look(task, replay, starts[t])
                 move = moves[t]
                 if move == GREEDY:
-                    move = _best_action(code, hidden, b, V, c, gain, shift, seen[row], units)
+                    move = _best_action(code, hidden, b, V, c, gain, shift, seen[row], scratch)
                 act(task, time_limit, replay, row, move)
                 _store(replay, row, k, acting.discount, acting.discount_at_goal, rows)
             renew = target and (first_step + t) % period == 0
             _gather(rows, batches[t], k, bias, x, y, action, reward, discount)
-            if scale:
+            if units and scale:
                 _transpose(x, n, B, xt)
                 _transpose(y, n, B, yt)
 
             # the equivalent network without norm
-            if center or scale:
+            if units and (center or scale):
                 _center_units(W, center, n, D, We)
                 if scale:
                     _factor(We, n, D, root)
@@ -444,7 +453,7 @@ def kernel(
             _backward(x, We, Ve, action, td_error, rows_in, D, B, after, stats, gates, G, gV)
 
             # the gradient in the network's own weights
-            if scale:
+            if units and scale:
                 if affine:
                     _shift_pull(x, We, Ve, action, td_error, n, D, B, q_norm)
                 _pull(xt, td_error, q_norm, n, D, B, inverse_std, pull)
@@ -458,14 +467,14 @@ def kernel(
                     gE[D + u] = G[n * D + u]
                 for j in range(n * D):
                     We[j] = Wn[j]
-            if scale:
+            if units and scale:
                 for j in range(n):
                     for u in range(D):
                         pulled = ZERO
                         for o in range(n):
                             pulled += pull[j, o] * We[o * D + u]
                         G[j * D + u] -= pulled
-            if center:
+            if units and center:
                 _center_units(G, True, n, D, gW)
             elif any_batch:
                 _unstandardize(G, We, cov, unit_scale, bias, k, D, gW)
@@ -525,7 +534,7 @@ def kernel(
     # numba keeps what it compiles in files numbered per name, and two processes that compile at
     # once may take the same number: under one name, a kernel could come back as another net's
     kind = "_target" * target + "_online" * online
-    steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}_{adam:d}{kind}"
+    steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}{kind}"
     return njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(steps)
 
 

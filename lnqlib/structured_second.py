@@ -58,19 +58,18 @@ def structured_second_order(
         return dict.fromkeys(SECOND_ORDER, math.nan)
 
     B = len(data.obs)
-    greedy = np.full(B, -1)
     obs = np.concatenate((data.obs, data.next_obs))
-    x = samples(net, obs, np.concatenate((data.action, greedy)))
+    action = np.concatenate((data.action, np.full(B, -1)))  # -1: the greedy one
+    x = samples(net, obs, action)
     gram = inner_products(net, x, B)  # (2 B, B)
 
     def of_h(values: Array) -> Array:
         """Rows for s and for s' -> rows for h: (2 B, ...) -> (B, ...)."""
         return (values[:B].T - data.bootstrap * values[B:].T).T
 
-    def after(step: Array) -> tuple[Array, Array, Array]:
-        """Losses at theta - lr sum_i step_i grad Q_i, losses with a* held, where a* switched."""
-        moved = _stepped(net, x, lr * step)
-        y = samples(moved, obs, np.concatenate((data.action, greedy)))
+    def at(moved: Net) -> tuple[Array, Array, Array]:
+        """Losses at another network, losses with a* held, where a* switched."""
+        y = samples(moved, obs, action)
         q_held = y.q.copy()
         q_held[B:] = (y.features[B:] * moved.V[best]).sum(1) + moved.c[best]
         loss, held = ((of_h(q) - data.reward) ** 2 for q in (y.q, q_held))
@@ -81,7 +80,8 @@ def structured_second_order(
     # (B, B) each, a row for the sample i of the step, a column for the sample j that it moves
     u = (td * of_h(gram)).T  # u_ij = Delta_i <grad Q_i, grad h_j>
     curvature = (td**2 * of_h(_curvatures(net, x, B))).T  # g_i^T (nabla^2 h_j) g_i
-    loss, held, switched = map(np.stack, zip(*map(after, np.diag(td)), strict=True))
+    stepped = (at(_stepped_on(net, x, i, lr * td[i])) for i in range(B))
+    loss, held, switched = map(np.stack, zip(*stepped, strict=True))
     terms = {
         "first_order": 2 * lr * td * u,
         "squared": lr**2 * u**2,
@@ -89,7 +89,7 @@ def structured_second_order(
         "realised": td**2 - loss,
         "realised_held": td**2 - held,
         "switched": switched,
-        "realised_minibatch": td**2 - after(td / B)[0],
+        "realised_minibatch": td**2 - at(_stepped(net, x, lr * (td / B)))[0],
     }
     return {name: float(terms[name].mean()) for name in SECOND_ORDER}
 
@@ -105,6 +105,15 @@ def _stepped(net: Net, x: Samples, step: Array) -> Net:
         V=net.V - chosen.T @ x.features[:B],
         c=net.c - net.bias * chosen.sum(0),
     )
+
+
+def _stepped_on(net: Net, x: Samples, i: int, step: float) -> Net:
+    """`_stepped` where sample i alone has a step: one row of products in place of sums over B."""
+    back = step * x.back[i]  # (width,)
+    V, c = net.V.copy(), net.c.copy()
+    V[x.action[i]] -= step * x.features[i]
+    c[x.action[i]] -= net.bias * step
+    return net._replace(W=net.W - np.outer(x.obs[i], back), b=net.b - net.bias * back, V=V, c=c)
 
 
 def _curvatures(net: Net, x: Samples, B: int) -> Array:
@@ -124,12 +133,23 @@ def _curvatures(net: Net, x: Samples, B: int) -> Array:
     if net.scale:
         width = z.shape[1]
         r = 1 / np.sqrt((z**2).mean(1, keepdims=True) + EPS)  # (n, 1)
-        slope = along * (z @ v.T) / width  # mean z v, (n, B)
+        slope = along * _product(z, v.T) / width  # mean z v, (n, B)
         r1 = -slope * r**3
         r2 = 3 * slope**2 * r**5 - along**2 * (v**2).mean(1) * r**3
     active = (z > 0).astype(float)
     V = active * net.V[x.action]  # (n, width)
     same = x.action[:, None] == x.action[:B]  # (n, B): the row of V that the step moves is read
     phi = x.features[:B]
-    rows = along * (active @ (phi * v).T) * r + r1 * ((active * z) @ phi.T)
-    return 2 * same * rows + 2 * r1 * along * (V @ v.T) + r2 * (V * z).sum(1, keepdims=True)
+    rows = along * _product(active, (phi * v).T) * r + r1 * _product(active * z, phi.T)
+    first = 2 * same * rows + 2 * r1 * along * _product(V, v.T)
+    return first + r2 * (V * z).sum(1, keepdims=True)
+
+
+def _product(left: Array, right: Array) -> Array:
+    """left @ right, a few rows at a time.
+
+    For more multiplications OpenBLAS wakes a thread for each core, and these then spin for longer
+    than the product took, while a sweep trains other runs there.
+    """
+    rows = max(1, 2**18 // right.size)
+    return np.concatenate([left[i : i + rows] @ right for i in range(0, len(left), rows)])

@@ -387,7 +387,8 @@ def test_long_runs_agree_in_distribution(env: str, norm: str) -> None:
 def test_no_two_kernels_share_files_in_numbas_cache() -> None:
     """Else two processes that compile at once can leave one's code under the other's key."""
     sizes = ((4, 2, 128, 128), (6, 3, 128, 128), (4, 2, 64, 128), (4, 2, 128, 64))
-    kinds = list(itertools.product(sizes, NORMS, (False, True), (False, True)))
+    norms = {"switched", *NORMS} - set(engine.SWITCHED)
+    kinds = list(itertools.product(sizes, sorted(norms), (False, True)))
     files = {engine.kernel(*size, *kind)._cache._impl.filename_base for size, *kind in kinds}
     assert len(files) == len(kinds)
 
