@@ -28,14 +28,26 @@ NORMS = (
 DATA = ("protocol", "rollout")
 LR_CONTROLS = ("none", "project", "own_decay", "paired_decay")
 LEARNING_RATES = tuple(10.0 ** (-i / 2) for i in range(2, 11))  # 1e-1, 10^-1.5, ..., 1e-5
+ARMS = {
+    "none": NORMS,
+    "forward": ("none",),
+    "backward": ("none",),
+    "bounded": ("none",),
+    "decay": ("none",),
+    "overshoot": ("none", "layer"),
+    "isometry": ("none", "layer"),
+    "random_isometry": ("none",),
+    "other_decay": ("none", "layer"),
+}
+"""Interventions, `arms` says what each does, with the norms that each is defined for."""
 CLAMP = 1e6  # App. G: every weight stays within +-1e6
-STREAMS = ("data", "init", "batches", "metrics", "evaluation")
+STREAMS = ("data", "init", "batches", "metrics", "evaluation", "arms")
 
 # What the paper's studies have, however much more becomes allowed.
 PAPER_ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
 PAPER_OPTIMIZERS = ("SGD", "Adam")
 
-ADDED = ("momentum",)
+ADDED = ("momentum", "arm", "companions")
 """Fields added after the first results were shipped. At its default such a field is no part of the
 key, and a file without its column is read as that default; so an added default never changes."""
 
@@ -45,6 +57,7 @@ _CHOICES = {
     "optimizer": OPTIMIZERS,
     "data": DATA,
     "lr_control": LR_CONTROLS,
+    "arm": tuple(ARMS),
 }
 
 
@@ -81,6 +94,9 @@ class RunSpec:
     - `eval_episodes`: greedy episodes per checkpoint.
     - `second_order`: also measure the parts of the second-order expansion (slow).
     - `momentum`: weight of a new batch in the running statistics of batch norm and CrossQ.
+    - `arm`: an intervention that adds to a network without LN one thing that LN does, or takes it
+      from a network with LN, one of `ARMS`.
+    - `companions`: also measure `results.COMPANIONS` (as long again as the other metrics).
 
     **Raises** `SpecError` where a field has a value that no run can have.
     """
@@ -104,6 +120,8 @@ class RunSpec:
     eval_episodes: int = 10
     second_order: bool = False
     momentum: float = 0.1
+    arm: str = "none"
+    companions: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -114,7 +132,7 @@ class RunSpec:
                     f'write for example {name}="{_closest(value, choices)}"'
                 )
             object.__setattr__(self, name, choices[choices.index(value)])  # a plain str
-        for name in ("bias", "terminal_mask", "second_order"):
+        for name in ("bias", "terminal_mask", "second_order", "companions"):
             if not isinstance(getattr(self, name), bool):
                 self._refuse(name, "True or False", "True")
         for name, low, high, example in (
@@ -132,7 +150,9 @@ class RunSpec:
         self._require_number("gamma", Real, 0.0, 1.0 - 1e-12, "a number below 1", 0.99)
         self._require_number("momentum", Real, 0.0, 1.0, "a number", default("momentum"))
         self._require_size()
-        if self.lr_control == "project" and self.norm != "layer":
+        self._require_arm()
+        layer = self.norm == "layer" or self.arm == "forward"
+        if self.lr_control == "project" and not layer:
             raise SpecError(
                 f'lr_control is "project" with norm={self.norm!r}; projection leaves the network '
                 'unchanged only under layer normalization; write norm="layer"'
@@ -169,6 +189,24 @@ class RunSpec:
                 f"dataset_size is {self.dataset_size}, smaller than batch_size={self.batch_size}; "
                 "metrics need a batch of different transitions; "
                 f"write dataset_size={self.batch_size} or more"
+            )
+
+    def _require_arm(self) -> None:
+        if self.norm not in ARMS[self.arm]:
+            allowed = " or ".join(f'"{norm}"' for norm in ARMS[self.arm])
+            raise SpecError(
+                f'arm is "{self.arm}" with norm="{self.norm}"; this intervention is defined for '
+                f'norm={allowed} alone; write norm="{ARMS[self.arm][0]}"'
+            )
+        if self.arm != "none" and self.optimizer != "SGD":
+            raise SpecError(
+                f'arm is "{self.arm}" with optimizer="{self.optimizer}"; interventions act on the '
+                'step of SGD; write optimizer="SGD"'
+            )
+        if self.arm != "none" and self.lr_control in ("own_decay", "paired_decay"):
+            raise SpecError(
+                f'arm is "{self.arm}" with lr_control="{self.lr_control}"; these are interventions '
+                'of their own; leave one of them out'
             )
 
     @property
