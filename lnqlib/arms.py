@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,12 +42,10 @@ STEEPEST = 2.0  # alpha lies within +- this
 HALVINGS = 14  # of the interval of alpha: to 2.4e-4
 MISSED = 0.01  # how far ISO_p may be from the twin's, relative, before alpha counts as at its bound
 MOST = 100.0  # the largest rate of `overshoot` with LN, in eta
-OTHER_TASK = {"CartPole": "MountainCar", "Acrobot": "Pendulum"}
-OTHER_TASK |= {other: task for task, other in OTHER_TASK.items()}
 
 Array = np.ndarray
 Record = Mapping[str, Array]
-"""A twin's curves: weight_norm, td_loss, gi2_minibatch and iso_p at every checkpoint."""
+"""A twin's curves at every checkpoint, those of `results.RECORDED` at least."""
 MET, FALLBACK, BOUND = range(3)
 """How an arm's condition came out."""
 
@@ -58,25 +55,9 @@ def function_of(spec: RunSpec) -> tuple[str, bool]:
     return {"forward": ("layer", False), "bounded": ("rms", True)}.get(spec.arm, (spec.norm, False))
 
 
-def twin_of(spec: RunSpec) -> RunSpec | None:
-    """The run whose record the arm follows; None for an arm that follows none."""
-    fields: dict[str, str] = {}
-    match spec.arm:
-        case "none" | "forward" | "backward" | "bounded":
-            return None
-        case "decay":
-            fields = {"norm": "layer"}
-        case "other_decay":
-            fields = {"norm": "layer", "env": OTHER_TASK[spec.env]}
-        case _:
-            fields = {"norm": "none" if spec.norm == "layer" else "layer"}
-    return replace(spec, arm="none", lr_control="none", **fields)
-
-
 def record_of(spec: RunSpec, train: Callable[[RunSpec], Result]) -> Record:
     """The record of the twin, trained for it; {} without one."""
-    twin = twin_of(spec)
-    return train(twin).curves if twin else {}
+    return train(spec.twin).curves if spec.twin else {}
 
 
 class Setting(NamedTuple):

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from .results import ENGINE_VERSION, Result
 from .spec import RunSpec
 
@@ -65,11 +67,16 @@ def predicted_seconds(spec: RunSpec, backend: Backend = "engine") -> float:
 
 
 def train_chunk(
-    specs: list[RunSpec], backend: Backend, version: int, stop: threading.Event | None = None
+    specs: list[RunSpec],
+    backend: Backend,
+    version: int,
+    stop: threading.Event | None = None,
+    records: dict[RunSpec, dict[str, np.ndarray]] | None = None,
 ) -> list[Result | Failure]:
     """What a worker does: trains `specs` one after the other, until `stop` is set.
 
     `version` is the sweep's engine version; a worker on another machine may have another.
+    `records` are the curves of twins that need not be trained once more.
     """
     if version != ENGINE_VERSION:
         raise RuntimeError(
@@ -82,7 +89,8 @@ def train_chunk(
         if stop and stop.is_set():
             break
         try:
-            outcomes.append(train(spec))
+            record = (records or {}).get(spec.twin)
+            outcomes.append(train(spec, record) if record else train(spec))
         except Exception as error:
             outcomes.append(Failure(spec, describe(error), traceback.format_exc()))
     return outcomes

@@ -46,7 +46,7 @@ inlined = njit(inline="always", error_model="numpy")
 def train(spec: RunSpec, record: Record | None = None) -> Result:
     """Trains and measures `spec` with the engine in float32; see `run.run`.
 
-    **Arguments** `record`: the curves of `arms.twin_of(spec)`; without it that is trained, too.
+    **Arguments** `record`: the curves of `spec.twin`; without it that is trained, too.
     """
     if spec.arm == "none":
         return run(spec, FusedLearner)

@@ -40,6 +40,8 @@ ARMS = {
     "other_decay": ("none", "layer"),
 }
 """Interventions, `arms` says what each does, with the norms that each is defined for."""
+OTHER_TASK = {"CartPole": "MountainCar", "Acrobot": "Pendulum"}
+OTHER_TASK |= {other: task for task, other in OTHER_TASK.items()}
 CLAMP = 1e6  # App. G: every weight stays within +-1e6
 STREAMS = ("data", "init", "batches", "metrics", "evaluation", "arms")
 
@@ -215,6 +217,25 @@ class RunSpec:
         told = {n: v for n, v in vars(self).items() if n not in ADDED or v != default(n)}
         text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def twin(self) -> RunSpec | None:
+        """The run whose record the arm follows; None where it follows none.
+
+        It has the other norm of None and LN, and every other field in common; `other_decay` follows
+        the LN run of another task.
+        """
+        fields: dict[str, str] = {}
+        match self.arm:
+            case "none" | "forward" | "backward" | "bounded":
+                return None
+            case "decay":
+                fields = {"norm": "layer"}
+            case "other_decay":
+                fields = {"norm": "layer", "env": OTHER_TASK[self.env]}
+            case _:
+                fields = {"norm": "none" if self.norm == "layer" else "layer"}
+        return replace(self, arm="none", lr_control="none", **fields)
 
     @property
     def checkpoint_steps(self) -> np.ndarray:
