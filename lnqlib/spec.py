@@ -356,6 +356,52 @@ def _zero_gradients() -> list[RunSpec]:
     return [replace(s, checkpoints=25) for s in _core() if s.seed < 10]
 
 
+INTERVENTIONS = {
+    "none": {"norm": "none"},
+    "layer": {"norm": "layer"},
+    "rms": {"norm": "rms"},
+    "center": {"norm": "center"},
+    "forward": {"norm": "none", "arm": "forward"},
+    "backward": {"norm": "none", "arm": "backward"},
+    "bounded": {"norm": "none", "arm": "bounded"},
+    "decay": {"norm": "none", "arm": "decay"},
+    "projected": {"norm": "layer", "lr_control": "project"},
+    "forward_projected": {"norm": "none", "arm": "forward", "lr_control": "project"},
+    "overshoot": {"norm": "none", "arm": "overshoot"},
+    "overshoot_layer": {"norm": "layer", "arm": "overshoot"},
+    "isometry": {"norm": "none", "arm": "isometry"},
+    "isometry_layer": {"norm": "layer", "arm": "isometry"},
+    "random_isometry": {"norm": "none", "arm": "random_isometry"},
+    "other_decay": {"norm": "none", "arm": "other_decay"},
+    "other_decay_layer": {"norm": "layer", "arm": "other_decay"},
+}
+"""The networks of the study of mechanisms: four anchors, then the arms."""
+PRINTED = ("none", "layer", "forward", "forward_projected", "projected", "overshoot")
+"""Those of them that are also trained without biases."""
+MECHANISM_SEEDS = dict.fromkeys(PAPER_ENVS, tuple(range(100, 120)))
+# the first twenty from 100 on whose dataset holds a goal
+MECHANISM_SEEDS["Acrobot"] = (
+    *(101, 103, 104, 108, 111, 112, 113, 116, 117, 119),
+    *(129, 131, 132, 138, 139, 140, 149, 150, 155, 157),
+)
+
+
+def _mechanisms() -> list[RunSpec]:
+    return [
+        spec
+        for bias, names, seeds in ((True, tuple(INTERVENTIONS), 20), (False, PRINTED, 10))
+        for env, name in product(PAPER_ENVS, names)
+        for spec in grid(
+            env=env,
+            lr=LEARNING_RATES,
+            seed=MECHANISM_SEEDS[env][:seeds],
+            bias=bias,
+            companions=True,
+            **INTERVENTIONS[name],
+        )
+    ]
+
+
 STUDIES = {
     "core": _core,
     "as_printed": _as_printed,
@@ -365,6 +411,7 @@ STUDIES = {
     "protocol": _protocol,
     "second_order": _second_order,
     "zero_gradients": _zero_gradients,
+    "mechanisms": _mechanisms,
 }
 
 
