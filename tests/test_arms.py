@@ -12,7 +12,7 @@ import pytest
 import torch
 from test_engine import batches, distance
 
-from lnqlib import arms, engine, training
+from lnqlib import arms, engine, run, training
 from lnqlib.arms import FALLBACK, MET, Setting, overshoot_rate, weighting
 from lnqlib.engine_arms import OWN, FusedArmLearner
 from lnqlib.networks import Params
@@ -316,6 +316,55 @@ def test_decay_follows_the_twin_from_checkpoint_to_checkpoint() -> None:
     assert [part.fallbacks for part in parts] == [0, 0, 0, 20, 0]
 
 
+def test_p_is_renewed_every_2000_steps_from_the_same_1024_rows() -> None:
+    spec = replace(SPEC, arm="isometry", steps=8_000, checkpoints=8)
+    dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    asked, rng = [], np.random.default_rng(0)
+
+    def features(obs: np.ndarray) -> np.ndarray:
+        asked.append(obs)
+        return np.maximum(obs @ rng.normal(size=(3, 20)), 0)
+
+    arm = arms.Arm(spec, dataset, {"iso_p": np.linspace(0.1, 0.17, 8)})
+    found = [arm.setting(step, features) for step in (0, 1_000, 1_999, 2_000, 3_000, 6_000)]
+    assert [a is b for a, b in pairwise(found)] == [True, True, False, True, False]
+    rows = np.concatenate([asked[0], dataset.obs])
+    assert len(asked) == 3 and all(np.array_equal(obs, asked[0]) for obs in asked)
+    assert len(asked[0]) == 1_024 and len(np.unique(rows, axis=0)) == len(
+        np.unique(dataset.obs, axis=0)
+    )
+    other = arms.Arm(replace(spec, norm="layer", lr=1.0), dataset, {})
+    np.testing.assert_array_equal(other.obs, arm.obs)
+
+
+def test_steps_are_taken_in_stretches_that_end_where_p_is_renewed() -> None:
+    spec, starts = replace(SPEC, steps=8_000), []
+
+    class Walker:
+        def advance(self, first_step: int, rows: np.ndarray, lrs: np.ndarray) -> None:
+            starts.append((first_step, first_step + len(rows)))
+
+    run._advance(spec, Walker(), 500, 4_500, spec.rng("batches"), None)
+    assert starts == [(500, 2_000), (2_000, 4_000), (4_000, 4_500)]
+
+
+def test_what_holds_a_rate_is_recorded_at_the_rate_in_use() -> None:
+    """GI2 of a minibatch at another rate, measured there; an overshoot arm at its mean rate."""
+    doubled = engine.train(replace(SPEC, gradient_scale=2.0))
+    at_two = engine.train(replace(SPEC, lr=2 * SPEC.lr))
+    for name in ("gi2", "gi2_minibatch"):
+        assert doubled.curves[f"{name}_used"][0] == pytest.approx(at_two.curves[name][0])
+    spec = replace(SPEC, arm="overshoot", lr=0.1)
+    curves = engine.train(spec, marked("overshoot", "none")).curves
+    assert 0 < curves["arm_setting"].mean() < 0.9
+    rate = spec.lr * curves["arm_setting"]
+    np.testing.assert_allclose(curves["effective_lr"], rate)
+    for name in ("gi2", "gi2_minibatch"):
+        square = (2 * spec.lr * curves["dgi"] - curves[name]) / spec.lr**2
+        used = 2 * rate * curves["dgi"] - rate**2 * square
+        np.testing.assert_allclose(curves[f"{name}_used"], used, rtol=1e-9)
+
+
 # --- twins ----------------------------------------------------------------------------------
 
 
@@ -329,9 +378,11 @@ def test_a_twin_differs_in_the_norm_alone() -> None:
     assert spec.twin.twin is None and replace(spec, arm="forward").twin is None
 
 
-def test_a_run_is_the_same_whether_its_twin_is_read_or_trained(tmp_path) -> None:
+def test_a_run_is_the_same_whether_its_twin_is_read_or_trained(tmp_path, monkeypatch) -> None:
     specs = [replace(SPEC, arm=arm, steps=60, checkpoints=3) for arm in ("overshoot", "isometry")]
-    rows = sweep(specs, store=tmp_path, progress=False)
+    with monkeypatch.context() as patched:
+        patched.delattr(engine, "record_of")  # which would train the twins once more
+        rows = sweep(specs, store=tmp_path, progress=False)
     assert Store(tmp_path).keys() == {specs[0].key, specs[1].key, specs[0].twin.key}
     for spec, (_, row) in zip(specs, rows.iterrows(), strict=True):
         alone = engine.train(spec)
