@@ -18,6 +18,8 @@ Backend = str | Callable[[RunSpec], Result]
 
 STEP_SECONDS = {"engine": 12e-6, "reference": 450e-6}  # per gradient step, batch 128, width 128
 CHECKPOINT_SECONDS = {"engine": 3e-3, "reference": 50e-3}
+ARM_COST = {"none": 1.0, "backward": 1.6, "overshoot": 2.3, "isometry": 1.7, "random_isometry": 1.7}
+"""A gradient step's time over that without an arm; about 1.1 for the others."""
 CHUNK_SECONDS = 8.0
 
 
@@ -62,7 +64,8 @@ def predicted_seconds(spec: RunSpec, backend: Backend = "engine") -> float:
     kind = backend if isinstance(backend, str) else "engine"
     size = spec.batch_size * spec.width / 128**2
     steps = spec.steps * (2 if spec.lr_control == "paired_decay" else 1)  # it trains LN's run, too
-    per_checkpoint = CHECKPOINT_SECONDS[kind] * (10 if spec.second_order else 1)
+    steps *= ARM_COST.get(spec.arm, 1.1)
+    per_checkpoint = CHECKPOINT_SECONDS[kind] * (10 if spec.second_order else 1 + spec.companions)
     return steps * size * STEP_SECONDS[kind] + spec.checkpoints * per_checkpoint
 
 

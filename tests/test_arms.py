@@ -22,6 +22,7 @@ from lnqlib.spec import ARMS, ENVS, RunSpec, SpecError
 from lnqlib.store import Store
 from lnqlib.structured import structured_isometry
 from lnqlib.sweep import sweep
+from lnqlib.tasks import TASKS, start_states
 from lnqlib.training_arms import ArmLearner, Backward, Bounded, Forward
 
 NAMES = ("W", "b", "V", "c")
@@ -127,6 +128,20 @@ def test_what_an_arm_makes_of_gi2_agrees_with_autograd(arm: str, norm: str) -> N
     if arm != "overshoot" and arm != "bounded":
         assert ours["gi2_used"] != pytest.approx(ours["gi2"], rel=1e-5)
     assert distance(made[1].params(), params, NAMES) > 0
+
+
+@pytest.mark.parametrize("arm", ["forward", "bounded"])
+def test_episodes_are_played_by_the_function_of_the_arm(arm: str) -> None:
+    spec = replace(SPEC, arm=arm)
+    params = initial_params_of(spec)
+    params["W"] *= 30  # C shortens vectors so long, so that the output's bias counts for more
+    params["c"] *= 10
+    dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    starts = start_states(TASKS[spec.env], 3, np.random.default_rng(0), True)
+    ours, theirs = (make(spec, dataset, params, {}) for make in (FusedArmLearner, ArmLearner))
+    none = training.TorchLearner(replace(spec, arm="none"), dataset, params).greedy_return(starts)
+    assert ours.greedy_return(starts) == pytest.approx(theirs.greedy_return(starts), rel=1e-3)
+    assert ours.greedy_return(starts) != pytest.approx(none, rel=1e-2)
 
 
 # --- an arm is what it says -----------------------------------------------------------------
