@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from .results import ENGINE_VERSION, Result
 from .spec import RunSpec
 
@@ -16,6 +18,8 @@ Backend = str | Callable[[RunSpec], Result]
 
 STEP_SECONDS = {"engine": 12e-6, "reference": 450e-6}  # per gradient step, batch 128, width 128
 CHECKPOINT_SECONDS = {"engine": 3e-3, "reference": 50e-3}
+ARM_COST = {"none": 1.0, "backward": 1.6, "overshoot": 2.3, "isometry": 1.7, "random_isometry": 1.7}
+"""A gradient step's time over that without an arm; about 1.1 for the others."""
 CHUNK_SECONDS = 8.0
 
 
@@ -60,16 +64,22 @@ def predicted_seconds(spec: RunSpec, backend: Backend = "engine") -> float:
     kind = backend if isinstance(backend, str) else "engine"
     size = spec.batch_size * spec.width / 128**2
     steps = spec.steps * (2 if spec.lr_control == "paired_decay" else 1)  # it trains LN's run, too
-    per_checkpoint = CHECKPOINT_SECONDS[kind] * (10 if spec.second_order else 1)
+    steps *= ARM_COST.get(spec.arm, 1.1)
+    per_checkpoint = CHECKPOINT_SECONDS[kind] * (10 if spec.second_order else 1 + spec.companions)
     return steps * size * STEP_SECONDS[kind] + spec.checkpoints * per_checkpoint
 
 
 def train_chunk(
-    specs: list[RunSpec], backend: Backend, version: int, stop: threading.Event | None = None
+    specs: list[RunSpec],
+    backend: Backend,
+    version: int,
+    stop: threading.Event | None = None,
+    records: dict[RunSpec, dict[str, np.ndarray]] | None = None,
 ) -> list[Result | Failure]:
     """What a worker does: trains `specs` one after the other, until `stop` is set.
 
     `version` is the sweep's engine version; a worker on another machine may have another.
+    `records` are the curves of twins that need not be trained once more.
     """
     if version != ENGINE_VERSION:
         raise RuntimeError(
@@ -82,7 +92,8 @@ def train_chunk(
         if stop and stop.is_set():
             break
         try:
-            outcomes.append(train(spec))
+            record = (records or {}).get(spec.twin)
+            outcomes.append(train(spec, record) if record else train(spec))
         except Exception as error:
             outcomes.append(Failure(spec, describe(error), traceback.format_exc()))
     return outcomes

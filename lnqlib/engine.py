@@ -22,11 +22,12 @@ replay have loops of their own. The loop releases the GIL, and `compiled` keeps 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
+from .arms import Record, function_of, record_of
 from .data import Transitions
 from .greedy import _best_action, greedy_return
 from .held_target import held_target_metrics
@@ -58,9 +59,17 @@ SCALED = ("layer", "rms", "layer_affine")
 inlined = njit(inline="always", error_model="numpy")
 
 
-def train(spec: RunSpec) -> Result:
-    """Trains and measures `spec` with the engine in float32; see `run.run`."""
-    return run(spec, FusedLearner)
+def train(spec: RunSpec, record: Record | None = None) -> Result:
+    """Trains and measures `spec` with the engine in float32; see `run.run`.
+
+    **Arguments** `record`: the curves of `spec.twin`; without it that is trained, too.
+    """
+    if spec.arm == "none":
+        return run(spec, FusedLearner)
+    from .engine_arms import FusedArmLearner
+
+    record = record_of(spec, train) if record is None else record
+    return run(spec, partial(FusedArmLearner, record=record))
 
 
 WRITTEN_FOR = {
@@ -72,6 +81,10 @@ WRITTEN_FOR = {
     "optimizer": ("SGD", "Adam"),
     "data": ("protocol", "rollout", "online"),
     "lr_control": ("none", "project", "own_decay", "paired_decay"),
+    "arm": (
+        *("none", "forward", "backward", "bounded", "decay", "overshoot"),
+        *("isometry", "random_isometry", "other_decay"),
+    ),
 }
 """What the kernels were written for; they would train anything else as one of these."""
 
@@ -84,7 +97,8 @@ def covers(spec: RunSpec) -> bool:
     """Whether the engine can train `spec`; what it cannot, the reference does."""
     known = all(getattr(spec, name) in values for name, values in WRITTEN_FOR.items())
     acts = spec.data != "online" or spec.norm not in NOT_ONLINE
-    return known and acts and (not spec.second_order or spec.norm in COVERED)
+    expanded = spec.norm in COVERED and spec.arm != "bounded"
+    return known and acts and (not spec.second_order or expanded)
 
 
 class Held(NamedTuple):
@@ -116,6 +130,7 @@ class FusedLearner:
     def __init__(self, spec: RunSpec, dataset: Transitions | Replay, initial: Params):
         task = TASKS[spec.env]
         self.spec, self.task = spec, task
+        self.norm, self.shorten = function_of(spec)
         self.layout = layout(task.obs_dim, task.num_actions, spec.width, spec.norm, spec.bias)
         self.theta = np.concatenate([_flat(initial[name], name) for name in self.layout])
         self.moments = np.zeros((2, len(self.theta)), np.float32)
@@ -126,16 +141,13 @@ class FusedLearner:
         self.control = WRITTEN_FOR["lr_control"].index(spec.lr_control)
         hidden = self.theta[: spec.width * (task.obs_dim + spec.bias)].astype(np.float64)
         self.initial_norm = float(np.sqrt(np.sum(hidden**2)))
-        self.steps = kernel(
-            task.obs_dim,
-            task.num_actions,
-            spec.width,
-            spec.batch_size,
-            "switched" if spec.norm in SWITCHED else spec.norm,
-            spec.bias,
-            spec.target_period > 0,
-            spec.data == "online",
-        )
+        self.steps = self._kernel()
+
+    def _kernel(self) -> Callable:
+        spec, task = self.spec, self.task
+        sizes = task.obs_dim, task.num_actions, spec.width, spec.batch_size
+        norm = "switched" if spec.norm in SWITCHED else spec.norm
+        return kernel(*sizes, norm, spec.bias, spec.target_period > 0, spec.data == "online")
 
     def advance(
         self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
@@ -184,19 +196,19 @@ class FusedLearner:
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         spec, params = self.spec, self.params()
         args = (spec.bias, batch, spec.lr, spec.gamma, spec.terminal_mask)
-        measured = structured_interference(params, spec.norm, *args)
-        features = structured_features(params, spec.norm, batch.obs)
+        measured = structured_interference(params, self.norm, *args, self.shorten)
+        features = structured_features(params, self.norm, batch.obs, self.shorten)
         for name, k in ks.items():
             order = np.random.default_rng(seed).permutation(len(features))
             enough = k <= len(features)
             measured[name] = structured_isometry(features, k, order) if enough else np.nan
-        if spec.norm in ("none", "layer"):
-            switched = "layer" if spec.norm == "none" else "none"
+        if self.norm in ("none", "layer"):
+            switched = "layer" if self.norm == "none" else "none"
             injected = structured_interference(params, switched, *args)
             injected.pop("zero_gradients")
             measured |= {f"injected_{name}": value for name, value in injected.items()}
         if spec.second_order:
-            measured |= structured_second_order(params, spec.norm, *args)
+            measured |= structured_second_order(params, self.norm, *args)
         if spec.target_period:
             target = self._params(self.held.theta)
             measured |= held_target_metrics(
@@ -211,7 +223,7 @@ class FusedLearner:
         return measured
 
     def greedy_return(self, starts: np.ndarray) -> float:
-        return greedy_return(self.task, self.params(), self.spec.norm, starts)
+        return greedy_return(self.task, self.params(), self.norm, starts, self.shorten)
 
     def _held(self) -> Held:
         m, width = self.task.num_actions, self.spec.width

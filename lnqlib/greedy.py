@@ -17,11 +17,14 @@ _WEIGHT, _LAYER, _RMS, _CENTER, _AFFINE, _AFTER = (
 _BATCH = (NORMS.index("batch"), NORMS.index("crossq"))
 
 
-def greedy_return(task: Task, params: Params, norm: str, starts: np.ndarray) -> float:
+def greedy_return(
+    task: Task, params: Params, norm: str, starts: np.ndarray, shorten: bool = False
+) -> float:
     """Mean undiscounted return of greedy episodes, first best action, to the task's time limit.
 
     **Arguments**: `params`, the network's float32 arrays; `norm`, one of `spec.NORMS`, batch norm
-    and CrossQ with running statistics; `starts` (episodes, 4).
+    and CrossQ with running statistics; `starts` (episodes, 4); `shorten` as for
+    `structured_interference`.
 
     **Returns** the mean return; NaN where an array of `params` is not finite.
     """
@@ -39,6 +42,7 @@ def greedy_return(task: Task, params: Params, norm: str, starts: np.ndarray) -> 
         task.index,
         task.time_limit,
         code,
+        shorten,
         W.astype(np.float32),
         b.astype(np.float32),
         params["V"],
@@ -50,7 +54,7 @@ def greedy_return(task: Task, params: Params, norm: str, starts: np.ndarray) -> 
 
 
 @njit(**FAST)
-def _episodes(index, time_limit, code, W, b, V, c, gain, shift, states):
+def _episodes(index, time_limit, code, shorten, W, b, V, c, gain, shift, states):
     obs = np.empty(W.shape[0], np.float32)
     z = np.empty(W.shape[1], np.float32)
     total = 0.0
@@ -59,7 +63,7 @@ def _episodes(index, time_limit, code, W, b, V, c, gain, shift, states):
         for _ in range(time_limit):
             observe(index, state, obs)
             reward, terminated = step(
-                index, state, _best_action(code, W, b, V, c, gain, shift, obs, z)
+                index, state, _best_action(code, shorten, W, b, V, c, gain, shift, obs, z)
             )
             total += reward
             if terminated:
@@ -68,7 +72,7 @@ def _episodes(index, time_limit, code, W, b, V, c, gain, shift, states):
 
 
 @njit(**PART)
-def _best_action(code, W, b, V, c, gain, shift, obs, z):
+def _best_action(code, shorten, W, b, V, c, gain, shift, obs, z):
     """The first action of highest Q(obs, .); `z` (width,) is scratch space."""
     width = len(z)
     for u in range(width):
@@ -92,6 +96,8 @@ def _best_action(code, W, b, V, c, gain, shift, obs, z):
         for u in range(width):
             square += z[u] * z[u]
         factor = np.float32(1.0 / np.sqrt(square / width + EPS))
+        if shorten:
+            factor = min(factor, np.float32(1.0))
         for u in range(width):
             z[u] = z[u] * factor * gain[u] + shift[u]
     if code != _AFTER:

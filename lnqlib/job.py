@@ -16,11 +16,12 @@ from concurrent.futures import (
 )
 from contextlib import suppress
 
+import numpy as np
 from tqdm import tqdm
 
 from .chunks import Chunk, Failure, describe, train_chunk
 from .lock import Reservation, locked
-from .results import ENGINE_VERSION, Result
+from .results import ENGINE_VERSION, RECORDED, Result
 from .spec import RunSpec
 from .store import Store
 
@@ -58,7 +59,7 @@ class Job:
             while self.pending or (self.queue and time.monotonic() < self.until):
                 if 4 * len(self.pending) <= 3 * window:  # one check of the store serves many chunks
                     for chunk in self._take(window - len(self.pending)):
-                        self.pending[_submit(executor, chunk, stop)] = chunk
+                        self.pending[self._submit(executor, chunk, stop)] = chunk
                 if self.pending:
                     idle = not wait(self.pending, _POLL, FIRST_COMPLETED).done
                     lonely = idle and _workerless(executor)
@@ -137,6 +138,28 @@ class Job:
             trace = "".join(traceback.format_exception(error))
             return _failed(chunk, GAVE_UP if cancelled else describe(error), trace)
 
+    def _submit(self, executor: Executor, chunk: Chunk, stop: threading.Event | None) -> Future:
+        extra: dict[str, object] = {"stop": stop} if stop else {}  # it stays within the process
+        if records := self._records(chunk):
+            extra["records"] = records
+        try:
+            return executor.submit(train_chunk, *chunk, ENGINE_VERSION, **extra)
+        except Exception as error:  # broken, shut down, or its scheduler gone
+            failed: Future = Future()
+            failed.set_exception(BrokenExecutor(describe(error)))
+            return failed
+
+    def _records(self, chunk: Chunk) -> dict[RunSpec, dict[str, np.ndarray]]:
+        """What the arms among the chunk's runs follow, as the store has it."""
+        twins = {spec.twin.key: spec.twin for spec in chunk.specs if spec.twin}
+        if not twins or callable(chunk.backend):
+            return {}
+        curves = self.store.curves(twins)
+        return {
+            twins[key]: {name: run[name].to_numpy() for name in RECORDED}
+            for key, run in curves.groupby("key", sort=False)
+        }
+
     def _give_up(self) -> None:
         for chunk in self.pending.values():
             self.failures += _failed(chunk, GAVE_UP, "")
@@ -166,11 +189,3 @@ def _workerless(executor: Executor) -> bool:
     return False
 
 
-def _submit(executor: Executor, chunk: Chunk, stop: threading.Event | None) -> Future:
-    extra = (stop,) if stop else ()  # an event cannot leave the process
-    try:
-        return executor.submit(train_chunk, *chunk, ENGINE_VERSION, *extra)
-    except Exception as error:  # broken, shut down, or its scheduler gone
-        failed: Future = Future()
-        failed.set_exception(BrokenExecutor(describe(error)))
-        return failed

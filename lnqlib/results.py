@@ -50,6 +50,15 @@ SECOND_ORDER = {
     "switched": "share of pairs (i, j) whose greedy next action the step on i changes",
     "realised_minibatch": "as realised, after one step on the whole batch",
 }
+COMPANIONS = {
+    "seem": "SEEM index, largest real part of the eigenvalues of gamma K(X', X) - K(X, X)",
+    "seem_scaled": "SEEM index over tr K / B, K the Gram matrix of the batch's Q-gradients",
+    "stable_rank": "squared Frobenius norm of the features over their squared spectral norm",
+    "dormant": "share of units whose mean feature is at most .025 of the mean over units",
+    "feature_norm": "mean norm of a state's features",
+    "churn": "mean absolute change of Q on the batch since the last checkpoint, 0 at the first",
+    "switched_actions": "share of the batch's states whose greedy action changed since then",
+}
 CURVES = (
     {
         "return": "greedy undiscounted return from the protocol's start states",
@@ -57,21 +66,29 @@ CURVES = (
         "loss": "squared TD error of the training batch, mean of the steps to the next checkpoint",
         "weight_norm": "Frobenius norm of the hidden layer's (W, b)",
         "effective_lr": "lr in use, divided by squared weight_norm under layer normalization",
-        "gi2_used": "GI2 at the learning rate in use instead of the RunSpec's",
+        "gi2_used": "GI2 of the step as it is taken: its rate and direction, not the RunSpec's lr",
+        "gi2_minibatch_used": "gi2_minibatch, likewise",
+        "iso_p_used": "iso_p of the features as an isometry arm weighs them, else iso_p",
+        "arm_setting": "rate of (W, b) over lr, mean to the next checkpoint; isometry arms: alpha",
     }
     | INTERFERENCE
     | ISOMETRY
     | INJECTED
     | SECOND_ORDER
     | TARGET
+    | COMPANIONS
 )
 """Measured at every checkpoint; a run's row holds the mean over training under the same name."""
+RECORDED = ("weight_norm", "td_loss", "gi2_minibatch", "iso_p")
+"""The curves that arms follow, of the run that is their twin."""
 COUNTS = {
     "clamped_steps": "steps after which at least one weight was clamped to \N{PLUS-MINUS SIGN}1e6",
     "first_clamp": "the first such step, -1 if none",
     "diverged_step": "the first step whose loss was not finite, -1 if none",
     "zero_gradients": "pairs left out of the cosines for a zero gradient, mean over checkpoints",
     "goal_transitions": "terminated transitions in the dataset; online, all that were seen",
+    "arm_fallbacks": "steps at which the arm's condition could not be met, or its twin diverged",
+    "arm_bounds": "steps at which the arm was at the bound of its range",
     "seconds": "wall-clock seconds of the run on one core",
 }
 

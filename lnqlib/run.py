@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from . import replay
+from .companions import companions
 from .data import Transitions, goal_transitions, offline_dataset, sample
 from .networks import Params, initial_params
 from .replay import Explorer, Moves, Replay
@@ -32,6 +33,9 @@ class Progress(NamedTuple):
     first_clamp: int  # -1 if no weight was clamped
     diverged_step: int  # the first step whose loss was not finite, -1 if none
     norms: np.ndarray | None = None  # (steps,) Frobenius norm of (W, b) before each step
+    rates: np.ndarray | None = None  # (steps,) rate of (W, b) over lr, where an arm sets it
+    fallbacks: int = 0  # see `results.COUNTS`
+    bounds: int = 0
 
 
 class Learner(Protocol):
@@ -50,7 +54,8 @@ class Learner(Protocol):
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         """Every metric of `results.INTERFERENCE`, `ISOMETRY` (sizes `ks`) and `INJECTED`.
 
-        Those of `SECOND_ORDER` and `TARGET`, too, where the run's spec says so.
+        Those of `SECOND_ORDER` and `TARGET`, too, where the run's spec says so, and what an arm
+        makes of GI2.
         """
 
     def greedy_return(self, starts: np.ndarray) -> float:
@@ -89,6 +94,7 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
     batch_rng, metrics_rng, start_rng = map(spec.rng, ("batches", "metrics", "evaluation"))
     ks = isometry_sizes(spec.env)
     initial_norm = weight_norm(learner.params())
+    previous: Params | None = None
     curves: dict[str, list[float]] = {}
     parts: list[Progress] = []
 
@@ -100,14 +106,26 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
             for name, widened in (("return", True), ("return_default_start", False)):
                 starts = start_states(task, spec.eval_episodes, start_rng, widened)
                 measured[name] = learner.greedy_return(starts)
+        if spec.companions:
+            previous, before = learner.params(), previous
+            measured |= companions(spec, previous, batch, before)
         norm = weight_norm(learner.params())
-        lr = _lr_in_use(spec, first, norm, initial_norm, ratios)
-        measured["weight_norm"] = norm
-        # of the direction W/|W|, LN's learning rate is lr / |W|^2 (Lemma 5)
-        measured["effective_lr"] = lr / norm**2 if spec.norm == "layer" else lr
-        measured["gi2_used"] = gi2_at(lr * spec.gradient_scale, spec.lr, measured)
         stretch = _advance(spec, learner, first, last, batch_rng, ratios, explorer)
         parts += stretch
+        lr = _lr_in_use(spec, first, norm, initial_norm, ratios)
+        if spec.arm != "none":
+            setting = float(np.mean(np.concatenate([part.rates for part in stretch])))
+            lr *= setting
+            measured.setdefault("arm_setting", setting)
+        measured["weight_norm"] = norm
+        # of the direction W/|W|, LN's learning rate is lr / |W|^2 (Lemma 5)
+        layer = spec.norm == "layer" or spec.arm == "forward"
+        measured["effective_lr"] = lr / norm**2 if layer else lr
+        for name in ("gi2", "gi2_minibatch"):
+            if f"{name}_used" not in measured:  # an arm that changes more than the rate says itself
+                used = gi2_at(lr * spec.gradient_scale, spec.lr, measured, name)
+                measured[f"{name}_used"] = used
+        measured.setdefault("iso_p_used", measured["iso_p"])
         measured["loss"] = sum(part.loss_sum for part in stretch) / (last - first)
         for name, value in measured.items():
             curves.setdefault(name, []).append(value)
@@ -118,6 +136,8 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
         "diverged_step": next((p.diverged_step for p in parts if p.diverged_step >= 0), -1),
         "zero_gradients": float(np.mean(curves.pop("zero_gradients"))),
         "goal_transitions": int(dataset.counts[2]) if explorer else goal_transitions(dataset),
+        "arm_fallbacks": sum(part.fallbacks for part in parts),
+        "arm_bounds": sum(part.bounds for part in parts),
         "seconds": perf_counter() - started,
     }
     mean_loss = sum(part.loss_sum for part in parts) / spec.steps
@@ -144,10 +164,10 @@ def _advance(
     ratios: np.ndarray | None,
     explorer: Explorer | None = None,
 ) -> list[Progress]:
-    """Steps `first` to `last`, in stretches of at most `STRETCH`."""
+    """Steps `first` to `last`, in stretches that end at multiples of `STRETCH`."""
     parts = []
-    for start in range(first, last, STRETCH):
-        stop = min(start + STRETCH, last)
+    ends = range(first - first % STRETCH + STRETCH, last, STRETCH)
+    for start, stop in pairwise([first, *ends, last]):
         lrs = np.full(stop - start, spec.lr)
         if ratios is not None:
             lrs *= ratios[start:stop]
@@ -172,12 +192,13 @@ def _paired_ratios(spec: RunSpec, make_learner: MakeLearner) -> np.ndarray:
     return norms[0] ** 2 / norms**2
 
 
-def gi2_at(lr: float, measured_lr: float, measured: dict[str, float]) -> float:
+def gi2_at(lr: float, measured_lr: float, measured: dict[str, float], name: str = "gi2") -> float:
     """Eq. (11), GI2 = 2 lr DGI - lr^2 mean u_ij^2, at another `lr` than it was measured with.
 
-    **Arguments** `measured`: `dgi`, and `gi2` at `measured_lr`.
+    **Arguments** `measured`: `dgi`, and at `measured_lr` the GI2 called `name`; "gi2_minibatch"
+    has the same first-order term.
     """
-    dgi, gi2 = measured["dgi"], measured["gi2"]
+    dgi, gi2 = measured["dgi"], measured[name]
     if lr == measured_lr:
         return gi2
     return 2 * lr * dgi - (lr / measured_lr) ** 2 * (2 * measured_lr * dgi - gi2)

@@ -28,15 +28,29 @@ NORMS = (
 DATA = ("protocol", "rollout", "online")
 LR_CONTROLS = ("none", "project", "own_decay", "paired_decay")
 LEARNING_RATES = tuple(10.0 ** (-i / 2) for i in range(2, 11))  # 1e-1, 10^-1.5, ..., 1e-5
+ARMS = {
+    "none": NORMS,
+    "forward": ("none",),
+    "backward": ("none",),
+    "bounded": ("none",),
+    "decay": ("none",),
+    "overshoot": ("none", "layer"),
+    "isometry": ("none", "layer"),
+    "random_isometry": ("none",),
+    "other_decay": ("none", "layer"),
+}
+"""Interventions, `arms` says what each does, with the norms that each is defined for."""
+OTHER_TASK = {"CartPole": "MountainCar", "Acrobot": "Pendulum"}
+OTHER_TASK |= {other: task for task, other in OTHER_TASK.items()}
 CLAMP = 1e6  # App. G: every weight stays within +-1e6
 WARM_UP = 1_000  # random steps before the first gradient step of online replay
-STREAMS = ("data", "init", "batches", "metrics", "evaluation")
+STREAMS = ("data", "init", "batches", "metrics", "evaluation", "arms")
 
 # What the paper's studies have, however much more becomes allowed.
 PAPER_ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
 PAPER_OPTIMIZERS = ("SGD", "Adam")
 
-ADDED = ("momentum", "target_period")
+ADDED = ("momentum", "target_period", "arm", "companions")
 """Fields added after the first results were shipped. At its default such a field is no part of the
 key, and a file without its column is read as that default; so an added default never changes."""
 
@@ -46,6 +60,7 @@ _CHOICES = {
     "optimizer": OPTIMIZERS,
     "data": DATA,
     "lr_control": LR_CONTROLS,
+    "arm": tuple(ARMS),
 }
 
 
@@ -85,6 +100,9 @@ class RunSpec:
     - `momentum`: weight of a new batch in the running statistics of batch norm and CrossQ.
     - `target_period`: 0, or how often, in steps, a copy of the weights is taken whose Q(s', .) the
       target reads until the next: before step t where t is a multiple of it, t = 0 included.
+    - `arm`: an intervention that adds to a network without LN one thing that LN does, or takes it
+      from a network with LN, one of `ARMS`.
+    - `companions`: also measure `results.COMPANIONS` (as long again as the other metrics).
 
     **Raises** `SpecError` where a field has a value that no run can have.
     """
@@ -109,6 +127,8 @@ class RunSpec:
     second_order: bool = False
     momentum: float = 0.1
     target_period: int = 0
+    arm: str = "none"
+    companions: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -119,7 +139,7 @@ class RunSpec:
                     f'write for example {name}="{_closest(value, choices)}"'
                 )
             object.__setattr__(self, name, choices[choices.index(value)])  # a plain str
-        for name in ("bias", "terminal_mask", "second_order"):
+        for name in ("bias", "terminal_mask", "second_order", "companions"):
             if not isinstance(getattr(self, name), bool):
                 self._refuse(name, "True or False", "True")
         for name, low, high, example in (
@@ -138,7 +158,9 @@ class RunSpec:
         self._require_number("gamma", Real, 0.0, 1.0 - 1e-12, "a number below 1", 0.99)
         self._require_number("momentum", Real, 0.0, 1.0, "a number", default("momentum"))
         self._require_size()
-        if self.lr_control == "project" and self.norm != "layer":
+        self._require_arm()
+        layer = self.norm == "layer" or self.arm == "forward"
+        if self.lr_control == "project" and not layer:
             raise SpecError(
                 f'lr_control is "project" with norm={self.norm!r}; projection leaves the network '
                 'unchanged only under layer normalization; write norm="layer"'
@@ -212,12 +234,54 @@ class RunSpec:
                 'seed sees other transitions; write lr_control="own_decay" or data="protocol"'
             )
 
+    def _require_arm(self) -> None:
+        if self.norm not in ARMS[self.arm]:
+            allowed = " or ".join(f'"{norm}"' for norm in ARMS[self.arm])
+            raise SpecError(
+                f'arm is "{self.arm}" with norm="{self.norm}"; this intervention is defined for '
+                f'norm={allowed} alone; write norm="{ARMS[self.arm][0]}"'
+            )
+        if self.arm != "none" and self.optimizer != "SGD":
+            raise SpecError(
+                f'arm is "{self.arm}" with optimizer="{self.optimizer}"; interventions act on the '
+                'step of SGD; write optimizer="SGD"'
+            )
+        if self.arm != "none" and (self.target_period or self.data == "online"):
+            raise SpecError(
+                f'arm is "{self.arm}" with target_period={self.target_period}, data="{self.data}"; '
+                "interventions are defined offline and without a target network; leave one out"
+            )
+        if self.arm != "none" and self.lr_control in ("own_decay", "paired_decay"):
+            raise SpecError(
+                f'arm is "{self.arm}" with lr_control="{self.lr_control}"; these are interventions '
+                'of their own; leave one of them out'
+            )
+
     @property
     def key(self) -> str:
         """The content key: 16 hexadecimal digits that depend on every field and nothing else."""
         told = {n: v for n, v in vars(self).items() if n not in ADDED or v != default(n)}
         text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def twin(self) -> RunSpec | None:
+        """The run whose record the arm follows; None where it follows none.
+
+        It has the other norm of None and LN, and every other field in common; `other_decay` follows
+        the LN run of another task.
+        """
+        fields: dict[str, str] = {}
+        match self.arm:
+            case "none" | "forward" | "backward" | "bounded":
+                return None
+            case "decay":
+                fields = {"norm": "layer"}
+            case "other_decay":
+                fields = {"norm": "layer", "env": OTHER_TASK[self.env]}
+            case _:
+                fields = {"norm": "none" if self.norm == "layer" else "layer"}
+        return replace(self, arm="none", lr_control="none", **fields)
 
     @property
     def checkpoint_steps(self) -> np.ndarray:
@@ -350,6 +414,52 @@ def _grid_of_both_networks(**axes: object) -> list[RunSpec]:
     return grid(**axes, env=PAPER_ENVS, norm=norms, lr=LEARNING_RATES, seed=range(10))
 
 
+INTERVENTIONS = {
+    "none": {"norm": "none"},
+    "layer": {"norm": "layer"},
+    "rms": {"norm": "rms"},
+    "center": {"norm": "center"},
+    "forward": {"norm": "none", "arm": "forward"},
+    "backward": {"norm": "none", "arm": "backward"},
+    "bounded": {"norm": "none", "arm": "bounded"},
+    "decay": {"norm": "none", "arm": "decay"},
+    "projected": {"norm": "layer", "lr_control": "project"},
+    "forward_projected": {"norm": "none", "arm": "forward", "lr_control": "project"},
+    "overshoot": {"norm": "none", "arm": "overshoot"},
+    "overshoot_layer": {"norm": "layer", "arm": "overshoot"},
+    "isometry": {"norm": "none", "arm": "isometry"},
+    "isometry_layer": {"norm": "layer", "arm": "isometry"},
+    "random_isometry": {"norm": "none", "arm": "random_isometry"},
+    "other_decay": {"norm": "none", "arm": "other_decay"},
+    "other_decay_layer": {"norm": "layer", "arm": "other_decay"},
+}
+"""The networks of the study of mechanisms: four anchors, then the arms."""
+PRINTED = ("none", "layer", "forward", "forward_projected", "projected", "overshoot")
+"""Those of them that are also trained without biases."""
+MECHANISM_SEEDS = dict.fromkeys(PAPER_ENVS, tuple(range(100, 120)))
+# the first twenty from 100 on whose dataset holds a goal
+MECHANISM_SEEDS["Acrobot"] = (
+    *(101, 103, 104, 108, 111, 112, 113, 116, 117, 119),
+    *(129, 131, 132, 138, 139, 140, 149, 150, 155, 157),
+)
+
+
+def _mechanisms() -> list[RunSpec]:
+    return [
+        spec
+        for bias, names, seeds in ((True, tuple(INTERVENTIONS), 20), (False, PRINTED, 10))
+        for env, name in product(PAPER_ENVS, names)
+        for spec in grid(
+            env=env,
+            lr=LEARNING_RATES,
+            seed=MECHANISM_SEEDS[env][:seeds],
+            bias=bias,
+            companions=True,
+            **INTERVENTIONS[name],
+        )
+    ]
+
+
 STUDIES = {
     "core": _core,
     "as_printed": _as_printed,
@@ -361,6 +471,7 @@ STUDIES = {
     "zero_gradients": _zero_gradients,
     "target": _target,
     "online": _online,
+    "mechanisms": _mechanisms,
 }
 
 

@@ -54,6 +54,7 @@ class Net(NamedTuple):
     affine: bool
     weight: bool
     bias: bool
+    shorten: bool = False  # scale long vectors alone: the factor is at most 1
 
 
 class Samples(NamedTuple):
@@ -75,6 +76,7 @@ def structured_interference(
     lr: float,
     gamma: float = 0.99,
     terminal_mask: bool = True,
+    shorten: bool = False,
 ) -> dict[str, float]:
     """Eqs. (6), (8), (9), (11) and App. F, the values of `metrics.interference`, faster.
 
@@ -83,13 +85,14 @@ def structured_interference(
     - `params`, `norm`, `bias`: a network as in `networks.Params`; where `bias` is False, b and c
       are no parameters. Batch norm and CrossQ use their running statistics, as constants.
     - `batch`, `lr`, `gamma`, `terminal_mask`: as for `metrics.interference`.
+    - `shorten`: a norm that scales leaves vectors alone that it would make longer.
 
     **Returns** the dict of `metrics.interference`.
 
     **Raises** `MetricError` as `metrics.interference` does, and for an unknown norm, and for
     observations or actions that the network does not have.
     """
-    net, data, finite = prepare(params, norm, bias, batch, lr, gamma, terminal_mask)
+    net, data, finite = prepare(params, norm, bias, batch, lr, gamma, terminal_mask, shorten)
     if not finite:
         return dict.fromkeys(NAMES, math.nan)
     return dict(zip(NAMES, map(float, _interference(net, *data, lr)), strict=True))
@@ -103,24 +106,27 @@ def prepare(
     lr: float,
     gamma: float,
     terminal_mask: bool,
+    shorten: bool = False,
 ) -> tuple[Net, Batch, bool]:
     """The network as a `Net`, the checked batch, and whether every number of both is finite.
 
     **Arguments**, **Raises** as for `structured_interference`.
     """
     data = check_batch(batch, lr, gamma, terminal_mask)
-    net = _net(params, norm, bias)
+    net = _net(params, norm, bias)._replace(shorten=shorten)
     _check_fit(net, data)
     finite = all(bool(np.isfinite(a).all()) for a in net if isinstance(a, np.ndarray))
     return net, data, data.finite and finite
 
 
-def structured_features(params: Params, norm: str, obs: np.ndarray) -> np.ndarray:
+def structured_features(
+    params: Params, norm: str, obs: np.ndarray, shorten: bool = False
+) -> np.ndarray:
     """phi(s), the features that the output layer reads, in float64: (B, obs_dim) -> (B, width).
 
     **Raises** `MetricError` for an unknown norm and for observations of another size.
     """
-    net = _net(params, norm, True)
+    net = _net(params, norm, True)._replace(shorten=shorten)
     obs = np.ascontiguousarray(obs, dtype=np.float64)
     if obs.ndim != 2 or obs.shape[1] != len(net.W):
         raise MetricError(
@@ -244,6 +250,8 @@ def samples(net, obs, action):
             for u in range(width):
                 square += x[u] * x[u]
             spread = 1.0 / math.sqrt(square / width + EPS)
+            if net.shorten:
+                spread = min(spread, 1.0)
             for u in range(width):
                 x[u] *= spread
         for u in range(width):
@@ -271,7 +279,7 @@ def samples(net, obs, action):
                 extra[i, u] = d[u] * x[u]
                 extra[i, width + u] = d[u]
         along = 0.0
-        if net.scale:
+        if net.scale and not (net.shorten and spread == 1.0):
             for u in range(width):
                 along += net.gain[u] * d[u] * x[u]
             along /= width

@@ -132,12 +132,20 @@ def train_missing(
     refresh: bool = False,
     until: float = float("inf"),
 ) -> None:
-    """Trains and stores what is missing of `specs`; starts no chunk after the time `until`."""
+    """Trains and stores what is missing of `specs`; starts no chunk after the time `until`.
+
+    The runs that arms among them follow go first, unless the store has them.
+    """
     unique = {spec.key: spec for spec in specs}
     done = set() if refresh else finished(specs, store, shipped)
     missing = [spec for key, spec in unique.items() if key not in done]
     if not missing:
         return
+    if not callable(backend):
+        # kept in the store, even where they are shipped, for there curves lack checkpoints
+        twins = [spec.twin for spec in missing if spec.twin]
+        if twins:
+            train_missing(twins, store, None, executor, progress, backend, workers, until=until)
     slots = workers or getattr(executor, "_max_workers", None) or (None if executor else cores())
     queue = deque(chunked(missing, backend, slots or _MANY))
     keys = {spec: key for key, spec in unique.items()}

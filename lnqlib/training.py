@@ -6,12 +6,14 @@ It is the definition of a run. The engine does the same faster and is held again
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import metrics
+from .arms import Record, function_of, record_of
 from .data import Transitions
 from .held_target import held_target_metrics
 from .networks import Params, QNetwork, finite
@@ -22,9 +24,17 @@ from .spec import CLAMP, RunSpec
 from .tasks import TASKS, observe, step
 
 
-def train(spec: RunSpec) -> Result:
-    """Trains and measures `spec` with torch autograd in float32; see `run.run`."""
-    return run(spec, TorchLearner)
+def train(spec: RunSpec, record: Record | None = None) -> Result:
+    """Trains and measures `spec` with torch autograd in float32; see `run.run`.
+
+    **Arguments** `record`: the curves of `spec.twin`; without it that is trained, too.
+    """
+    if spec.arm == "none":
+        return run(spec, TorchLearner)
+    from .training_arms import ArmLearner
+
+    record = record_of(spec, train) if record is None else record
+    return run(spec, partial(ArmLearner, record=record))
 
 
 class TorchLearner:
@@ -62,6 +72,7 @@ class TorchLearner:
             self.optimizer.zero_grad()
             # half the squared TD error, so that an SGD step is exactly Eq. (1)
             (0.5 * self.spec.gradient_scale * td_error.square().mean()).backward()
+            self._before_step(indices.long(), td_error)
             self.optimizer.step()
             if self._clamp():
                 clamped += 1
@@ -74,6 +85,9 @@ class TorchLearner:
             if not np.isfinite(loss) and diverged < 0:
                 diverged = first_step + t
         return Progress(loss_sum, clamped, first_clamp, diverged, norms)
+
+    def _before_step(self, indices: Tensor, td_error: Tensor) -> None:
+        """What an arm does to gradients and learning rates; nothing without one."""
 
     def params(self) -> Params:
         return self.q.params()
@@ -90,8 +104,9 @@ class TorchLearner:
             enough = k <= len(features)
             rng = np.random.default_rng(seed)
             measured[name] = metrics.isometry(features, k, rng) if enough else np.nan
-        if spec.norm in ("none", "layer"):
-            switched = self._network("layer" if spec.norm == "none" else "none")
+        norm, _ = function_of(spec)
+        if norm in ("none", "layer"):
+            switched = self._network("layer" if norm == "none" else "none")
             injected = metrics.interference(switched.load_params(self.q.params()), *args)
             injected.pop("zero_gradients")
             measured |= {f"injected_{name}": value for name, value in injected.items()}

@@ -20,7 +20,9 @@ INTERNAL |= {"looks", "panels", "scales", "sketches"}
 INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
 INTERNAL |= {"verdict_tables", "watching", "wording"}
 INTERNAL |= {"answers", "pages_beyond"}
+INTERNAL |= {"engine_arms", "training_arms", "structured_arms", "mechanisms", "mediators"}
 HELPERS = {  # what one module has for others and no reader calls
+    "arms": {"function_of", "record_of"},
     "cluster": {"is_address"},
     "metrics": {"check_batch", "check_features"},
     "networks": {"neutral_params"},
