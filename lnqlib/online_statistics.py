@@ -32,6 +32,9 @@ PLAN = (
     "at its own best learning rate, chosen on the other half of the seeds (best).",
     "A statement is supported where the 95% interval over seeds lies on its side of the number, "
     "contradicted where it lies on the other, else undecided.",
+    "A task whose goal no online run of either network reached (goal_transitions 0 in MountainCar "
+    "or Acrobot) has the same reward in every transition; it is counted, and named as such.",
+    "Pilots have seeds 200 to 203 and are no part of the results.",
     "Claims: those about None and LN with SGD, 1 to 11, 13 to 15, 18 to 20, 24, 26, in each task "
     "of their scope; the primary setting is online without a target network.",
 )

@@ -8,7 +8,8 @@ steps. Then each gradient step t is preceded by one step of the task, random wit
 else greedy by the weights of that moment, and takes the rows floor(u fill_t) of the buffer as its
 batch, u uniform in [0, 1), fill_t = min(WARM_UP + t + 1, dataset_size). Episodes start from
 Gymnasium's default reset and end with the task or its time limit; what a time limit cut off
-bootstraps like any other transition.
+bootstraps like any other transition. What is measured before step t is measured on a batch of the
+min(WARM_UP + t, dataset_size) transitions that are there before that step.
 
 Everything random is drawn before the steps that use it (`Explorer`, `rows`), so a run depends
 neither on who learns nor on the stretches in which it is trained.

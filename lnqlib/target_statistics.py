@@ -39,6 +39,7 @@ PLAN = (
     "View: without the learning rates at which any of the task's runs was clamped (`calm`).",
     "A statement is supported where the 95% interval over seeds lies on its side of the number, "
     "contradicted where it lies on the other, else undecided.",
+    "Pilots have seeds 200 to 203 and are no part of the results.",
     "The paper's claims at each period: by the book's rule for claims, on the runs of that period.",
 )
 
