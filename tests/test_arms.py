@@ -27,7 +27,7 @@ from lnqlib.training_arms import ArmLearner, Backward, Bounded, Forward
 
 NAMES = ("W", "b", "V", "c")
 STEPS = 100
-INTERVENTIONS = [(arm, norm) for arm in ARMS if arm != "none" for norm in ARMS[arm]]
+INTERVENTIONS = [(arm, norm) for arm in ARMS for norm in ARMS[arm]]
 SPEC = RunSpec("Pendulum", lr=1e-2, steps=STEPS, checkpoints=5, eval_episodes=0)
 
 
