@@ -17,8 +17,9 @@ LN; its record at a checkpoint holds until the next.
 | `other_decay` | both | as `decay`, the schedule being that of another task's LN run |
 
 With `lr_control="project"`, (W, b) is also brought back to its initial norm after every step.
-A condition that cannot be met, and a record that is not finite, leave the step as it is, which is
-counted. `training_arms` trains these with torch, `engine_arms` with the engine.
+Where no rate or alpha meets the condition, what comes nearest is taken, and where the twin's record
+is not finite the step stays as it is; both are counted. `training_arms` trains these with torch,
+`engine_arms` with the engine.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Setting(NamedTuple):
     share: float = math.nan  # T, the twin's gi2_minibatch / td_loss
     P: Array | None = None  # (width, width)
     root: Array | None = None  # P^(1/2)
-    alpha: float = math.nan
+    alpha: float = 0.0  # at which P would be 1
     outcome: int = MET
 
 

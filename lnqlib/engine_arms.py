@@ -101,6 +101,7 @@ class FusedArmLearner(FusedLearner):
             features = self._features(batch.obs) @ setting.root
             order = np.random.default_rng(seed).permutation(len(features))
             measured["iso_p_used"] = structured_isometry(features, ks["iso_p"], order)
+        if self.arm.weighs:
             measured["arm_setting"] = setting.alpha
         return measured
 

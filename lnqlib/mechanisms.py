@@ -116,8 +116,12 @@ def scores(runs: pd.DataFrame, env: str, over: str = "best") -> Scores:
         counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS)
         halves.append((half.mean(0)).reshape(1, len(names), len(rates)))
         drawn.append((counts @ half / seeds).reshape(DRAWS, len(names), len(rates)))
-    how = crossfit if over == "best" else averaged
-    means, draws = how(*halves)[0], how(*drawn)
+    if over == "best":
+        means, draws = crossfit(*halves)[0], crossfit(*drawn)
+    else:  # over seeds, not over halves
+        odd = parity.mean()
+        means, draws = (((1 - odd) * a + odd * b).mean(-1) for a, b in (halves, drawn))
+        means = means[0]
     best = [rates[half[0].argmax(-1)] for half in halves]
     return Scores(
         dict(zip(names, means.tolist(), strict=True)),
@@ -136,11 +140,6 @@ def crossfit(first: Array, second: Array) -> Array:
         return np.take_along_axis(score, choice.argmax(-1)[..., None], -1)[..., 0]
 
     return (scored(first, second) + scored(second, first)) / 2
-
-
-def averaged(first: Array, second: Array) -> Array:
-    """Returns averaged over learning rates, the halves counting alike: (..., rates) -> (...)."""
-    return (first.mean(-1) + second.mean(-1)) / 2
 
 
 def shares(found: Scores, arm: str, removed: bool) -> tuple[float, Array]:

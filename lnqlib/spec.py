@@ -29,7 +29,7 @@ DATA = ("protocol", "rollout", "online")
 LR_CONTROLS = ("none", "project", "own_decay", "paired_decay")
 LEARNING_RATES = tuple(10.0 ** (-i / 2) for i in range(2, 11))  # 1e-1, 10^-1.5, ..., 1e-5
 ARMS = {
-    "none": NORMS,
+    "none": (),
     "forward": ("none",),
     "backward": ("none",),
     "bounded": ("none",),
@@ -39,7 +39,8 @@ ARMS = {
     "random_isometry": ("none",),
     "other_decay": ("none", "layer"),
 }
-"""Interventions, `arms` says what each does, with the norms that each is defined for."""
+"""Interventions, `arms` says what each does, with the norms that each is defined for; "none" is no
+intervention, for any norm."""
 OTHER_TASK = {"CartPole": "MountainCar", "Acrobot": "Pendulum"}
 OTHER_TASK |= {other: task for task, other in OTHER_TASK.items()}
 CLAMP = 1e6  # App. G: every weight stays within +-1e6
@@ -235,23 +236,25 @@ class RunSpec:
             )
 
     def _require_arm(self) -> None:
+        if self.arm == "none":
+            return
         if self.norm not in ARMS[self.arm]:
             allowed = " or ".join(f'"{norm}"' for norm in ARMS[self.arm])
             raise SpecError(
                 f'arm is "{self.arm}" with norm="{self.norm}"; this intervention is defined for '
                 f'norm={allowed} alone; write norm="{ARMS[self.arm][0]}"'
             )
-        if self.arm != "none" and self.optimizer != "SGD":
+        if self.optimizer != "SGD":
             raise SpecError(
                 f'arm is "{self.arm}" with optimizer="{self.optimizer}"; interventions act on the '
                 'step of SGD; write optimizer="SGD"'
             )
-        if self.arm != "none" and (self.target_period or self.data == "online"):
+        if self.target_period or self.data == "online":
             raise SpecError(
                 f'arm is "{self.arm}" with target_period={self.target_period}, data="{self.data}"; '
                 "interventions are defined offline and without a target network; leave one out"
             )
-        if self.arm != "none" and self.lr_control in ("own_decay", "paired_decay"):
+        if self.lr_control in ("own_decay", "paired_decay"):
             raise SpecError(
                 f'arm is "{self.arm}" with lr_control="{self.lr_control}"; these are interventions '
                 'of their own; leave one of them out'

@@ -125,6 +125,7 @@ class ArmLearner(TorchLearner):
             features = self._features(batch.obs) @ setting.root
             order = np.random.default_rng(seed).permutation(len(features))
             measured["iso_p_used"] = structured_isometry(features, ks["iso_p"], order)
+        if self.arm.weighs:
             measured["arm_setting"] = setting.alpha
         return measured
 

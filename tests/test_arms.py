@@ -14,7 +14,7 @@ from test_engine import batches, distance
 
 from lnqlib import arms, engine, run, training
 from lnqlib.arms import FALLBACK, MET, Setting, overshoot_rate, weighting
-from lnqlib.engine_arms import OWN, FusedArmLearner
+from lnqlib.engine_arms import OWN, FusedArmLearner, kernel
 from lnqlib.networks import Params
 from lnqlib.results import RECORDED
 from lnqlib.run import dataset_of, initial_params_of
@@ -27,7 +27,7 @@ from lnqlib.training_arms import ArmLearner, Backward, Bounded, Forward
 
 NAMES = ("W", "b", "V", "c")
 STEPS = 100
-INTERVENTIONS = [(arm, norm) for arm in ARMS if arm != "none" for norm in ARMS[arm]]
+INTERVENTIONS = [(arm, norm) for arm in ARMS for norm in ARMS[arm]]
 SPEC = RunSpec("Pendulum", lr=1e-2, steps=STEPS, checkpoints=5, eval_episodes=0)
 
 
@@ -319,6 +319,22 @@ def test_weighting_reaches_the_isometry_that_is_asked_for_and_keeps_the_trace() 
     assert weighting(features, 0.999, 6).outcome == arms.BOUND
     assert weighting(features, np.nan, 6) == weighting(0 * features, 0.5, 6)
     assert weighting(features, np.nan, 6).outcome == FALLBACK
+
+
+def test_a_record_that_is_not_finite_leaves_the_step_as_it_is_and_is_counted() -> None:
+    nothing = {name: np.full(5, np.nan) for name in RECORDED}
+    none = engine.train(SPEC)
+    for arm in ("decay", "overshoot", "isometry"):
+        found = engine.train(replace(SPEC, arm=arm), nothing)
+        assert found.row["arm_fallbacks"] == STEPS and found.row["arm_bounds"] == 0
+        np.testing.assert_array_equal(found.curves["loss"], none.curves["loss"])
+        assert set(found.curves["arm_setting"]) == {0.0 if arm == "isometry" else 1.0}
+
+
+def test_no_two_kernels_share_files_in_numbas_cache() -> None:
+    sizes = list(itertools.product((3, 4), (2, 3), (64, 128), (64, 128), (True, False)))
+    files = {kernel(*size)._cache._impl.filename_base for size in sizes}
+    assert len(files) == len(sizes)
 
 
 def test_decay_follows_the_twin_from_checkpoint_to_checkpoint() -> None:

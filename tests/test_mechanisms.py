@@ -89,6 +89,9 @@ def test_each_half_chooses_the_rate_that_the_other_half_is_scored_at() -> None:
     assert found.best["none"] == (0.1, 0.01)
     assert np.unique(found.draws["none"]).tolist() == [2.0]  # all seeds of a half are alike
     assert scores(named(table), "Pendulum", "average").means["none"] == (5 + 3 + 1 + 2) / 4
+    fewer = table[table["seed"] != 101]
+    averaged = scores(named(fewer), "Pendulum", "average").means["none"]
+    assert averaged == pytest.approx(fewer["return"].mean())
 
 
 def test_draws_are_those_of_the_seeds_within_halves_and_choose_anew() -> None:
