@@ -18,6 +18,7 @@ STUDIES = tuple(
     if name in grids.STUDIES
 )
 """The studies that hold the claims' runs."""
+MOMENTUM = 0.1  # a new batch's weight in running statistics, PyTorch's default
 MEASURED = ("qgi_plus_zero", "sgi_zero", "sgi_off_zero", "mgi_zero")
 """Columns that the first results lack; the study zero_gradients measures them in the same runs."""
 _SAME = ["env", "norm", "optimizer", "bias", "lr", "seed"]
@@ -58,13 +59,12 @@ def frame(
     the norm with a momentum of its own); the results; first_order = 2 lr DGI; log_growth of the
     first layer's squared norm; and with `policies` untrained_return and uniform_return.
     """
-    rows = [{"study": name, "key": s.key} | vars(s) for name, some in asked.items() for s in some]
+    rows = [
+        {"study": name, "key": spec.key, "arm": arm_of(spec)} | vars(spec)
+        for name, some in asked.items()
+        for spec in some
+    ]
     table = pd.DataFrame(rows).merge(results.drop(columns=list(FIELDS)), on="key", how="left")
-    table["arm"] = table["norm"].where(table["lr_control"] == "none", table["lr_control"])
-    if "momentum" in table:
-        own = (table["norm"] == "crossq") & (table["momentum"] != RunSpec.momentum)
-        names = "crossq_" + table["momentum"].map("{:g}".format)
-        table["arm"] = table["arm"].mask(own, names)
     if "dgi" in table:
         table["first_order"] = 2 * table["lr"] * table["dgi"]
     growth = log_growth(curves) if curves is not None else {}
@@ -73,6 +73,15 @@ def frame(
     if policies:
         table = table.merge(_random(table), on=["env", "bias", "seed"], how="left")
     return table
+
+
+def arm_of(spec: RunSpec) -> str:
+    """The norm, or the control of the learning rate; CrossQ with a momentum that is not usual."""
+    if spec.lr_control != "none":
+        return spec.lr_control
+    momentum = getattr(spec, "momentum", MOMENTUM)
+    own = spec.norm == "crossq" and momentum != MOMENTUM
+    return f"crossq_{momentum:g}" if own else spec.norm
 
 
 def log_growth(curves: pd.DataFrame) -> pd.Series:
@@ -103,9 +112,23 @@ def commands(runs: pd.DataFrame) -> list[str]:
     return lines
 
 
-def judged(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that verdicts are about: those of zero_gradients lend their columns and go."""
-    return runs[runs["study"] != "zero_gradients"] if "study" in runs else runs
+class Runs:
+    """The runs that verdicts are about, handed out task by task; each part is cut out once."""
+
+    def __init__(self, frame: pd.DataFrame):
+        lent = frame["study"] == "zero_gradients" if "study" in frame else False
+        self.envs = [env for env in ENVS if (frame["env"] == env).any()]
+        self._parts = dict(iter(frame[~np.broadcast_to(lent, len(frame))].groupby(_PART)))
+        self._nothing = frame[:0]
+        self._cut: dict[tuple, pd.DataFrame] = {}
+
+    def of(self, env: str, optimizer: str, bias: bool, arms: Iterable[str]) -> pd.DataFrame:
+        """One row a run of these arms."""
+        at = (env, optimizer, bias, frozenset(arms))
+        if at not in self._cut:
+            part = self._parts.get((env, optimizer, bias), self._nothing)
+            self._cut[at] = part[part["arm"].isin(at[-1])]
+        return self._cut[at]
 
 
 def _with_zeros(table: pd.DataFrame) -> pd.DataFrame:
@@ -134,4 +157,5 @@ def _random(runs: pd.DataFrame) -> pd.DataFrame:
     return table.add_suffix("_return").reset_index()
 
 
+_PART = ["env", "optimizer", "bias"]
 _WATCHED = {("layer", "none", "SGD"), ("weight", "none", "SGD")}

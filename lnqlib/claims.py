@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .baselines import POLICIES
-from .checks import (
-    Check,
+from .check_kinds import (
     agrees,
     breaks,
     clamped_runs,
@@ -27,8 +26,9 @@ from .checks import (
     rho_gap,
     theorem,
 )
+from .checks import Check
 from .results import ISOMETRY
-from .spec import ENVS, OPTIMIZERS
+from .spec import OPTIMIZERS
 from .theorem_checks import distance_ratio, isometry_ratio, lemma5_norm, lemma5_order, loss_ratio
 
 WHOLE = 1.0  # of LN's gain: what reaches less does not fully account for it (22)
@@ -64,6 +64,14 @@ class Claim:
     note: str = ""
 
 
+def checks_of(claim: Claim) -> tuple[Check, ...]:
+    """The checks that decide a claim, those of the claims that it repeats among them."""
+    if not claim.repeats:
+        return claim.checks
+    others = [check for number in claim.repeats for check in CLAIMS[number - 1].checks]
+    return tuple(replace(check, optimizer=check.optimizer or claim.optimizer) for check in others)
+
+
 def _isometry(names: Iterable[str], optimizer: str = "") -> tuple[Check, ...]:
     """At fixed learning rate everywhere; across learning rates in one task at least."""
     pairs = (
@@ -78,7 +86,7 @@ CLAIMS = (
         "Runs with more Q-gradient interference (QGI+) tend to have a higher loss; the link is "
         "weaker than SGI's.",
         "Sec. 3.1.1, Fig. 2",
-        (rho("qgi_plus", "loss", 1), rho_gap("sgi", "qgi_plus", "loss")),
+        (rho("qgi_plus", "loss", 1), rho_gap("sgi", "qgi_plus", "loss", **CAR)),
     ),
     Claim(
         2,
@@ -89,7 +97,8 @@ CLAIMS = (
     ),
     Claim(
         3,
-        "Runs with more semi-gradient interference (SGI) have a higher loss (MountainCar excepted).",
+        "Runs with more semi-gradient interference (SGI) have a higher loss (MountainCar "
+        "excepted).",
         "Sec. 3.1.2, Figs. 1 and 2",
         (rho("sgi", "loss", 1, **CAR),),
         note="Claim 15 contradicts it inside the paper, in CartPole.",
@@ -217,8 +226,8 @@ CLAIMS = (
     Claim(20, "LN raises isometry.", "App. C", tuple(moves(k, 1) for k in ISOMETRY)),
     Claim(
         21,
-        "A trained gain and shift has little effect on LN's return, LN after the ReLU is no better, "
-        "and CrossQ returns about the same (within a fifth of LN's gain).",
+        "A trained gain and shift has little effect on LN's return, LN after the ReLU is no "
+        "better, and CrossQ returns about the same (within a fifth of LN's gain).",
         "Sec. 2, App. G",
         (
             equivalent("layer_affine", "layer", MARGIN),
@@ -280,8 +289,8 @@ CLAIMS = (
     ),
     Claim(
         27,
-        "The second-order term, and not the use of the dot product, turns the sign of the link with "
-        "the loss (MountainCar excepted).",
+        "The second-order term, and not the use of the dot product, turns the sign of the link "
+        "with the loss (MountainCar excepted).",
         "Sec. 3.2",
         (
             rho("dgi", "loss", 1, **CAR),

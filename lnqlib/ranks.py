@@ -129,9 +129,7 @@ def placebo(runs: pd.DataFrame, x: str, y: str, resamples: int = RESAMPLES) -> P
     own, others = _own_and_others(np.array(cells)[..., None])
     own_drawn, others_drawn = _own_and_others(drawn)
     gaps = (own - others)[:, 0]
-    excess = {
-        env: interval(gaps[i], own_drawn[i] - others_drawn[i]) for i, env in enumerate(envs)
-    }
+    excess = {env: interval(gaps[i], own_drawn[i] - others_drawn[i]) for i, env in enumerate(envs)}
     return Placebo(
         pd.DataFrame(cells, envs, envs),
         pd.Series(excess, dtype=object),

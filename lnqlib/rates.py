@@ -31,10 +31,7 @@ class Sides(NamedTuple):
 
     @property
     def sign(self) -> int:
-        """1 where the positive ones are more than half and at least twice the negative, -1 mirrored.
-
-        0 otherwise.
-        """
+        """1 where the positive ones are more than half and twice the negative, -1 mirrored."""
         for sign, mine, other in ((1, self.plus, self.minus), (-1, self.minus, self.plus)):
             if mine > self.rates / 2 and mine >= 2 * other:
                 return sign

@@ -99,6 +99,7 @@ def crossfit(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     **Returns** (...), the average over both ways round.
     """
+
     def scored(choice: np.ndarray, score: np.ndarray) -> np.ndarray:
         best = choice.argmax(axis=-1, keepdims=True)
         return np.take_along_axis(score, best, axis=-1)[..., 0]

@@ -401,8 +401,9 @@ def _draws(seeds: int, resamples: int, seed: int) -> np.ndarray:
 @lru_cache(64)
 def draw_counts(seeds: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """How often each resample holds each seed: (resamples, seeds)."""
-    drawn = _draws(seeds, resamples, seed)[..., None] == np.arange(seeds)  # (resamples, seeds, seeds)
-    counts = drawn.sum(axis=1, dtype=np.int16)
+    places = _draws(seeds, resamples, seed) + seeds * np.arange(resamples)[:, None]
+    counts = np.bincount(places.ravel(), minlength=resamples * seeds).astype(np.int16)
+    counts = counts.reshape(resamples, seeds)
     counts.flags.writeable = False
     return counts
 

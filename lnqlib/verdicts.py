@@ -22,17 +22,18 @@ import pandas as pd
 
 from .checks import (
     CONTRADICTED,
+    FEWER,
     NO_LINK,
     NO_RUNS,
     SUPPORTED,
     UNDECIDED,
     VIEWS,
     Check,
+    Draws,
     Evidence,
 )
-from .claim_runs import judged
+from .claim_runs import Runs
 from .claims import CLAIMS, Claim
-from .spec import ENVS
 
 HOLDS, MOSTLY, PARTLY, MIXED, FAILS = "holds", "mostly", "partly", "mixed", "fails"
 NOT_SUPPORTED, UNTESTED = "not supported", "not tested"
@@ -57,15 +58,20 @@ class Row(NamedTuple):
 class Unit(NamedTuple):
     """One of the things that a verdict counts, with the rows that decide it.
 
-    `turned`: the views under which its word would be another one.
+    `under`: its word under each view that there is. `verdict`: where the unit is a claim.
     """
 
     name: str
     word: str
     counts: bool
     rows: tuple[Row, ...]
-    turned: tuple[str, ...] = ()
-    verdict: str = ""  # where the unit is a claim
+    under: dict[str, str]
+    verdict: str = ""
+
+    @property
+    def turned(self) -> list[str]:
+        """The views under which it would be supported and is not, or contradicted, or no more."""
+        return [view for view, word in self.under.items() if _side(word) != _side(self.word)]
 
 
 class Verdict(NamedTuple):
@@ -111,20 +117,22 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    claim: Claim, runs: pd.DataFrame, optimizer: str = "SGD", bias: bool = True, views: bool = True
+    claim: Claim,
+    runs: Runs | pd.DataFrame,
+    optimizer: str = "SGD",
+    bias: bool = True,
+    views: bool = True,
 ) -> Verdict:
     """The verdict on a claim from `runs` alone.
 
-    **Arguments** `runs`: as `claim_runs.frame` makes them. `optimizer`: of checks that name none.
-    `bias`: the reading, True for the defaults, False for the network as printed. `views`: whether
-    to take the views, too.
+    **Arguments** `runs`: as `claim_runs.frame` makes them, or cut once for many claims.
+    `optimizer`: of checks that name none. `bias`: the reading, True for the defaults, False for the
+    network as printed. `views`: whether to take the views, too.
     """
-    runs = judged(runs)
+    runs = runs if isinstance(runs, Runs) else Runs(runs)
     parts = [CLAIMS[number - 1] for number in claim.repeats] or [claim]
     used = claim.optimizer or optimizer
-    rows = [
-        row for part in parts for row in _rows(part, claim.number, runs, used, bias, views)
-    ]
+    rows = [row for part in parts for row in _rows(part, claim.number, runs, used, bias, views)]
     corrected = _corrected(rows)
     taken = {name: _corrected(_under(rows, name)) for name in VIEWS}
     if claim.repeats:
@@ -138,11 +146,12 @@ def judge_all(
     runs: pd.DataFrame, optimizer: str = "SGD", views: bool = True
 ) -> list[tuple[Verdict, Verdict]]:
     """Every claim of `CLAIMS` under both readings, the defaults first."""
-    return [both(claim, runs, optimizer, views) for claim in CLAIMS]
+    parts = Runs(runs)
+    return [both(claim, parts, optimizer, views) for claim in CLAIMS]
 
 
 def both(
-    claim: Claim, runs: pd.DataFrame, optimizer: str = "SGD", views: bool = True
+    claim: Claim, runs: Runs | pd.DataFrame, optimizer: str = "SGD", views: bool = True
 ) -> tuple[Verdict, Verdict]:
     """A claim's verdicts under both readings; the same one twice where it is about no network."""
     first = judge(claim, runs, optimizer, views=views)
@@ -192,22 +201,21 @@ def holm(levels: Sequence[float], tests: int, level: float = LEVEL) -> list[bool
 
 
 def _rows(
-    claim: Claim, told: int, runs: pd.DataFrame, optimizer: str, bias: bool, views: bool
+    claim: Claim, told: int, runs: Runs, optimizer: str, bias: bool, views: bool
 ) -> Iterable[Row]:
     """The rows of a claim's checks; `told` is the claim in whose name they are taken."""
-    shown = [env for env in ENVS if (runs["env"] == env).any()]
     for check in claim.checks:
         if bias not in check.readings:
             continue
         used = check.optimizer or optimizer
-        arms = runs["arm"].isin(check.networks)
-        mine = runs[(runs["bias"] == bias) & (runs["optimizer"] == used) & arms]
         if not check.arms:
-            yield Row(check, "", "", check.primary(mine, 0), {}, claim=claim.number)
+            yield Row(
+                check, "", "", check.primary(pd.DataFrame(), Draws(0)), {}, claim=claim.number
+            )
         for env in check.envs if check.arms else ():
-            if env in shown:
+            if env in runs.envs:
                 stream = f"{told} {check.text} {env} {used} {bias}"
-                here = mine[mine["env"] == env]
+                here = runs.of(env, used, bias, check.networks)
                 evidence, others = _taken(check, here, stream, views)
                 counts = env not in check.excepted
                 yield Row(check, env, used, evidence, others, counts, claim.number)
@@ -219,9 +227,9 @@ def _taken(
     """The primary statistic and the views, each with a bootstrap stream of its own."""
     if check.networks - set(runs["arm"]) or runs["seconds"].isna().any():
         return Evidence(NO_RUNS), {}
-    primary = check.primary(runs, crc32(stream.encode())) or Evidence(UNDECIDED)
+    primary = check.primary(runs, Draws(crc32(stream.encode()))) or Evidence(UNDECIDED)
     found = {
-        name: way(runs, crc32(f"{stream} {name}".encode()))
+        name: way(runs, Draws(crc32(f"{stream} {name}".encode()), FEWER))
         for name, way in (check.views if views else {}).items()
     }
     return primary, {name: evidence for name, evidence in found.items() if evidence}
@@ -262,13 +270,12 @@ def _units(claim: Claim, rows: list[Row], taken: dict[str, list[Row]]) -> Iterab
         at = [i for i, k in enumerate(keys) if k == key]
         counted = [i for i in at if rows[i].counts]
         word = together([words[i] for i in counted or at])
-        turned = tuple(
-            view
+        seen = {
+            view: together([under[view][i] for i in counted or at])
             for view in VIEWS
-            if any(view in rows[i].views for i in counted)
-            and _side(together([under[view][i] for i in counted])) != _side(word)
-        )
-        yield Unit(key, word, bool(counted), tuple(rows[i] for i in at), turned)
+            if any(view in rows[i].views for i in counted or at)
+        }
+        yield Unit(key, word, bool(counted), tuple(rows[i] for i in at), seen)
 
 
 def _claim_unit(part: Claim, rows: list[Row], taken: dict[str, list[Row]]) -> Unit:
@@ -279,9 +286,13 @@ def _claim_unit(part: Claim, rows: list[Row], taken: dict[str, list[Row]]) -> Un
     verdict = scale([unit.word for unit in units if unit.counts])
     words = {HOLDS: SUPPORTED, MOSTLY: SUPPORTED, FAILS: CONTRADICTED}
     words |= {UNDECIDED: UNDECIDED, NO_RUNS: NO_RUNS}
-    turned = tuple(v for v in VIEWS if any(v in unit.turned for unit in units if unit.counts))
+    under = {}
+    for view in VIEWS:
+        if any(view in unit.under for unit in units):
+            seen = [unit.under.get(view, unit.word) for unit in units if unit.counts]
+            under[view] = words.get(scale(seen), NO_LINK)
     word = words.get(verdict, NO_LINK)
-    return Unit(str(part.number), word, verdict != UNTESTED, tuple(mine), turned, verdict)
+    return Unit(str(part.number), word, verdict != UNTESTED, tuple(mine), under, verdict)
 
 
 def _side(word: str) -> int:
