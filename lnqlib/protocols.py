@@ -69,7 +69,15 @@ def by_protocol(runs: pd.DataFrame, changes: Iterable[Change] = CHANGES) -> pd.D
     return pd.concat(parts, ignore_index=True)
 
 
-def distances(seeds: pd.DataFrame, paper: pd.DataFrame, resamples: int = 2000) -> pd.DataFrame:
+PAPERS_SEEDS = 20  # behind each cell of the paper's Table 1
+
+
+def distances(
+    seeds: pd.DataFrame,
+    paper: pd.DataFrame,
+    resamples: int = 2000,
+    theirs: int | None = PAPERS_SEEDS,
+) -> pd.DataFrame:
     """How far each protocol's table lies from the paper's: the mean over cells of
 
         |ours - paper| / (paper's LN - paper's None),
@@ -77,7 +85,8 @@ def distances(seeds: pd.DataFrame, paper: pd.DataFrame, resamples: int = 2000) -
     in units of what LN gains in the paper, over the cells that are certain there.
 
     **Arguments** `seeds`: columns env, protocol, norm, seed, return, as `table1.by_seed` gives
-    them. `paper`: `table1.paper()`.
+    them. `paper`: `table1.paper()`. `theirs`: the seeds behind the paper's cells, whose sampling
+    noise is then drawn, too, with the spread of our seeds; None takes the cells as exact.
 
     **Returns** one row a protocol: protocol, value, low, high (95% interval; the seeds that all
     protocols have, resampled jointly), cells (how many), nearest (the share of the resamples in
@@ -98,16 +107,20 @@ def distances(seeds: pd.DataFrame, paper: pd.DataFrame, resamples: int = 2000) -
     unit = np.array([gain[env] for env, _ in where])
     draws = np.random.default_rng(0).integers(ours.shape[1], size=(resamples, ours.shape[1]))
 
-    def distance(means: np.ndarray) -> np.ndarray:
+    spread = ours.std(axis=1, ddof=1).mean(axis=0) if ours.shape[1] > 1 else np.zeros(len(where))
+    noise = np.random.default_rng(1).standard_normal((resamples, len(where))) * spread
+    noise *= 0 if theirs is None else theirs**-0.5
+
+    def distance(means: np.ndarray, target: np.ndarray = target) -> np.ndarray:
         return (np.abs(means - target) / unit).mean(axis=-1)
 
-    drawn = distance(ours[:, draws].mean(axis=2))  # (P, resamples)
+    drawn = distance(ours[:, draws].mean(axis=2), target + noise)  # (P, resamples)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=1)
-    spread = {"low": low, "high": high, "nearest": (drawn == drawn.min(axis=0)).mean(axis=1)}
+    ends = {"low": low, "high": high, "nearest": (drawn == drawn.min(axis=0)).mean(axis=1)}
     if ours.shape[1] < 2:  # one seed says nothing about the spread over seeds
-        spread = dict.fromkeys(spread, np.nan)
+        ends = dict.fromkeys(ends, np.nan)
     value = {"value": distance(ours.mean(axis=1)), "cells": len(where)}
-    return pd.DataFrame({"protocol": names} | value | spread)
+    return pd.DataFrame({"protocol": names} | value | ends)
 
 
 def nearest(away: pd.DataFrame, level: float = 0.95) -> tuple[pd.Series, str]:

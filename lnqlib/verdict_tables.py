@@ -160,7 +160,7 @@ def details(pairs: Iterable[tuple[Verdict, Verdict]]) -> str:
 def tally(verdict: Verdict) -> str:
     """`2 of 3 tasks: CartPole, Acrobot`."""
     units = verdict.counted
-    if not units:
+    if not units or verdict.word == NO_RUNS:
         return ""
     found = verdict.names(SUPPORTED)
     kind = PLURAL[verdict.claim.units] if len(units) > 1 else verdict.claim.units
