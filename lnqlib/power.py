@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from . import stats
+from .findings import case
 from .spec import ENVS
 
 LEVEL, POWER = 0.05, 0.8
@@ -79,3 +80,39 @@ def coverage_of_rho(
         for env in envs
     }
     return pd.DataFrame(rows).T
+
+
+def seen_in_words(table: pd.DataFrame) -> str:
+    """What `differences_seen` means for what is called undecided.
+
+    **Arguments** `table`: empty where there are too few runs.
+    """
+    return case(
+        (
+            len(table),
+            "An effect smaller than that can be there and not be seen, so *undecided* is no "
+            "evidence that there is none.",
+        ),
+        "There are too few runs here to say what they can see.",
+    )
+
+
+def coverage_in_words(covered: pd.DataFrame) -> str:
+    """How far to trust intervals with that coverage.
+
+    **Arguments** `covered`: shares of intervals that cover, empty where there are too few runs.
+    """
+    least = covered.min(axis=None) if len(covered) else np.nan
+    return case(
+        (
+            least < 0.9,
+            f"Means over the tasks shown. The smallest is {least:.0%}: intervals from few seeds are "
+            "too narrow, and some of the verdicts that rest on them are chance.",
+        ),
+        (
+            least >= 0.9,
+            f"Means over the tasks shown. None is below {least:.0%}, so the intervals are about as "
+            "wide as they say.",
+        ),
+        "",
+    )

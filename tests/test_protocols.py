@@ -159,7 +159,7 @@ def test_the_nearest_in_words():
         | {"cells": 4, "within": [1, 2]}
     )
     said = protocols.in_words(away)
-    assert said.startswith("The nearest is: b, at 0.25, against 0.50 for the defaults, in 90% of")
+    assert said.startswith("The nearest is: b, at 0.25, against 0.50 for the defaults, in 90.0% of")
     assert "not decisive" in said and "2 of the paper's 4 certain numbers" in said
     said = protocols.in_words(away.assign(value=[0.2, 0.25], nearest=[0.96, 0.04]))
     assert said.startswith("The nearest is: defaults, at 0.20, in 96% of")
