@@ -30,7 +30,7 @@ def answers(pairs: Pairs) -> list[str]:
             "No claim fails under both readings.",
         ),
         case(
-            (turned, f"Biases decide {_some(turned)}: one reading supports them, the other not."),
+            (turned, f"Whether the network has biases decides {_some(turned)}."),
             "No verdict hangs on the biases.",
         ),
         case((other, f"In between under both readings: {_some(other)}."), ""),
@@ -51,8 +51,9 @@ def firmness(pairs: Pairs) -> str:
     return told + case(
         (
             calm,
-            f" Leaving out the points and rates with a clamped run changes {_some(calm)}, and is "
-            f"the only view that does for {_some(alone, nothing='none of them')}.",
+            f" Leaving out the points and rates with a clamped run changes "
+            f"{count(len(calm), 'verdict')}, and is the only view that does in "
+            f"{len(alone) or 'none'} of these.",
         ),
         "",
     )
@@ -85,3 +86,31 @@ def _some(numbers: Sequence[int], one: str = "", many: str = "", nothing: str = 
 
 def _side(word: str) -> int:
     return 1 if word in GOOD else -1 if word == FAILS else 0
+
+
+def scale_in_words(runs: pd.DataFrame) -> str:
+    """How many of the paper's seeds there are, for each network and reading.
+
+    **Arguments** `runs`: as `claim_runs.frame` makes them; the fewest seeds of the tasks count.
+    """
+    done = runs[runs["seconds"].notna()]
+    parts = []
+    for reading, bias in (("With the defaults", True), ("as printed", False)):
+        told = []
+        for names, arms, paper in _PAPERS_SEEDS:
+            mine = done[(done["bias"] == bias) & done["arm"].isin(arms)]
+            tasks = pd.MultiIndex.from_product([runs["env"].unique(), arms])
+            seeds = mine.groupby(["env", "arm"])["seed"].nunique().reindex(tasks, fill_value=0)
+            fewest = int(seeds.min()) if len(seeds) else 0
+            told.append(
+                case(
+                    (fewest >= paper, f"{names} have the paper's {paper} seeds"),
+                    (fewest, f"{names} have {fewest} of its {paper}"),
+                    f"{names} have no runs yet",
+                )
+            )
+        parts.append(f"{reading}, {listed(told)}")
+    return f"{'; '.join(parts)}."
+
+
+_PAPERS_SEEDS = (("None and LN", ("none", "layer"), 30), ("BN and WN", ("batch", "weight"), 20))

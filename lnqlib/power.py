@@ -106,8 +106,8 @@ def coverage_in_words(covered: pd.DataFrame) -> str:
     return case(
         (
             least < 0.9,
-            f"Means over the tasks shown. The smallest is {least:.0%}: intervals from few seeds are "
-            "too narrow, and some of the verdicts that rest on them are chance.",
+            f"Means over the tasks shown. The smallest is {least:.0%}: intervals from few seeds "
+            "are too narrow, and some of the verdicts that rest on them are chance.",
         ),
         (
             least >= 0.9,

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from .checks import CONTRADICTED, NO_LINK, NO_RUNS, SUPPORTED, UNDECIDED, Evidence
+from .checks import CONTRADICTED, NO_LINK, NO_RUNS, SUPPORTED, UNDECIDED
 from .figure_numbers import figure_numbers
 from .rates import Sides
 from .stats import Interval
@@ -177,7 +177,8 @@ def mark(verdict: str) -> str:
 def number(value: Interval | Sides | None) -> str:
     """`0.83 [0.71, 0.90]`, or `6 for, 2 against, 1 open`; a dash for no value."""
     if isinstance(value, Sides):
-        told = f"{value.plus} for, {value.minus} against, {value.open} open"
+        told = f"{value.plus} for, {value.minus} against"
+        told += f", {value.open} open" if value.open else ""
         return told.replace(" ", NBSP).replace(f",{NBSP}", ", ")
     if value is None or np.isnan(value.value):
         return "&ndash;"
@@ -219,7 +220,8 @@ def _evidence(first: Verdict, second: Verdict) -> str:
     for unit in first.units:
         other = others.get(unit.name)
         name = f"claim {unit.name}" if first.claim.units == "claim" else formula(unit.name)
-        cells = [name + ("" if unit.counts else "<small>excepted</small>"), _primary(unit, few)]
+        excepted = "" if unit.counts else "<small>excepted</small>"
+        cells = [f"<b>{name}</b>{excepted}", _primary(unit, few)]
         cells.append(_views(unit, few))
         cells += [] if same else [_primary(other, few) if other else "&ndash;"]
         rows.append(cells)
@@ -233,7 +235,10 @@ def _primary(unit: Unit, few: bool) -> str:
         return mark(unit.verdict)
     alone = few and len(unit.rows) == 1
     lines = [
-        f"<small>{'' if alone else f'{_named(row)}: '}{_told(row.evidence, alone)}</small>"
+        f"<small>{number(row.evidence.value)}</small>"
+        if alone
+        else f"<small>{MARKS[row.evidence.word]}{NBSP}{_named(row)}: "
+        f"{number(row.evidence.value)}</small>"
         for row in unit.rows
     ]
     return mark(unit.word) + "".join(lines)
@@ -243,17 +248,11 @@ def _views(unit: Unit, few: bool) -> str:
     """Each view's word for the unit, with its numbers where the statistics are few."""
     lines = []
     for view, word in unit.under.items():
-        told = [_told(row.views[view], True) for row in unit.rows if view in row.views]
+        told = [number(row.views[view].value) for row in unit.rows if view in row.views]
         numbers = f" ({'; '.join(told)})" if few and not unit.verdict else ""
         changed = f"<b>{word}</b>" if view in unit.turned else word
         lines.append(f"<small>{view}: {changed}{numbers}</small>")
     return "".join(lines) or "&ndash;"
-
-
-def _told(evidence: Evidence, alone: bool) -> str:
-    """A number, how many points it is of where that is less than all, and its word."""
-    value = number(evidence.value)
-    return value if alone else f"{value} {MARKS[evidence.word]}{NBSP}{evidence.word}"
 
 
 def _named(row: Row) -> str:
