@@ -32,6 +32,20 @@ def at_best(runs: pd.DataFrame, arms: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+def chosen(runs: pd.DataFrame) -> dict[str, tuple[list[float], list[float]]]:
+    """By task: the best learning rates of LN's halves of the seeds, and of None's.
+
+    **Arguments** `runs`: one row a run, one optimizer, with norm.
+    """
+    runs = runs.assign(arm=runs["norm"])
+    found = {}
+    for env in (env for env in ENVS if (runs["env"] == env).any()):
+        scores = returns.scores(runs[runs["env"] == env], ("layer", "none"), "best")
+        halves = scores.chosen if scores and scores.chosen else ((), ())
+        found[env] = (list(halves[0]), list(halves[1]))
+    return found
+
+
 def from_clamped(runs: pd.DataFrame) -> pd.Series:
     """By task: the part of LN's averaged gain from rates at which every None run was clamped."""
     envs = [env for env in ENVS if (runs["env"] == env).any()]
@@ -44,6 +58,10 @@ def gain_in_words(table: pd.DataFrame) -> str:
 
     **Arguments** `table`: of `at_best`, with the column LN minus None.
     """
+    if table["LN minus None"].map(lambda gain: np.isnan(gain.low)).any():
+        return (
+            "From so few seeds no learning rate can be chosen on one half and scored on the other."
+        )
     signs = table["LN minus None"].map(lambda gain: gain.sign)
     more, less = list(signs.index[signs > 0]), list(signs.index[signs < 0])
     open_ = list(signs.index[signs == 0])
@@ -129,3 +147,20 @@ def _row(found: Scores, names: Sequence[str]) -> dict[str, object]:
 
 def _interval(found: object) -> Interval:
     return found.interval if found is not None else Interval(np.nan, np.nan, np.nan, 0)
+
+
+def both_ways_in_words(shares: pd.DataFrame, over: str) -> str:
+    """Where the decay could be all of LN's gain: LN loses it without, and None gains it with.
+
+    **Arguments** `shares`: of `shares_at_best`, the first column what projection loses.
+    """
+    lost, *brought = [shares[name].map(lambda share: share.low > 1) for name in shares]
+    fully = lost & pd.concat(brought, axis=1).any(axis=1)
+    tasks = list(fully.index[fully.astype(bool)])
+    return case(
+        (
+            tasks,
+            f"{over}, in both directions, so that the decay could be all of it: {listed(tasks)}.",
+        ),
+        f"{over}, in no task is it more than all of the gain in both directions.",
+    )

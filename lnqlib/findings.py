@@ -38,7 +38,7 @@ def told(*sentences: str) -> Markdown:
     return Markdown(minus(" ".join(sentence for sentence in sentences if sentence)))
 
 
-def points(*sentences: str) -> Markdown:
+def bullets(*sentences: str) -> Markdown:
     """The sentences as a list; empty ones are left out."""
     return Markdown("\n".join(f"- {minus(sentence)}" for sentence in sentences if sentence))
 

@@ -74,18 +74,28 @@ def second_order(rhos: pd.DataFrame) -> str:
         ),
         "**Second order.** With the second-order term the link turns round in no task shown.",
     )
-    return told + case(
-        (
-            calm_minus,
-            " Without the points at which a run was clamped it is still negative in "
-            f"{listed(calm_minus)}.",
-        ),
-        (
-            calm_plus,
-            " Without the points at which a run was clamped it is negative in no task, and "
-            f"positive in {listed(calm_plus)}.",
-        ),
-        " Without the points at which a run was clamped no task has a clear link.",
+    return (
+        told
+        + case(
+            (
+                calm_minus,
+                " Without the points at which a run was clamped it is still negative in "
+                f"{listed(calm_minus)}.",
+            ),
+            (
+                calm_plus,
+                " Without the points at which a run was clamped it is negative in no task, and "
+                f"positive in {listed(calm_plus)}.",
+            ),
+            " Without the points at which a run was clamped no task has a clear link.",
+        )
+        + case(
+            (
+                minus and not calm_minus,
+                " What it tells apart is runs that diverged from runs that did not.",
+            ),
+            "",
+        )
     )
 
 

@@ -151,8 +151,8 @@ def _sentence(one: Case) -> str:
             ahead and behind,
             f"{task} stronger one in {listed(ahead)}, and the weaker one in {listed(behind)}.",
         ),
-        (ahead, f"{task} stronger one in {listed(ahead)}, and the weaker one in none."),
-        (behind, f"{task} weaker one in {listed(behind)}, and the stronger one in none."),
+        (ahead, f"{task} stronger one in {listed(ahead)}, and nowhere the weaker one."),
+        (behind, f"{task} weaker one in {listed(behind)}, and nowhere the stronger one."),
         " No single task decides it.",
     )
     return f"**{name} and {y}, {one.optimizer}, {one.reading}.** {numbers}{meaning}{where}"
