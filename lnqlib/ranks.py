@@ -19,7 +19,7 @@ from .stats import RESAMPLES, Interval, Resampled, by_points, spearman
 
 MIN_POINTS = 8  # fewer points have no rank correlation worth the name
 CHANCE = 0.05
-_ALL_ORDERS = 8  # so many points have 40,320 orders; of more, random ones are drawn
+_ALL_ORDERS = 9  # so many points have 362,880 orders; of more, random ones are drawn
 _ORDERS = 200_000
 
 
@@ -27,7 +27,7 @@ _ORDERS = 200_000
 def chance_bound(points: int, level: float = CHANCE) -> float:
     """The smallest |rho| that `points` in random order reach in at most `level` of the cases.
 
-    0.47 for 18 points at 5 %. Computed over all orders up to 8 points and over 200,000 random
+    0.47 for 18 points at 5 %. Computed over all orders up to 9 points and over 200,000 random
     orders beyond.
 
     **Raises** `ValueError` for fewer than 5 points, of which no order is rare enough.

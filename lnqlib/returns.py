@@ -63,7 +63,7 @@ def scores(
     if over == "calm":
         trained = runs[runs["arm"].isin(arms)]
         most = trained.groupby("lr")["clamped_steps"].max()
-        rates = rates.intersection(most.index[most == 0])
+        rates = rates.difference(most.index[most > 0])
     if not len(rates):
         return None
     whole = pd.concat([table[rates] for table in tables], axis=1, keys=range(len(arms)))
