@@ -22,7 +22,7 @@ def squared_gradient(spec: RunSpec) -> float:
     return float(gradients.square().sum(1).mean())
 
 
-def at_the_start(envs: Iterable[str], seeds: int = 5) -> pd.Series:
+def at_the_start(envs: Iterable[str], seeds: int = 10) -> pd.Series:
     """By task: E |grad Q|^2 with LN over that without, means over seeds, before any training."""
     ratios = {}
     for env in envs:

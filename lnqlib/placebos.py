@@ -25,6 +25,7 @@ from .store import Store
 from .sweep import lookup
 
 SMALL = 0.1  # a difference of rhos that no scatter plot shows
+MOST = 0.75  # of the own rho: what is left is a quarter
 READINGS = {"defaults": True, "as printed": False}
 NAMES = {"gi2": "GI\N{SUBSCRIPT TWO}", "gi2_scaled": "GI\N{SUBSCRIPT TWO} / loss", "sgi": "SGI"}
 NAMES |= {"qgi_plus": "QGI\N{SUBSCRIPT PLUS SIGN}", "mgi": "MGI", "dgi": "DGI"}
@@ -134,10 +135,10 @@ def _sentence(one: Case) -> str:
     numbers += f"other tasks', means over tasks; own minus others is {gap:.2f}. "
     meaning = case(
         (
-            side > 0 and small,
-            f"That is clear of 0 and small: nearly all of the link is there with another task's "
-            f"{y}, too.",
+            side > 0 and small and others.value * one.pair.sign > MOST * abs(own.value),
+            f"That is clear of 0 and small: most of the link is there with another task's {y}, too.",
         ),
+        (side > 0 and small, "That is clear of 0, and small."),
         (side > 0, f"So {name} goes with its own task's {y} more than with another's, as claimed."),
         (side < 0, f"So it goes with another task's {y} more than with its own."),
         f"The interval contains 0: {name} is not shown to go with its own task's {y} more than "
