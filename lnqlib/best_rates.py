@@ -60,7 +60,7 @@ def gain_in_words(table: pd.DataFrame) -> str:
     """
     if table["LN minus None"].map(lambda gain: np.isnan(gain.low)).any():
         return (
-            "From so few seeds no learning rate can be chosen on one half and scored on the other."
+            "With so few seeds there is no half to choose a learning rate on and one to score it."
         )
     signs = table["LN minus None"].map(lambda gain: gain.sign)
     more, less = list(signs.index[signs > 0]), list(signs.index[signs < 0])
@@ -160,7 +160,8 @@ def both_ways_in_words(shares: pd.DataFrame, over: str) -> str:
     return case(
         (
             tasks,
-            f"{over}, in both directions, so that the decay could be all of it: {listed(tasks)}.",
+            f"{over}, the decay could be all of LN's gain in {listed(tasks)}: LN loses more than "
+            "it without the decay, and None gains more than it with one.",
         ),
-        f"{over}, in no task is it more than all of the gain in both directions.",
+        f"{over}, the decay is in no task more than all of the gain in both directions.",
     )

@@ -51,4 +51,4 @@ def listed(names: Iterable[object], nothing: str = "no task") -> str:
 
 def count(number: int, one: str, many: str = "") -> str:
     """`no claim`, `1 claim`, `3 claims`."""
-    return f"{number or 'no'} {one if number == 1 else many or one + 's'}"
+    return f"{number or 'no'} {one if number < 2 else many or one + 's'}"

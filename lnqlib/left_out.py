@@ -44,6 +44,9 @@ def in_words(defaults: pd.Series, printed: pd.Series) -> str:
 
 
 def _at(some: pd.Series) -> str:
+    """The point with the largest share; sentences for other cases are made before they are chosen."""
+    if some.empty:
+        return ""
     env, norm, lr = some.idxmax()
     name = {"none": "None", "layer": "LN"}[norm]
     return f"{some.max():.0%} of the pairs ({name} in {env} at {lr:.0e})"

@@ -1,4 +1,4 @@
-"""What a page says at its end of a metric: where LN moves it, and whether it goes with an outcome."""
+"""What a page says of a metric at its end: where LN moves it, and what it goes with."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
     fixed = _tasks(runs, rates.joint_sides, x, y, sign=sign)
     every = [env for env in clear if env in calm and env in fixed]
     told = (
-        f"Across learning rates \u03c1({name}, {y}) is clearly {side} 0 in {_all(runs, clear)}, and "
-        f"without clamped points in {_all(runs, calm)}; at most learning rates LN surely moves the "
-        f"two {way} in {_all(runs, fixed)}."
+        f"Across learning rates \u03c1({name}, {y}) is clearly {side} 0 in {_all(runs, clear)}, "
+        f"and without clamped points in {_all(runs, calm)}; at most learning rates LN surely moves "
+        f"the two {way} in {_all(runs, fixed)}."
     )
     return f"{told} " + case(
         (every, f"All three are so in {_all(runs, every)}."), "In no task are all three so."

@@ -136,7 +136,8 @@ def _sentence(one: Case) -> str:
     meaning = case(
         (
             side > 0 and small and others.value * one.pair.sign > MOST * abs(own.value),
-            f"That is clear of 0 and small: most of the link is there with another task's {y}, too.",
+            "That is clear of 0 and small: most of the link is there with another task's "
+            f"{y}, too.",
         ),
         (side > 0 and small, "That is clear of 0, and small."),
         (side > 0, f"So {name} goes with its own task's {y} more than with another's, as claimed."),
