@@ -44,7 +44,7 @@ def in_words(defaults: pd.Series, printed: pd.Series) -> str:
 
 
 def _at(some: pd.Series) -> str:
-    """The point with the largest share; sentences for other cases are made before they are chosen."""
+    """The point with the largest share; "" for none: sentences are made before one is chosen."""
     if some.empty:
         return ""
     env, norm, lr = some.idxmax()

@@ -18,6 +18,8 @@ INTERNAL = {"__init__", "__main__", "chunks", "files", "greedy", "instructions",
 INTERNAL |= {"looks", "panels", "scales", "sketches"}
 INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
 INTERNAL |= {"verdict_tables", "watching", "wording"}
+INTERNAL |= {"best_rates", "board_words", "equal_steps", "figure_numbers", "findings"}
+INTERNAL |= {"front_page", "gi2_words", "left_out", "link_words", "placebos"}
 HELPERS = {  # what one module has for others and no reader calls
     "cluster": {"is_address"},
     "metrics": {"check_batch", "check_features"},
