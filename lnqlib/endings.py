@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from . import verdicts
+from . import claim_runs, verdicts
 from .baselines import POLICIES
-from .checks import HOLDS, Check
-from .claims import CLAIMS
+from .checks import SUPPORTED, Check
+from .claims import CLAIMS, checks_of
 from .notebook import Parameters
 from .ship import Shipped
 from .spec import RunSpec
 from .store import Store
-from .sweep import lookup
-from .verdict_tables import STYLE, formula, mark
+from .sweep import curves, lookup
+from .verdict_tables import STYLE, formula, mark, tally
 from .verdicts import Verdict
 
 NOTHING = pd.DataFrame(columns=["env", "arm", "optimizer", "bias", "seconds", "clamped_steps"])
@@ -27,16 +27,10 @@ def judged(p: Parameters | None, *numbers: int) -> list[tuple[Verdict, Verdict]]
     **Arguments** `p`: the chapter's parameters; None where the claims need no runs.
     """
     claims = [CLAIMS[number - 1] for number in numbers]
+    checks = [check for claim in claims for check in checks_of(claim) if check.arms]
+    runs = claim_runs.Runs(finished(p, checks) if p and checks else NOTHING)
     optimizer = p.optimizer if p else "SGD"
-    checks = [check for claim in claims for check in claim.checks if check.arms]
-    runs = finished(p, checks) if p and checks else NOTHING
-    pairs = []
-    for claim in claims:
-        first = verdicts.judge(claim, runs, optimizer, views=())
-        same = not any(check.arms for check in claim.checks)  # a theorem has no readings
-        second = first if same else verdicts.judge(claim, runs, optimizer, False, ())
-        pairs.append((first, second))
-    return pairs
+    return [verdicts.both(claim, runs, optimizer, views=False) for claim in claims]
 
 
 def listed(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "claims.html") -> str:
@@ -47,8 +41,8 @@ def listed(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "claims.html") 
     rows = "".join(
         f'<tr><td><a href="{page}#claim-{first.claim.number}">{first.claim.number}</a></td>'
         f"<td>{formula(first.claim.statement)}</td>"
-        f'<td data-label="defaults">{mark(first.verdict)}</td>'
-        f'<td data-label="as printed">{mark("" if second is first else second.verdict)}</td></tr>'
+        f'<td data-label="defaults">{_told(first)}</td>'
+        f'<td data-label="as printed">{"the same" if second is first else _told(second)}</td></tr>'
         for first, second in pairs
     )
     heads = "".join(f"<th>{head}</th>" for head in ("", "claim", "defaults", "as printed"))
@@ -57,27 +51,38 @@ def listed(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "claims.html") 
     )
 
 
-def where(verdict: Verdict, text: str, word: str = HOLDS) -> pd.Series:
-    """For each task, whether the check of this text has this verdict; tasks without it are not in.
+def where(verdict: Verdict, text: str, word: str = SUPPORTED) -> pd.Series:
+    """For each task, whether the check of this text has this word; tasks without it are not in.
 
     **Arguments** `text`: how the check's text begins, as in "LN lowers SGI".
     """
     rows = verdict.rows[verdict.rows["check"].str.startswith(text)]
-    return pd.Series((rows["verdict"] == word).to_numpy(), rows["env"])
+    return pd.Series((rows["word"] == word).to_numpy(bool), rows["env"])
 
 
 def finished(p: Parameters, checks: list[Check]) -> pd.DataFrame:
-    """`verdicts.frame` of those of the parameters' runs that the checks need; none is trained."""
+    """`claim_runs.frame` of those of the parameters' runs that the checks need; trains none."""
     arms = {arm for check in checks for arm in check.networks}
     optimizers = {check.optimizer or p.optimizer for check in checks}
     policies = any(arm in POLICIES for check in checks for arm in check.arms)
     asked = {
-        name: [s for s in specs if _arm(s) in arms and s.optimizer in optimizers]
-        for name, specs in verdicts.specs(p.envs, p.seeds, p.steps, p.learning_rates).items()
+        name: [s for s in specs if claim_runs.arm_of(s) in arms and s.optimizer in optimizers]
+        for name, specs in claim_runs.specs(p.envs, p.seeds, p.steps, p.learning_rates).items()
     }
+    return looked_up(asked, policies, any(check.growth for check in checks))
+
+
+def looked_up(
+    asked: dict[str, list[RunSpec]], policies: bool = True, growth: bool = True
+) -> pd.DataFrame:
+    """`claim_runs.frame` of the finished ones among `asked`.
+
+    **Arguments** `growth`: whether to read the checkpoints for the weights' growth.
+    """
     every = [spec for specs in asked.values() for spec in specs]
-    return verdicts.frame(asked, lookup(every, Store(), Shipped()), policies)
+    watched = curves(claim_runs.weights_watched(asked)) if growth else None
+    return claim_runs.frame(asked, lookup(every, Store(), Shipped()), policies, watched)
 
 
-def _arm(spec: RunSpec) -> str:
-    return spec.norm if spec.lr_control == "none" else spec.lr_control
+def _told(verdict: Verdict) -> str:
+    return f"{mark(verdict.word)}<small>{tally(verdict)}</small>"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -116,19 +116,59 @@ def geometric_mean(values: np.ndarray) -> Interval:
     return interval._replace(value=value, low=low, high=high)
 
 
+class Resampled(NamedTuple):
+    """A statistic and its bootstrap draws: value, draws (resamples,), what it was computed from."""
+
+    value: float
+    draws: np.ndarray
+    seeds: int
+    count: int
+    left_out: int = 0
+
+    @property
+    def interval(self) -> Interval:
+        """The 95% percentile interval."""
+        return Interval(
+            self.value, *_bounds(self.draws, self.seeds, LEVEL), self.count, self.left_out
+        )
+
+    def p(self, against: float, side: int) -> float:
+        """The two-sided level at which the percentile interval still lies on that side of a number.
+
+        **Arguments** `side`: 1 for above `against`, -1 for below.
+        """
+        beyond = np.sum(~(side * (self.draws - against) > 0))  # a NaN is beyond, too
+        return min(1.0, 2 * (1 + beyond) / (1 + len(self.draws)))
+
+
 def joint_interval(
     statistic: Callable[..., np.ndarray],
     *columns: np.ndarray,
     over_seeds: Statistic = np.mean,
     resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Interval:
+    """The interval of `resampled`."""
+    return resampled(
+        statistic, *columns, over_seeds=over_seeds, resamples=resamples, seed=seed
+    ).interval
+
+
+def resampled(
+    statistic: Callable[..., np.ndarray],
+    *columns: np.ndarray,
+    over_seeds: Statistic = np.mean,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Resampled:
     """`statistic` of the columns' means over seeds, the same seeds resampled in all of them.
 
     **Arguments** `statistic`: means (..., points) of every column -> (...). `columns`: each
     (seeds, points), the same seeds in the same order. `over_seeds`: `np.mean` or `np.median`.
+    `seed`: of the draws.
 
-    **Returns** an `Interval`; its `count` is the number of points at which all columns have a
-    finite value, `left_out` how many lack one.
+    **Returns** the draws; their `count` is the number of points at which all columns have a finite
+    value, `left_out` how many lack one.
 
     **Raises** `ValueError` where the columns' shapes differ or are others, or `over_seeds` or
     `resamples` has another value.
@@ -147,12 +187,11 @@ def joint_interval(
     _require_whole("resamples", resamples, 1, RESAMPLES)
     seeds, points = shapes[0]
     if seeds == 0:
-        return Interval(np.nan, np.nan, np.nan, 0)
-    means = [_means(column, over_seeds) for column in columns]
-    resampled = statistic(*(_resampled(column, resamples, over_seeds) for column in columns))
+        return Resampled(np.nan, np.full(resamples, np.nan), 0, 0)
+    means = [mean_over_seeds(column, over_seeds) for column in columns]
+    draws = statistic(*(means_of(column, resamples, over_seeds, seed) for column in columns))
     count = int((~np.isnan(sum(means))).sum())
-    value = float(statistic(*means))
-    return Interval(value, *_bounds(resampled, seeds, LEVEL), count, points - count)
+    return Resampled(float(statistic(*means)), draws, seeds, count, points - count)
 
 
 def share_of_gain(
@@ -176,12 +215,14 @@ def share_of_gain(
     table = np.column_stack([arm, baseline, layer, none])  # (seeds, 4)
     complete = np.isfinite(table).all(axis=1)
 
-    def share(means: np.ndarray) -> np.ndarray:
-        arm, baseline, layer, none = np.moveaxis(means, -1, 0)
-        return (arm - baseline) / np.where(layer > none, layer - none, np.nan)
-
     kept, left_out = int(complete.sum()), int((~complete).sum())
-    return joint_interval(share, table[complete])._replace(count=kept, left_out=left_out)
+    found = joint_interval(lambda means: share(*np.moveaxis(means, -1, 0)), table[complete])
+    return found._replace(count=kept, left_out=left_out)
+
+
+def share(arm: np.ndarray, baseline: np.ndarray, layer: np.ndarray, none: np.ndarray) -> np.ndarray:
+    """(arm - baseline) / (LN - None), of mean returns (...); NaN where LN gains nothing."""
+    return (arm - baseline) / np.where(layer > none, layer - none, np.nan)
 
 
 def few_seeds(count: int) -> str:
@@ -244,6 +285,7 @@ def spearman_interval(
     clamped: bool = True,
     over_seeds: Statistic = np.mean,
     resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Interval:
     """rho of `x` and `y` over the (lr, norm) points of one environment and optimizer.
 
@@ -260,7 +302,8 @@ def spearman_interval(
     """
     frame = frame if clamped else unclamped(frame)
     columns = by_points(frame, x, y)
-    return joint_interval(spearman, *columns, over_seeds=over_seeds, resamples=resamples)
+    how = {"over_seeds": over_seeds, "resamples": resamples, "seed": seed}
+    return joint_interval(spearman, *columns, **how)
 
 
 def unclamped(frame: pd.DataFrame) -> pd.DataFrame:
@@ -286,7 +329,7 @@ def coverage(
     _require_whole("seeds", seeds, 2, 10)
     _require_whole("trials", trials, 1, 100)
     columns = by_points(frame, x, y)  # (all seeds, points) each
-    truth = spearman(*(_means(column) for column in columns))
+    truth = spearman(*(mean_over_seeds(column) for column in columns))
     drawn = np.random.default_rng(0).integers(len(columns[0]), size=(trials, seeds))
     intervals = [
         joint_interval(spearman, *(column[draw] for column in columns), resamples=resamples)
@@ -302,7 +345,7 @@ def by_points(frame: pd.DataFrame, *metrics: str) -> list[np.ndarray]:
     """
     if frame.empty:
         return [frame[metric].to_numpy(float).reshape(0, 0) for metric in metrics]
-    table = _pivot(frame, metrics)
+    table = pivot(frame, metrics)
     return [table[metric].to_numpy(float) for metric in metrics]
 
 
@@ -333,7 +376,7 @@ def paired_effect(
 
     **Raises** `ValueError` where (lr, norm, seed) does not identify a run.
     """
-    (differences,) = _differences(frame, (metric,), norm, baseline)
+    (differences,) = paired_differences(frame, (metric,), norm, baseline)
     rows = [
         {"lr": lr} | bootstrap_interval(differences[lr], **bootstrap)._asdict()
         for lr in differences
@@ -352,7 +395,7 @@ def sign_share(
     **Raises** `ValueError` for another `sign`.
     """
     _require_sign(sign)
-    (differences,) = _differences(frame, (metric,), norm, baseline)
+    (differences,) = paired_differences(frame, (metric,), norm, baseline)
     return joint_interval(lambda effects: _share(effects, sign), differences.to_numpy())
 
 
@@ -368,7 +411,7 @@ def sign_agreement(
     **Raises** `ValueError` for another `sign`.
     """
     _require_sign(sign)
-    effects = (table.to_numpy() for table in _differences(frame, (x, y), norm, baseline))
+    effects = (table.to_numpy() for table in paired_differences(frame, (x, y), norm, baseline))
     return joint_interval(lambda a, b: _share(np.sign(a) * np.sign(b), sign), *effects)
 
 
@@ -444,7 +487,7 @@ def _require_sign(sign: object) -> None:
         raise ValueError(f"sign is {shown(sign)}; it must be 1 or -1; write sign=1")
 
 
-@cache
+@lru_cache(16)
 def _draws(seeds: int, resamples: int, seed: int) -> np.ndarray:
     """Indices of resampled seeds: (resamples, seeds)."""
     draws = np.random.default_rng(seed).integers(seeds, size=(resamples, seeds))
@@ -452,24 +495,27 @@ def _draws(seeds: int, resamples: int, seed: int) -> np.ndarray:
     return draws
 
 
-@cache
-def _counts(seeds: int, resamples: int) -> np.ndarray:
-    """How often each resample of `_draws` holds each seed: (resamples, seeds)."""
-    drawn = _draws(seeds, resamples, 0)[..., None] == np.arange(seeds)  # (resamples, seeds, seeds)
-    counts = drawn.sum(axis=1, dtype=np.int16)
+@lru_cache(64)
+def draw_counts(seeds: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """How often each resample holds each seed: (resamples, seeds)."""
+    places = _draws(seeds, resamples, seed) + seeds * np.arange(resamples)[:, None]
+    counts = np.bincount(places.ravel(), minlength=resamples * seeds).astype(np.int16)
+    counts = counts.reshape(resamples, seeds)
     counts.flags.writeable = False
     return counts
 
 
-def _resampled(column: np.ndarray, resamples: int, over_seeds: Statistic) -> np.ndarray:
+def means_of(
+    column: np.ndarray, resamples: int, over_seeds: Statistic = np.mean, seed: int = 0
+) -> np.ndarray:
     """`over_seeds` of each resample of a (seeds, points) column: (resamples, points).
 
     Uses draw counts: five times faster than gathering values.
     """
     seeds = len(column)
     if not np.isfinite(column).all():
-        return _means(column[_draws(seeds, resamples, 0)], over_seeds)
-    counts = _counts(seeds, resamples)
+        return mean_over_seeds(column[_draws(seeds, resamples, seed)], over_seeds)
+    counts = draw_counts(seeds, resamples, seed)
     if over_seeds is np.mean:
         return counts @ column / seeds
     order = column.argsort(axis=0)
@@ -492,11 +538,11 @@ def _bounds(resampled: np.ndarray, seeds: int, level: float) -> tuple[float, flo
     return float(low), float(high)
 
 
-def _differences(
+def paired_differences(
     frame: pd.DataFrame, metrics: Sequence[str], norm: str, baseline: str
 ) -> list[pd.DataFrame]:
     """Paired differences of each metric: a row a seed, a column a learning rate that both have."""
-    table = _pivot(frame, metrics)
+    table = pivot(frame, metrics)
     pairs = [
         [table[metric].xs(name, level="norm", axis=1) for name in (norm, baseline)]
         for metric in metrics
@@ -505,20 +551,30 @@ def _differences(
     return [treated[shared] - plain[shared] for treated, plain in pairs]
 
 
-def _pivot(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """One row a seed, one column a metric and point; several metrics take little more than one."""
+def pivot(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """One row a seed, one column a metric and (lr, norm)."""
+    return by_seed_and(frame, POINT, list(dict.fromkeys(metrics)))
+
+
+def by_seed_and(
+    frame: pd.DataFrame, columns: Sequence[str], values: str | list[str]
+) -> pd.DataFrame:
+    """The runs as a table: one row a seed, one column for each combination of `columns`.
+
+    **Raises** `ValueError` where they and the seed do not identify a run.
+    """
     try:
-        return frame.pivot(index="seed", columns=POINT, values=list(dict.fromkeys(metrics)))
+        return frame.pivot(index="seed", columns=list(columns), values=values)
     except ValueError:
-        if not frame.duplicated([*POINT, "seed"]).any():
+        if not frame.duplicated([*columns, "seed"]).any():
             raise
         raise ValueError(
-            "the frame holds several runs of one (lr, norm, seed); select one environment, "
-            "optimizer and protocol first, as in frame[frame.env == 'Pendulum']"
+            f"the frame holds several runs of one ({', '.join([*columns, 'seed'])}); select one "
+            "environment, optimizer and protocol first, as in frame[frame.env == 'Pendulum']"
         ) from None
 
 
-def _means(values: np.ndarray, statistic: Statistic = np.mean) -> np.ndarray:
+def mean_over_seeds(values: np.ndarray, statistic: Statistic = np.mean) -> np.ndarray:
     """`statistic` over seeds of (..., seeds, points), finite values alone; NaN where none is."""
     if np.isfinite(values).all():
         return statistic(values, axis=-2)  # the same bits, in a third of the time

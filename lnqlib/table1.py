@@ -43,7 +43,7 @@ def by_seed(
     """
     parts = []
     for key, group in runs.groupby(list(by), sort=False):
-        table = group.pivot(index="seed", columns="lr", values=metric)
+        table = stats.by_seed_and(group, ["lr"], metric)
         mean = table.mean(axis=1, skipna=False).rename(metric).reset_index()
         parts.append(mean.assign(**dict(zip(by, key, strict=True))))
     return pd.concat(parts, ignore_index=True)[[*by, "seed", metric]]

@@ -159,25 +159,6 @@ def falls() -> pd.Series:
     return (change < 0).groupby(some["lr"]).mean()
 
 
-@cache
-def control_shares() -> dict[tuple[str, str], tuple[float, float]]:
-    """(env, control): the interval of the share of LN's gain that it loses, or brings None."""
-    some = pd.concat(pd.read_parquet(file) for file in (RESULTS / "lr_decay").glob("*.runs.*"))
-    some = pd.concat([some, runs()]).query(f"seed < {shown_seeds('lr_decay')}")
-    some = some.assign(arm=some["norm"].where(some["lr_control"] == "none", some["lr_control"]))
-    table = some.groupby(["env", "seed", "arm"])["return"].mean().unstack()
-    found = {}
-    for env in TASKS:
-        mine = table.loc[env]
-        draws = np.random.default_rng(12).integers(len(mine), size=(2000, len(mine)))
-        mean = {arm: mine[arm].to_numpy()[draws].mean(axis=1) for arm in mine}
-        for arm in ("project", "own_decay", "paired_decay"):
-            change = mean["layer"] - mean[arm] if arm == "project" else mean[arm] - mean["none"]
-            ends = np.quantile(change / (mean["layer"] - mean["none"]), [0.025, 0.975])
-            found[env, arm] = tuple(ends)
-    return found
-
-
 def protocol_returns() -> pd.Series:
     """(env, protocol, norm, seed): the mean return over learning rates under each change."""
     files = [f for name in ("protocol", "as_printed") for f in (RESULTS / name).glob("*.runs.*")]
@@ -209,11 +190,6 @@ def largest_shifts() -> str:
     return "; ".join(told)
 
 
-def shipped(studies: tuple[str, ...]) -> int:
-    files = [file for name in studies for file in (RESULTS / name).glob("*.runs.parquet")]
-    return sum(len(pd.read_parquet(file, columns=["key"])) for file in files)
-
-
 def named(which: pd.Series) -> str:
     """Tasks as the pages' endings list them."""
     tasks = [env for env in TASKS if which[env]]
@@ -236,11 +212,6 @@ def over_half(*changes: pd.Series, sign: int = 1) -> pd.Series:
         product = np.prod([np.sign(resampled(table)) for table in tables], axis=0)
         found[env] = np.quantile((product * sign > 0).mean(axis=1), 0.025) > 0.5
     return pd.Series(found)
-
-
-def by_seed(metric: str, optimizer: str = "SGD") -> pd.Series:
-    """LN minus None, (env, lr, seed)."""
-    return column("layer", metric, optimizer) - column("none", metric, optimizer)
 
 
 def switch(norm: str, metric: str, optimizer: str = "SGD") -> pd.Series:
@@ -384,20 +355,7 @@ def core_hours() -> float:
 
 
 VARIANTS = r"range\(min\(p.seeds, (\d+)\)\)"
-CLAIMED = ("core", "as_printed", "table1", "variants", "lr_decay")
 NUMBERS = {
-    "index": {
-        "sgi_plus": lambda: clear("sgi", 1),
-        "gi2_minus": lambda: clear("gi2", -1),
-        "calm_plus": lambda: clear("gi2", 1, free=True),
-        "decayed": lambda: ", ".join(
-            dict.fromkeys(env for (env, _), (low, _) in control_shares().items() if low > 1)
-        ),
-        "drawn_from": lambda: (
-            f"{runs()['seed'].nunique()} seeds, {runs()['steps'].max():,} steps, SGD"
-        ),
-        "higher_return": lambda: ln_moves("return", 1),
-    },
     "setting": {
         "datasets": lambda: len(goals()),
         "without_goal": lambda: (goals() == 0).sum(),
@@ -419,17 +377,6 @@ NUMBERS = {
         "chance": lambda: ((~points()["clamped"]).groupby("env").sum().min() - 1) ** -0.5,
         "goal_compared": goal_compared,
         "goal_gain": goal_gain,
-        "lowers_qgi": lambda: named(over_half(by_seed("qgi_plus"), sign=-1)),
-        "lowers_sgi": lambda: named(over_half(by_seed("sgi"), sign=-1)),
-        "lowers_mgi": lambda: named(over_half(by_seed("mgi"), sign=-1)),
-        "rho_holds": lambda: named(rho_above("sgi", "loss") > 0),
-        "rho_calm": lambda: named(rho_above("sgi", "loss", free=True) > 0),
-        "together": lambda: named(over_half(by_seed("sgi"), by_seed("loss"))),
-        "every_time": lambda: named(
-            (rho_above("sgi", "loss") > 0)
-            & (rho_above("sgi", "loss", free=True) > 0)
-            & over_half(by_seed("sgi"), by_seed("loss"))
-        ),
     },
     "gi2": {
         "mean_0": lambda: ln_moves("gi2", 1),
@@ -466,10 +413,6 @@ NUMBERS = {
     "isometry": {
         "iso_p_0": lambda: ln_moves("iso_p", 1),
         "iso_3_1": lambda: ln_moves_both("iso_3", "return", 1),
-        "raised": lambda: named(over_half(by_seed("iso_p"))),
-        "rho_holds": lambda: named(rho_above("iso_p", "return") > 0),
-        "rho_calm": lambda: named(rho_above("iso_p", "return", free=True) > 0),
-        "together": lambda: named(over_half(by_seed("iso_p"), by_seed("return"))),
     },
     "normalizations": {
         "best_layer": lambda: (best_in_table1() == "layer").sum(),
@@ -498,9 +441,6 @@ NUMBERS = {
         "none_max": lambda: growths("none").max(),
         "fell_small": lambda: falls().iloc[0],
         "fell_mean": lambda: falls().mean(),
-        "checks_holds": lambda: sum(high < 1 for _, high in control_shares().values()),
-        "checks_fails": lambda: sum(low > 1 for low, _ in control_shares().values()),
-        "above_half": lambda: sum(low > 0.5 for low, _ in control_shares().values()),
     },
     "protocol": {
         "without_end": lambda: (
@@ -508,7 +448,6 @@ NUMBERS = {
         ).sum(),
         "largest": largest_shifts,
     },
-    "claims": {"found": lambda: shipped(CLAIMED)},
     "reproduce": {"spent": core_hours},
 }
 """By page and glued name."""

@@ -21,6 +21,8 @@ INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's
 INTERNAL |= {"verdict_tables", "watching", "wording"}
 INTERNAL |= {"answers", "pages_beyond"}
 INTERNAL |= {"engine_arms", "training_arms", "structured_arms", "mechanisms", "mediators"}
+INTERNAL |= {"best_rates", "board_words", "equal_steps", "figure_numbers", "findings"}
+INTERNAL |= {"front_page", "gi2_words", "left_out", "link_words", "placebos"}
 HELPERS = {  # what one module has for others and no reader calls
     "arms": {"function_of", "record_of"},
     "cluster": {"is_address"},

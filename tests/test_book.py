@@ -18,6 +18,8 @@ from from_data import NUMBERS
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from lnqlib.stats import NBSP
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WIDTHS = {"wide": 1400, "narrow": 400}
 BROKEN = (
@@ -181,6 +183,50 @@ def test_search_works_without_a_server(book, browser):
     with opened(browser, (book / "search.html").as_uri() + "?q=gradient") as (tab, wrong):
         tab.wait_for_selector("#search-results ul.search li a")
         assert wrong == []
+
+
+def test_the_board_names_figures_by_the_numbers_that_they_have(book):
+    seen = {}
+    for page in (page for page in contents() if (ROOT / f"{page}.ipynb").exists()):
+        for figure in html(book, page).select("figure[id]"):
+            number = figure.select_one(".caption-number").get_text().strip()
+            seen[f"{Path(page).name}.html#{figure['id']}"] = number
+    links = html(book, "chapters/claims").select('a[href*="#fig-"]')
+    assert len(links) > 50
+    for link in links:
+        assert link.get_text().replace(NBSP, " ") == seen[link["href"]]
+
+
+@pytest.mark.parametrize("width", [1400, 1100, 390])
+def test_a_link_to_a_claim_opens_its_evidence_and_all_of_it_fits(book, browser, width):
+    url = (book / "chapters" / "claims.html").as_uri()
+    context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
+    tab = context.new_page()
+    opened_ones = "() => [...document.querySelectorAll('details.claim[open]')].map(d => d.id)"
+    tab.goto(f"{url}#claim-8")
+    tab.wait_for_selector("#claim-8[open]")
+    assert tab.locator("#claim-8 table").is_visible()
+    tab.evaluate("document.querySelector('#claim-8').open = false")
+    tab.locator('td a[href="#claim-8"]').click()  # the same address again
+    tab.wait_for_selector("#claim-8[open]")
+    tab.locator('td a[href="#claim-3"]').click()
+    tab.wait_for_selector("#claim-3[open]")
+    assert tab.evaluate(opened_ones) == ["claim-3", "claim-8"]
+    tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    wider = """() => [...document.querySelectorAll("table.claims")].filter(table =>
+        table.getBoundingClientRect().right
+        > table.closest(".cell_output").getBoundingClientRect().right + 1).length"""
+    assert tab.evaluate(wider) == 0
+    assert tab.evaluate("() => document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_findings_are_outputs_without_a_hole(book):
+    for page in ("index", "claims"):
+        article = html(book, f"chapters/{page}").select_one("article").get_text()
+        assert "in: none" not in article and "{glue" not in article
+        source = (ROOT / "chapters" / f"{page}.ipynb").read_text()
+        assert "{glue" not in source
 
 
 def test_glued_numbers_are_set_as_print_does(book):

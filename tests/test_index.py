@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from lnqlib.claims import CLAIMS
 from lnqlib.endings import NOTHING
-from lnqlib.verdict_tables import FIGURES, details, overview
+from lnqlib.verdict_tables import FIGURES, details, overview, summary
 from lnqlib.verdicts import judge
 
 CHAPTERS = ROOT / "chapters"
@@ -133,23 +133,27 @@ def test_every_figure_and_table_has_its_command():
     assert "Table 1" in told
 
 
-def test_the_board_leads_to_every_claim():
+def test_the_board_and_the_front_page_lead_to_every_claim():
     page = "\n".join(sources(CHAPTERS / "claims.ipynb"))
-    shown = re.findall(r"^shown\(([\d, ]+)\)", page, re.MULTILINE)
-    numbers = sorted(int(n) for some in shown for n in some.split(","))
-    assert numbers == [claim.number for claim in CLAIMS]
-    assert 'overview(pairs, "claims.html")' in TEXT
+    assert "verdict_tables.overview(pairs)" in page  # the board lives on one page
+    assert "verdict_tables.details(pairs)" in page
+    assert "verdict_tables.summary(pairs)" in TEXT
+    assert "overview(" not in TEXT
 
     pairs = [(judge(claim, NOTHING),) * 2 for claim in CLAIMS]
-    links = BeautifulSoup(overview(pairs, "claims.html"), "html.parser").select("td a")
+    numbers = [claim.number for claim in CLAIMS]
     targets = BeautifulSoup(details(pairs), "html.parser").select("details")
-    assert [a["href"] for a in links] == [f"claims.html#{target['id']}" for target in targets]
-    assert [a.get_text() for a in links] == [str(number) for number in numbers]
+    assert [target["id"] for target in targets] == [f"claim-{number}" for number in numbers]
+    board = BeautifulSoup(overview(pairs), "html.parser").select("td:first-child a")
+    assert [a["href"] for a in board] == [f"#claim-{number}" for number in numbers]
+    front = BeautifulSoup(summary(pairs), "html.parser").select("td a")
+    assert {a["href"] for a in front} == {f"claims.html#claim-{number}" for number in numbers}
+    assert [a.get_text() for a in board] == [str(number) for number in numbers]
 
 
 def claims_on(text: str) -> set[int]:
     """The claims to which a page leads: those listed at its end, and those with a link by hand."""
-    listed = re.findall(r"endings\.judged\(\w+, ([\d, ]+)\)", text)
+    listed = re.findall(r"endings\.judged\(\s*\w+, ([\d, ]+)\s*\)", text)
     return {int(n) for n in re.findall(r'"claims.html#claim-(\d+)"', text)} | {
         int(n) for some in listed for n in some.split(",")
     }

@@ -107,13 +107,25 @@ def seeds(protocol, offsets):
 
 def test_the_distance_is_in_units_of_the_papers_gain():
     frame = pd.DataFrame(seeds("a", [0.5, 0.5]) + seeds("b", [-0.1, -0.3]) + seeds("c", [-1, 1]))
-    found = distances(frame, PAPER).set_index("protocol")
+    found = distances(frame, PAPER, theirs=None).set_index("protocol")
     assert found["value"].to_dict() == pytest.approx({"a": 0.5, "b": 0.2, "c": 0.0})
     assert found.loc["a", ["low", "high"]].tolist() == pytest.approx([0.5, 0.5])
     assert found.loc["b", ["low", "high"]].tolist() == pytest.approx([0.1, 0.3])
     assert found["cells"].tolist() == [4, 4, 4]  # one of CartPole's two is uncertain
     # c is nearest in the half of the resamples that hold both seeds, b in the others
     assert found["nearest"].to_dict() == pytest.approx({"a": 0, "b": 0.5, "c": 0.5}, abs=0.05)
+
+
+def test_the_papers_cells_have_the_noise_of_their_own_seeds():
+    """Nearest is b, whose seeds have a spread of 0.2 in units of the gain; a has none."""
+    frame = pd.DataFrame(seeds("a", [2.0, 2.0, 2.0]) + seeds("b", [0.8, 1.0, 1.2]))
+    found = distances(frame, PAPER, theirs=25).set_index("protocol")
+    assert found["value"].to_dict() == pytest.approx({"a": 2.0, "b": 1.0})
+    # a mean over 4 cells, each with a noise of 0.2 / sqrt(25)
+    width = 2 * 1.96 * 0.2 / 5 / 2
+    assert found.loc["a", "high"] - found.loc["a", "low"] == pytest.approx(width, rel=0.05)
+    exact = distances(frame, PAPER, theirs=None).set_index("protocol")
+    assert exact.loc["a", "high"] == exact.loc["a", "low"]
 
 
 def test_one_cell_that_is_off_counts_as_one_of_all():
@@ -159,9 +171,9 @@ def test_the_nearest_in_words():
         | {"cells": 4, "within": [1, 2]}
     )
     said = protocols.in_words(away)
-    assert said.startswith("The nearest is: b, at 0.25, against 0.50 for the defaults, in 90% of")
+    assert said.startswith("The nearest is: b, at 0.25, against 0.50 for the defaults, in 90.0% of")
     assert "not decisive" in said and "2 of the paper's 4 certain numbers" in said
     said = protocols.in_words(away.assign(value=[0.2, 0.25], nearest=[0.96, 0.04]))
-    assert said.startswith("The nearest is: defaults, at 0.20, in 96% of")
+    assert said.startswith("The nearest is: defaults, at 0.20, in 96.0% of")
     assert "that is decisive" in said
     assert protocols.in_words(away[:0]).startswith("None of the tasks shown")

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from lnqlib import stats, table1
-from lnqlib.checks import gain_share
+from lnqlib.check_kinds import gain_share
+from lnqlib.checks import Draws
 
 DASH = "\N{EN DASH}"
 RNG = np.random.default_rng(0)
@@ -33,7 +34,7 @@ def test_a_seed_without_all_learning_rates_has_no_average():
     seeds = table1.by_seed(runs[(runs.seed != 1) | (runs.lr != 1e-2)])
     (cell,) = table1.cells(seeds).itertuples()
     assert (cell.value, cell.count, cell.left_out) == (3.0, 1, 1)
-    with pytest.raises(ValueError, match="duplicate"):
+    with pytest.raises(ValueError, match="several runs of one"):
         table1.by_seed(pd.concat([runs, runs]))
 
 
@@ -80,12 +81,12 @@ def test_the_share_of_the_gain_by_hand_and_as_the_claims_count_it():
     draws = {norm: RNG.normal(mean, 1, 30) for norm, mean in (("none", 0), ("layer", 3))}
     draws["crossq"] = draws["none"] + 2 + RNG.normal(size=30)
     many = pd.DataFrame(
-        {"norm": n, "arm": n, "seed": i, "return": v}
+        {"norm": n, "arm": n, "lr": 0.1, "seed": i, "return": v, "clamped_steps": 0}
         for n, x in draws.items()
         for i, v in enumerate(x)
     )
     ours = table1.share_of_gain(many, "crossq")
-    theirs = gain_share("crossq", "none", 1, 0.5).statistic(many)
+    theirs = gain_share("crossq", "none", 1, 0.5).primary(many, Draws(0)).value
     assert ours.value == pytest.approx(theirs.value)
     assert ours[1:3] == pytest.approx(theirs[1:3], abs=0.02)
 

@@ -1,0 +1,149 @@
+"""What a network returns: averaged over learning rates, or at its own best one.
+
+The best learning rate is chosen on one half of the seeds and scored on the other, so that no
+network is praised for a choice made on the same numbers. Halves are the even and the odd seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from . import stats
+from .baselines import POLICIES
+from .stats import RESAMPLES, Interval, Resampled
+
+Over = Literal["average", "best", "calm"]
+"""All learning rates averaged; each network's own best; the average over those learning rates at
+which no run of any of the networks was clamped."""
+
+
+class Scores(NamedTuple):
+    """Returns of several networks of one task.
+
+    - `means`: (arms,). `draws`: (resamples, arms), the same seeds drawn for all.
+    - `seeds`: how many. `rates`: how many learning rates were averaged, or chosen from.
+    - `chosen`: with "best", the learning rates that each arm's halves chose, by arm.
+    """
+
+    means: np.ndarray
+    draws: np.ndarray
+    seeds: int
+    rates: int
+    chosen: tuple[tuple[float, ...], ...] = ()
+
+    def of(self, statistic: Callable[..., np.ndarray]) -> Resampled:
+        """A statistic of the arms' scores, given one array for each arm."""
+        value = float(statistic(*self.means))
+        return Resampled(value, statistic(*self.draws.T), self.seeds, self.seeds)
+
+
+def scores(
+    runs: pd.DataFrame,
+    arms: Sequence[str],
+    over: Over = "average",
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Scores | None:
+    """The arms' mean returns with joint bootstrap draws.
+
+    **Arguments** `runs`: one row a run of one task and optimizer, with the column arm; a policy
+    of `baselines.POLICIES` is read from its column in None's runs. `over`: which learning rates.
+
+    **Returns** None where no learning rate is left. A seed counts where every arm has all of its
+    learning rates.
+    """
+    tables = [_table(runs, arm) for arm in arms]
+    rates = tables[0].columns
+    for table in tables[1:]:
+        rates = rates.intersection(table.columns)
+    if over == "calm":
+        trained = runs[runs["arm"].isin(arms)]
+        most = trained.groupby("lr")["clamped_steps"].max()
+        rates = rates.difference(most.index[most > 0])
+    if not len(rates):
+        return None
+    whole = pd.concat([table[rates] for table in tables], axis=1, keys=range(len(arms)))
+    whole = whole[np.isfinite(whole).all(axis=1)]
+    stack = whole.to_numpy(float).reshape(len(whole), len(arms), len(rates))
+    if over != "best":
+        averages = stack.mean(axis=2)  # (seeds, arms)
+        if not len(averages):
+            return Scores(*_nothing(len(arms), resamples), 0, len(rates))
+        draws = stats.means_of(averages, resamples, seed=seed)
+        return Scores(averages.mean(axis=0), draws, len(averages), len(rates))
+    halves = [stack[whole.index % 2 == parity] for parity in (0, 1)]
+    if not all(map(len, halves)):
+        return Scores(*_nothing(len(arms), resamples), len(stack), len(rates))
+    means = [half.mean(axis=0)[None] for half in halves]
+    drawn = [
+        stats.means_of(half.reshape(len(half), -1), resamples, seed=seed + part).reshape(
+            resamples, len(arms), len(rates)
+        )
+        for part, half in enumerate(halves)
+    ]
+    best = [half[0].argmax(axis=-1) for half in means]
+    chosen = tuple(
+        tuple(dict.fromkeys(float(rates[half[arm]]) for half in best)) for arm in range(len(arms))
+    )
+    return Scores(crossfit(*means)[0], crossfit(*drawn), len(stack), len(rates), chosen)
+
+
+def crossfit(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The mean return at the best learning rate, chosen on one half and scored on the other.
+
+    **Arguments** `first`, `second`: mean returns of the two halves of the seeds, (..., rates).
+
+    **Returns** (...), the average over both ways round.
+    """
+
+    def scored(choice: np.ndarray, score: np.ndarray) -> np.ndarray:
+        best = choice.argmax(axis=-1, keepdims=True)
+        return np.take_along_axis(score, best, axis=-1)[..., 0]
+
+    return (scored(first, second) + scored(second, first)) / 2
+
+
+def gain(runs: pd.DataFrame, arm: str, baseline: str, over: Over, **how) -> Resampled | None:
+    """`arm`'s return minus `baseline`'s."""
+    found = scores(runs, (arm, baseline), over, **how)
+    return found and found.of(lambda a, b: a - b)
+
+
+def share(runs: pd.DataFrame, arm: str, baseline: str, over: Over, **how) -> Resampled | None:
+    """(arm - baseline) / (LN - None): a difference of returns as a share of LN's gain."""
+    names = tuple(dict.fromkeys((arm, baseline, "layer", "none")))
+    at = [names.index(name) for name in (arm, baseline, "layer", "none")]
+    found = scores(runs, names, over, **how)
+    return found and found.of(lambda *means: stats.share(*(means[i] for i in at)))
+
+
+def share_where_none_is_clamped(runs: pd.DataFrame, **how) -> Interval:
+    """What part of LN's averaged gain comes from learning rates with every None run clamped.
+
+    **Arguments** `runs`: one row a run of one task and optimizer, norms "none" and "layer".
+    """
+    (gains,) = stats.paired_differences(runs, ("return",), "layer", "none")
+    none = runs[runs["norm"] == "none"]
+    every = (none["clamped_steps"] > 0).groupby(none["lr"]).all().reindex(gains.columns)
+    there = every.to_numpy(bool)
+
+    def part(means: np.ndarray) -> np.ndarray:
+        total = means.sum(axis=-1)
+        return means[..., there].sum(axis=-1) / np.where(total > 0, total, np.nan)
+
+    return stats.joint_interval(part, gains.to_numpy(float), **how)
+
+
+def _table(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """An arm's returns: a row a seed, a column a learning rate."""
+    policy = arm in POLICIES
+    mine = runs[runs["arm"] == ("none" if policy else arm)]
+    return stats.by_seed_and(mine, ["lr"], f"{arm}_return" if policy else "return")
+
+
+def _nothing(arms: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(arms, np.nan), np.full((resamples, arms), np.nan)

@@ -1,0 +1,392 @@
+"""Sentences chosen by the data: every branch of every helper."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from points import runs
+
+from lnqlib import (
+    best_rates,
+    board_words,
+    equal_steps,
+    front_page,
+    gi2_words,
+    left_out,
+    link_words,
+    placebos,
+    power,
+)
+from lnqlib.checks import CALM, MEDIANS
+from lnqlib.findings import bullets, case, count, listed, told
+from lnqlib.ranks import Placebo
+from lnqlib.rates import Sides
+from lnqlib.stats import NBSP, Interval
+
+ABOVE, BELOW, AROUND = (Interval(x, x - 0.1, x + 0.1, 18) for x in (0.6, -0.6, 0.02))
+FEW = Interval(np.nan, np.nan, np.nan, 1)
+
+
+def test_the_first_true_case_is_told():
+    assert case((0, "a"), (True, "b"), (True, "c")) == "b"
+    assert case((np.bool_(False), "a"), "else") == "else"
+    assert case(([], "a"), "") == ""
+    with pytest.raises(ValueError, match="none of 1 cases is true; end with a sentence"):
+        case((False, "a"))
+
+
+def test_paragraphs_and_lists_leave_empty_sentences_out():
+    assert told("One.", "", "Two is -0.5.").data == "One. Two is \N{MINUS SIGN}0.5."
+    assert bullets("One.", "", "Two.").data == "- One.\n- Two."
+
+
+def test_lists_in_words():
+    assert listed([]) == "no task"
+    assert listed([], "none of them") == "none of them"
+    assert listed(["A"]) == "A"
+    assert listed("AB") == "A and B"
+    assert listed([1, 2, 3]) == "1, 2 and 3"
+    assert [count(n, "claim") for n in (0, 1, 3)] == ["no claim", "1 claim", "3 claims"]
+
+
+def placebo(gap: Interval, own=-0.5, others=-0.3, excess=(ABOVE, BELOW)) -> placebos.Case:
+    by_task = pd.Series(dict(zip(("CartPole", "Pendulum"), excess, strict=True)), dtype=object)
+    values = (Interval(x, x - 0.1, x + 0.1, 18) for x in (own, others))
+    found = Placebo(pd.DataFrame(), by_task, *values, gap)
+    return placebos.Case(placebos.Pair("gi2", "loss", -1), "defaults", "SGD", 30, found)
+
+
+@pytest.mark.parametrize(
+    ("gap", "others", "said"),
+    [
+        (BELOW, -0.3, "goes with its own task's loss more than with another's, as claimed"),
+        (ABOVE, -0.3, "So it goes with another task's loss more than with its own."),
+        (AROUND, -0.3, "The interval contains 0: GI\u2082 is not shown to go with its own"),
+        (Interval(-0.03, -0.04, -0.02, 18), -0.48, "small: most of the link is there with another"),
+        (Interval(-0.03, -0.04, -0.02, 18), 0.1, "That is clear of 0, and small."),
+    ],
+)
+def test_what_a_placebo_says(gap, others, said):
+    (sentence,) = placebos.sentences([placebo(gap, others=others)])
+    assert said in sentence
+    assert sentence.startswith("**GI\u2082 and loss, SGD, defaults.** \u03c1 is -0.50 with the own")
+
+
+@pytest.mark.parametrize(
+    ("excess", "said"),
+    [
+        ((BELOW, ABOVE), "stronger one in CartPole, and the weaker one in Pendulum."),
+        ((BELOW, BELOW), "stronger one in CartPole and Pendulum, and nowhere the weaker one."),
+        ((ABOVE, AROUND), "weaker one in CartPole, and nowhere the stronger one."),
+        ((AROUND, AROUND), "No single task decides it."),
+    ],
+)
+def test_where_the_own_link_is_the_stronger_one(excess, said):
+    assert placebos.sentences([placebo(BELOW, excess=excess)])[0].endswith(said)
+
+
+def test_without_a_second_task_there_is_no_placebo():
+    assert placebos.sentences([]) == [
+        "The placebo needs finished runs of two tasks; here there are none."
+    ]
+
+
+def gains(*intervals) -> pd.DataFrame:
+    tasks = ("CartPole", "Acrobot", "Pendulum")[: len(intervals)]
+    return pd.DataFrame({"LN minus None": pd.Series(intervals, tasks, dtype=object)})
+
+
+@pytest.mark.parametrize(
+    ("intervals", "said"),
+    [
+        ((ABOVE, ABOVE, ABOVE), "LN returns more than None in all 3 tasks."),
+        ((ABOVE,), "LN returns more than None in CartPole."),
+        ((ABOVE, ABOVE, BELOW), "more than None in CartPole and Acrobot. It returns less in Pend"),
+        ((ABOVE, AROUND), "in CartPole. The interval contains 0 in Acrobot."),
+        ((BELOW, AROUND), "more than None in no task. It returns less in CartPole. The interval"),
+        ((ABOVE, FEW), "With so few seeds there is no half to choose a learning rate on"),
+    ],
+)
+def test_the_gain_at_the_best_rate(intervals, said):
+    assert said in best_rates.gain_in_words(gains(*intervals))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"CartPole": 0.72, "Pendulum": 1.5}, "72% in CartPole and 150% in Pendulum. A part above"),
+        ({"CartPole": 0.72, "Acrobot": 0.0}, "clamped make up 72% in CartPole."),
+        ({"Acrobot": 0.0}, "None of LN's gain, averaged over learning rates, comes from"),
+        ({"Acrobot": np.nan}, "LN gains nothing on average here"),
+    ],
+)
+def test_how_much_of_the_gain_is_nones_divergence(values, said):
+    shares = pd.Series({k: Interval(v, v, v, 9) for k, v in values.items()}, dtype=object)
+    assert said in best_rates.clamped_in_words(shares)
+
+
+def test_shares_of_the_decay():
+    full, part = Interval(1.4, 1.2, 1.6, 20), Interval(0.5, 0.3, 0.7, 20)
+    table = pd.DataFrame(
+        {"loses": [full, part], "own brings": [part, full], "LN's brings": [full, part]},
+        ["Pendulum", "CartPole"],
+        dtype=object,
+    )
+    said = best_rates.shares_in_words(table, "On average")
+    assert "loses in Pendulum (1.40 of it), own brings in CartPole (1.40 of it) and" in said
+    assert best_rates.both_ways_in_words(table, "On average").startswith(
+        "On average, the decay could be all of LN's gain in Pendulum: "
+    )
+    none = table.map(lambda _: part)
+    assert "none of them is surely more" in best_rates.shares_in_words(none, "On average")
+    assert "in no task more than all" in best_rates.both_ways_in_words(none, "On average")
+
+
+def verdict(number: int, word: str, firm=None, turned=()) -> SimpleNamespace:
+    claim = SimpleNamespace(number=number)
+    return SimpleNamespace(claim=claim, word=word, firm=firm, turned=list(turned), units=())
+
+
+def test_the_board_in_sentences():
+    pairs = [
+        (verdict(1, "holds"), verdict(1, "mostly")),
+        (verdict(2, "fails"), verdict(2, "fails")),
+        (verdict(3, "holds"), verdict(3, "mixed")),
+        (verdict(4, "mixed"), verdict(4, "undecided")),
+        (verdict(5, "holds"), verdict(5, "no runs")),
+    ]
+    assert board_words.answers(pairs) == [
+        "**Of 5 claims**, claim 1 holds in all or most of the tasks under both readings.",
+        "Under both readings claim 2 fails.",
+        "Whether the network has biases decides claim 3.",
+        "In between under both readings: claim 4.",
+        "Without runs in one reading, or not to be tested: claim 5.",
+    ]
+    good = [(verdict(n, "holds"), verdict(n, "holds")) for n in (1, 2)]
+    assert board_words.answers(good) == [
+        "**Of 2 claims**, claims 1 and 2 hold in all or most of the tasks under both readings.",
+        "No claim fails under both readings.",
+        "No verdict hangs on the biases.",
+        "",
+        "",
+    ]
+
+
+def test_firmness_in_sentences():
+    loose = verdict(2, "holds", False, [f"{CALM} (Pendulum)"])
+    both = verdict(3, "holds", False, [f"{CALM} (Pendulum)", f"{MEDIANS} (Acrobot)"])
+    none = verdict(4, "no runs")
+    said = board_words.firmness([(v, v) for v in (verdict(1, "holds", True), loose, both, none)])
+    assert said.startswith("Under the defaults the verdicts on claim 1 are firm")
+    assert said.endswith("changes 2 verdicts, and is the only view that does in 1 of these.")
+    assert board_words.firmness([(none, none)]) == (
+        "Under the defaults no verdict is firm: a view changes each that has one."
+    )
+    assert board_words.firmness([(both, both)]).endswith("does in none of these.")
+
+
+def test_adam_in_a_sentence():
+    units = [SimpleNamespace(name=n, verdict=v) for n, v in (("1", "fails"), ("6", "holds"))]
+    units.append(SimpleNamespace(name="9", verdict="holds"))
+    said = board_words.repeated(SimpleNamespace(units=units))
+    assert said == "With Adam alone, claim by claim: fails: 1; holds: 6 and 9."
+    assert board_words.repeated(SimpleNamespace(units=[])) == ""
+
+
+def test_missing_runs_in_a_sentence():
+    frame = pd.DataFrame({"seconds": [1.0] * 1999 + [np.nan]})
+    assert board_words.found_in_words(frame) == (
+        "Of the 2,000 runs that the claims need, 1,999 were found. These commands train the others:"
+    )
+    assert board_words.found_in_words(frame[:3]).endswith("3 were found. Nothing is missing.")
+
+
+def test_the_papers_scale_is_said_of_what_has_its_seeds():
+    rows = [("none", True, 30), ("layer", True, 30), ("batch", True, 20), ("weight", True, 20)]
+    rows += [("none", False, 10), ("layer", False, 12)]
+    frame = pd.DataFrame(
+        {"env": "Pendulum", "arm": arm, "bias": bias, "seed": seed, "seconds": 1.0}
+        for arm, bias, seeds in rows
+        for seed in range(seeds)
+    )
+    assert board_words.scale_in_words(frame) == (
+        "With the defaults, None and LN have the paper's 30 seeds and BN and WN have the paper's "
+        "20 seeds; as printed, None and LN have 10 of its 30 and BN and WN have no runs yet."
+    )
+
+
+def test_the_power_of_seeds():
+    # 2.8 standard errors: (1.96 + 0.84) / sqrt(49) = 0.4
+    assert power.detectable(1.0, 49) == pytest.approx(2.8016 / 7, rel=1e-3)
+    rng = np.random.default_rng(0)
+    found = [
+        abs(x.mean() / (x.std(ddof=1) / 7)) > 2.01  # t of 48 degrees of freedom
+        for x in rng.normal(power.detectable(1.0, 49), 1, (2000, 49))
+    ]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.03)
+    frame = runs(seeds=4, **{"return": lambda lr, norm, seed: (norm == "layer") * (2.0 + seed)})
+    seen = power.differences_seen(frame, [16])
+    assert seen.loc["Pendulum", "gain"] == pytest.approx(3.5)
+    spread = np.std([2, 3, 4, 5], ddof=1)
+    assert seen.loc["Pendulum", 16] == pytest.approx(2.8016 * spread / 4 / 3.5, rel=1e-3)
+
+
+def test_coverage_of_a_mean():
+    values = np.random.default_rng(1).normal(size=2000)
+    assert power.coverage_of_mean(values, 40) == pytest.approx(0.94, abs=0.03)
+    # 2 seeds: the interval is their range, which misses a symmetric law's mean in half the cases
+    assert power.coverage_of_mean(values, 2) == pytest.approx(0.5, abs=0.08)
+
+
+def test_power_and_coverage_in_words():
+    low, high = pd.DataFrame({10: [0.85, 0.95]}), pd.DataFrame({30: [0.93, 0.95]})
+    assert "The smallest is 85%: intervals from few seeds are" in power.coverage_in_words(low)
+    assert "None is below 93%, so" in power.coverage_in_words(high)
+    assert power.coverage_in_words(pd.DataFrame()) == ""
+    assert "*undecided* is no evidence" in power.seen_in_words(low)
+    assert power.seen_in_words(pd.DataFrame()).startswith("There are too few runs")
+
+
+def rhos(**columns) -> pd.DataFrame:
+    tasks = ("CartPole", "Acrobot", "Pendulum")
+    names = {"sgi": "SGI", "gi2": "GI\u2082", "calm": "GI\u2082, without clamped"}
+    return pd.DataFrame(
+        {names[name]: pd.Series(values, tasks, dtype=object) for name, values in columns.items()}
+    )
+
+
+CHANCE = Interval(0.3, 0.2, 0.4, 18)  # clear of 0, and no more than random order gives
+
+
+def test_a_side_needs_more_than_chance():
+    assert [front_page.side(x) for x in (ABOVE, BELOW, AROUND, CHANCE)] == [1, -1, 0, 0]
+    assert front_page.side(ABOVE._replace(count=7)) == 0
+
+
+@pytest.mark.parametrize(
+    ("sgi", "said"),
+    [
+        ((ABOVE, CHANCE, ABOVE), "the loss is higher, clearly so in CartPole and Pendulum."),
+        ((ABOVE, BELOW, BELOW), "higher in CartPole, and lower in Acrobot and Pendulum."),
+        ((BELOW, CHANCE, AROUND), "the loss is lower in CartPole, against the paper."),
+        ((CHANCE, AROUND, CHANCE), "has no clear link with the loss in the tasks shown."),
+    ],
+)
+def test_first_order_on_the_front_page(sgi, said):
+    assert front_page.first_order(rhos(sgi=sgi)).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("gi2", "calm", "said"),
+    [
+        ((BELOW, BELOW, AROUND), (BELOW, AROUND, AROUND), "clearly so in CartPole and Acrobot."),
+        ((BELOW, ABOVE, AROUND), (AROUND,) * 3, "round in CartPole, and does not in Acrobot."),
+        ((CHANCE,) * 3, (CHANCE,) * 3, "turns round in no task shown."),
+        ((BELOW,) * 3, (BELOW, AROUND, AROUND), "was clamped it is still negative in CartPole."),
+        ((BELOW,) * 3, (AROUND, AROUND, ABOVE), "in no task, and positive in Pendulum."),
+        ((BELOW,) * 3, (CHANCE,) * 3, "What it tells apart is runs that diverged from runs that"),
+    ],
+)
+def test_second_order_on_the_front_page(gi2, calm, said):
+    table = rhos(sgi=(ABOVE,) * 3, gi2=gi2, calm=calm)
+    assert said in front_page.second_order(table)
+    assert front_page.sides_table(table).shape == (3, 3)
+
+
+def sides(**tasks) -> pd.DataFrame:
+    return pd.DataFrame({k: {"all": a, "calm": b} for k, (a, b) in tasks.items()}, dtype=object).T
+
+
+UP, DOWN, MANY = Sides(8, 0, 1), Sides(1, 8, 0), Sides(5, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"CartPole": (UP, UP), "Pendulum": (DOWN, DOWN)}, "raises GI\u2082 in CartPole, and lowe"),
+        ({"CartPole": (UP, UP)}, "LN surely raises GI\u2082 in CartPole."),
+        ({"CartPole": (DOWN, DOWN)}, "LN surely lowers GI\u2082 in CartPole."),
+        ({"CartPole": (MANY, MANY)}, "In no task does LN surely raise or lower"),
+        ({"CartPole": (UP, Sides(2, 0, 0))}, "clamped: raised at 2 of 2 in CartPole."),
+        ({"CartPole": (UP, Sides(3, 2, 1))}, "raised at 3 of 6 in CartPole, lowered at 2."),
+        ({"CartPole": (UP, Sides(0, 0, 0))}, "none left in CartPole."),
+    ],
+)
+def test_gi2_at_fixed_rate(found, said):
+    assert said in gi2_words.at_fixed_rate(sides(**found))
+
+
+def test_gi2_where_none_always_diverged():
+    frame = runs(
+        rates=(1e-1, 1e-2, 1e-3),
+        gi2=lambda lr, norm, seed: (norm == "layer") * (1.0 if lr > 0.05 else -1.0) + 1e-3 * seed,
+    )
+    hit = (frame["lr"] > 0.05) & (frame["norm"] == "none")
+    said = gi2_words.clamped_rates(frame.assign(clamped_steps=1.0 * hit))
+    assert said.startswith("The learning rates that raise it in Pendulum (1) are exactly those")
+    assert gi2_words.clamped_rates(frame) == ""
+
+
+def test_gi2_across_rates_and_step_by_step():
+    table = rhos(sgi=(ABOVE,) * 3, gi2=(BELOW, BELOW, AROUND), calm=(BELOW, ABOVE, AROUND))
+    assert gi2_words.verdict_on_correlation(table).endswith(
+        "is clear in CartPole and Acrobot, without the clamped points in CartPole (and clearly "
+        "positive in Acrobot)."
+    )
+    none = rhos(sgi=(ABOVE,) * 3, gi2=(AROUND,) * 3, calm=(AROUND,) * 3)
+    assert "clear in no task, without the clamped points in no task." in (
+        gi2_words.verdict_on_correlation(none)
+    )
+    assert gi2_words.prediction(0.97, 0.6).startswith("GI\u2082 does what its derivation says")
+    assert "no more than always naming" in gi2_words.prediction(0.5, 0.6)
+
+
+def test_pairs_without_a_cosine():
+    some = pd.Series({("Pendulum", "none", 0.1): 0.74, ("Pendulum", "layer", 0.1): 0.0})
+    nothing = some * 0
+    said = left_out.in_words(nothing, some)
+    assert "With the defaults there is none. As printed it is up to 74% of the pairs (None" in said
+    assert said.endswith("where it was measured.")
+    assert left_out.in_words(nothing, nothing).endswith("none. As printed there is none, either.")
+    assert left_out.in_words(nothing, some[:0]).endswith("With the defaults there is none.")
+    assert "at most 5% of the pairs" in left_out.in_words(some * 0.05 / 0.74, nothing)
+    frame = runs(zero_gradients=lambda lr, norm, seed: 4.0 * (norm == "none")).assign(batch_size=4)
+    shares = left_out.shares(frame)
+    assert set(shares.xs("none", level="norm")) == {0.25}
+    assert set(shares.xs("layer", level="norm")) == {0.0}
+
+
+def test_equal_rates_are_not_equal_steps():
+    ratios = pd.Series({"CartPole": 5.5, "Pendulum": 0.39})
+    chosen = {"CartPole": ([1e-3, 3e-3], [1e-4]), "Pendulum": ([1e-2], [1e-4])}
+    said = equal_steps.in_words(ratios, chosen)
+    assert f"of Q by 5.5{NBSP}in CartPole and 0.39{NBSP}in Pendulum." in said
+    assert said.endswith("lie up to 100 times apart (Pendulum).")
+    same = equal_steps.in_words(ratios, {"CartPole": ([1e-3], [1e-3])})
+    assert same.endswith("Their best learning rates are the same.")
+    assert equal_steps.in_words(ratios, {"CartPole": ([], [])}).endswith("in Pendulum. ")
+
+
+def test_what_a_metric_does_at_the_end_of_a_page():
+    def up(lr, norm, seed):
+        return (norm == "layer") + 1e-3 * seed + np.log10(lr)
+
+    both = pd.concat([runs(sgi=up, loss=up), runs("CartPole", sgi=up, loss=up)])
+    names = {"sgi": "SGI", "loss": "loss"}
+    assert link_words.moved(both, names, 1) == (
+        "At most learning rates LN surely raises SGI in all 2 tasks and loss in all 2 tasks."
+    )
+    assert "lowers SGI in no task" in link_words.moved(both, names, -1)
+    said = link_words.linked(both, "sgi", "loss", 1, "SGI")
+    assert said.count("all 2 tasks") == 4 and "clearly above 0" in said
+    apart = link_words.linked(both, "sgi", "loss", -1, "SGI")
+    assert apart.endswith("In no task are all three so.") and "two apart in no task" in apart
+    gains = pd.Series({"CartPole": ABOVE, "Pendulum": BELOW}, dtype=object)
+    told_ = link_words.before_training
+    assert told_(gains, "ISO") == (
+        "Before any training LN raises ISO in CartPole, and lowers it in Pendulum."
+    )
+    assert told_(gains[:1], "ISO").endswith("LN raises ISO in CartPole.")
+    assert told_(gains[1:], "ISO").endswith("LN lowers ISO in Pendulum.")
+    assert told_(gains.map(lambda _: AROUND), "ISO").endswith("moves ISO in no task.")
