@@ -1,23 +1,34 @@
-"""The paper's metrics for any Q-network: `interference`, `second_order`, `isometry`.
+"""The paper's metrics for any Q-network, and what readers ask for beside them.
 
-`definitions` holds the equations, `second` the second-order terms, `grams` and `layers` how inner
-products of gradients are found, `network` and `problem` how somebody's network and batch are read.
+`definitions` and `second` hold the equations, `companions` and `panel` what goes with them,
+`report` how to read it all, `probe` how to measure in training. `grams` and `layers` find inner
+products of gradients; `network`, `problem` and `batch` read somebody's network and transitions.
 """
 
 from .batch import Batch, MetricError, check_batch, check_features
+from .companions import churn, dormant, feature_norm, features_of, stable_rank
 from .definitions import NAMES, SEEM, SINGULAR, interference, isometry, seem
+from .panel import PANEL, Panel, panel
 from .second import second_order
 
 __all__ = [
     "NAMES",
+    "PANEL",
     "SEEM",
     "SINGULAR",
     "Batch",
     "MetricError",
+    "Panel",
     "check_batch",
     "check_features",
+    "churn",
+    "dormant",
+    "feature_norm",
+    "features_of",
     "interference",
     "isometry",
+    "panel",
     "second_order",
     "seem",
+    "stable_rank",
 ]

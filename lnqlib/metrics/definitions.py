@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ..results import INTERFERENCE
-from .batch import check_features
+from .batch import MetricError, check_features
 from .grams import Grams, grams
 from .problem import Measured, Options, nothing, problem
 
@@ -147,6 +147,11 @@ def seem(
 
     **Returns** `seem`, and `seem_scaled`, divided by tr K / B; NaN where `interference` is.
     """
+    if options.get("target") is not None:
+        raise MetricError(
+            "seem takes no target network: both Gram matrices are of q's own gradients; leave "
+            "target out"
+        )
     with problem(q, batch, 1.0, gamma, terminal_mask, **options) as p:
         g = grams(p) if p.finite else None
         if g is None or not g.finite:

@@ -19,11 +19,10 @@ import torch
 from torch import Tensor
 
 from .layers import Calls, Found, Layer, find
-from .network import parts, threads
+from .network import parts
 from .problem import Problem, accumulator
 
 BUDGET = 2**28  # bytes of gradients, and of activations, that are held at a time
-SMALL = 4e9  # multiplications below which several threads cost more than they bring
 
 
 class Grams(NamedTuple):
@@ -55,13 +54,11 @@ def grams(p: Problem, budget: float = BUDGET, layered: bool = True) -> Grams:
 
     **Arguments** `budget`: bytes; `layered=False` differentiates row by row, whatever the layers.
     """
-    with threads(few=True):
-        found = find(p.net, p.obs, p.rows, p.action)
+    found = find(p.net, p.obs, p.rows, p.action)
     if not layered:
         rest = [(n, x) for n, x in p.net.module.named_parameters() if x.requires_grad]
         found = found._replace(layers=[], rest=rest)
-    with threads(few=found.row_work * len(p.rows) * 6 < SMALL):
-        return _Accumulator(p, found, budget).run()
+    return _Accumulator(p, found, budget).run()
 
 
 class _Accumulator:

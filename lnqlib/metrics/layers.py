@@ -77,7 +77,6 @@ class Found(NamedTuple):
     layers: list[Layer]
     rest: list[tuple[str, nn.Parameter]]  # parameters of no such layer
     row_bytes: int  # what one row's activations take
-    row_work: int  # multiplications of one row's forward pass in the layers
 
 
 class Calls:
@@ -122,10 +121,10 @@ class Calls:
 
 
 def find(net: Network, obs: Any, rows: np.ndarray, action: Tensor) -> Found:
-    """Sorts the trainable parameters, by a forward and a backward pass of the last row.
+    """Sorts the trainable parameters, by a forward and a backward pass of a few rows.
 
     A layer counts where it is called once, nothing else reads its weights, and its gradient of
-    that row is autograd's.
+    those rows is autograd's.
 
     **Raises** `MetricError` where nothing is trainable, or the network reads trainable tensors
     that `parameters()` does not name.
@@ -137,9 +136,9 @@ def find(net: Network, obs: Any, rows: np.ndarray, action: Tensor) -> Found:
             "requires_grad_(True) on those to differentiate"
         )
     calls = Calls({n: m for n, m in net.module.named_modules() if _known(m)})
-    last = rows[-1:]
+    few = rows[-3:]
     with calls.listening():
-        value = net(obs, last)[0, action[-1]]
+        value = net(obs, few).gather(1, action[few][:, None]).sum()
     if not value.requires_grad:
         raise MetricError(
             "no trainable parameter reaches Q(s, a): forward detaches it or runs under "
@@ -159,17 +158,12 @@ def find(net: Network, obs: Any, rows: np.ndarray, action: Tensor) -> Found:
         for layer in [_layer(name, module, uses, calls.read[name][0][0])]
         if layer.weight or layer.bias
     ]
-    layers = _agreeing(layers, calls, value)
+    layers = _agreeing(layers, calls, value, len(few))
     own = {id(p) for layer in layers for p in _parameters(layer)}
     rest = [(name, p) for name, p in trainable.items() if id(p) not in own and uses[id(p)]]
     numbers = sum(a.numel() for reads in calls.read.values() for a, _ in reads)
     numbers += sum(calls.sizes.values())
-    work = sum(
-        calls.sizes[name] * m.weight.numel() // max(1, len(m.weight))
-        for name, m in calls.modules.items()
-        if name in calls.sizes and not isinstance(m, nn.LayerNorm)
-    )
-    return Found(layers, rest, 64 * numbers, work or sum(p.numel() for p in trainable.values()))
+    return Found(layers, rest, 64 * numbers // len(few))
 
 
 def _known(module: nn.Module) -> bool:
@@ -196,8 +190,8 @@ def _parameters(layer: Layer) -> list[nn.Parameter]:
     return [parameter for parameter, on in pairs if on]
 
 
-def _agreeing(layers: list[Layer], calls: Calls, value: Tensor) -> list[Layer]:
-    """The layers whose gradient of one row is the one that autograd takes of their parameters."""
+def _agreeing(layers: list[Layer], calls: Calls, value: Tensor, n: int) -> list[Layer]:
+    """The layers whose gradient of n rows is the one that autograd takes of their parameters."""
     if not layers:
         return []
     unchanged = [layer for layer in layers if _unchanged(calls, layer)]
@@ -213,9 +207,9 @@ def _agreeing(layers: list[Layer], calls: Calls, value: Tensor) -> list[Layer]:
         if p is None or any(t is None for t in theirs):
             continue
         a = calls.read[layer.name][0][0]
-        if len(a) != 1 or len(p) != 1:  # the first axis is not the batch
+        if len(a) != n or len(p) != n:  # the first axis is not the batch
             continue
-        ours = layer.gradients(a, p, slice(None)).flatten()
+        ours = layer.gradients(a, p, slice(None)).sum(0)
         flat = [t.reshape(layer.outputs, -1) for t in theirs]
         theirs = torch.cat(flat, 1).flatten()
         if bool((ours - theirs).norm() <= loose * theirs.norm()) or not theirs.isfinite().all():

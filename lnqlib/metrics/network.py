@@ -47,18 +47,26 @@ class Network:
         self.forward = forward or call
         self.num_actions = num_actions
         self.notes: list[str] = []
-        own = copied(q, self.notes)
-        self.device, own_dtype = _place(own)
-        self.module, self.dtype, self.default = own, own_dtype, torch.get_default_dtype()
+        module = copied(q, self.notes)
+        self.device, own = _place(module)
+        self.module, self.dtype, self.default = module, own, torch.get_default_dtype()
         reads = [(obs, rows) for obs, rows in reads if len(rows)]
         obs, rows = reads[0]
-        self.native = self._keeps_integers(obs, rows[:1])
+        wanted = dtype or torch.float64
+        error = self._try_reading(obs, rows[:1])
+        if error is not None:  # a forward that casts for the precision of the measurement
+            self._become(q, wanted)
+            if self._try_reading(obs, rows[:1]) is not None:
+                raise MetricError(
+                    f"q does not take these observations ({_one_line(error)}); it must map (B, "
+                    "...) to (B, num_actions); pass forward=lambda q, obs: ... if it is called "
+                    "otherwise"
+                ) from error
         with torch.no_grad():
             self.finite = all(
                 _finite(self(obs, part)) for obs, rows in reads for part in parts(rows, 256)
             )
-        wanted = dtype or torch.float64
-        if wanted != own_dtype:
+        if wanted != self.dtype:
             self._convert(q, obs, rows[:1], wanted, insist=dtype is not None)
         self._check_rows(obs, rows)
 
@@ -78,32 +86,31 @@ class Network:
         keep = self.native and not x.is_floating_point()
         return x if keep else x.to(self.dtype)
 
-    def _keeps_integers(self, obs: Any, rows: np.ndarray) -> bool:
-        """Whether the network reads integers as they are: x / 255, a cast of its own, an embedding.
+    def _try_reading(self, obs: Any, rows: np.ndarray) -> Exception | None:
+        """Finds out whether the network reads integers as they are: x / 255, a cast, an embedding.
 
-        **Raises** `MetricError` for a network that takes the observations neither way.
+        **Returns** what it raises where it takes the observations neither so nor as floats.
         """
-        errors = []
         for self.native in (True, False):
             try:
                 with torch.no_grad():
                     self(obs, rows)
-                return self.native
+                return None
             except MetricError:
                 raise
             except Exception as error:  # whatever somebody's network raises
-                errors.append(error)
-        raise MetricError(
-            f"q does not take these observations ({_one_line(errors[-1])}); it must map "
-            "(B, ...) to (B, num_actions); pass forward=lambda q, obs: ... if it is called otherwise"
-        ) from errors[-1]
+                last = error
+        return last
+
+    def _become(self, q: nn.Module, dtype: torch.dtype) -> None:
+        self.module, self.dtype, self.default = copied(q, []).to(dtype), dtype, dtype
 
     def _convert(
         self, q: nn.Module, obs: Any, rows: np.ndarray, dtype: torch.dtype, insist: bool
     ) -> None:
         """Moves on to another precision where the network follows."""
         own = self.module, self.dtype, self.default
-        self.module, self.dtype, self.default = copied(q, []).to(dtype), dtype, dtype
+        self._become(q, dtype)
         try:
             with torch.no_grad():
                 answered = self(obs, rows).dtype
@@ -143,9 +150,9 @@ class Network:
     @torch.no_grad()
     def _check_rows(self, obs: Any, rows: np.ndarray) -> None:
         """One row, asked twice alone and once among others, must have one answer."""
-        last = rows[-1:]
+        some = rows[np.unique(np.linspace(0, len(rows) - 1, ALONE).astype(int))]
         buffers = {name: b.clone() for name, b in self.module.named_buffers()}
-        first, second = self(obs, last), self(obs, last)
+        first, second = self(obs, some), self(obs, some)
         cpu = self.device.type == "cpu"
         same = torch.equal if cpu else torch.allclose
         if _finite(first) and not same(first, second):
@@ -162,9 +169,8 @@ class Network:
                 "training=self.training are; pass forward=lambda q, obs: ... that switches it off"
             )
             raise MetricError(f"q has two answers to the same observation: {cause}")
-        some = rows[np.unique(np.linspace(0, len(rows) - 1, ALONE).astype(int))]
-        together, lone = self(obs, some), torch.cat([self(obs, some[:1]), self(obs, last)])
-        together = together[[0, -1]]
+        together = first[[0, -1]]
+        lone = torch.cat([self(obs, some[:1]), self(obs, some[-1:])])
         # loose: huge weights cancel, and a sum may run in another order; mixing is no rounding
         loose = 1e-5 if self.dtype == torch.float64 else 2e-2
         gap, size = (together - lone).abs().max(), lone.abs().max()
@@ -192,12 +198,15 @@ def copied(q: nn.Module, notes: list[str]) -> nn.Module:
     # activations that a module keeps are results, which deepcopy refuses; the copy makes its own
     memo = {id(t): t.detach().clone() for t in _kept(q) if t.grad_fn is not None}
     try:
-        module = deepcopy(q, memo)
+        with torch.no_grad():  # under jit a copy would be a result of the original's weights
+            module = deepcopy(q, memo)
     except Exception as error:
         raise MetricError(
             f"q cannot be copied ({_one_line(error)}); the metrics measure a copy, so that yours "
             "stays as it is; pass the plain module without what it holds of environments or files"
         ) from error
+    for new, old in zip(module.parameters(), q.parameters(), strict=True):
+        new.requires_grad_(old.requires_grad)
     dropped = False
     for part in module.modules():
         for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks):

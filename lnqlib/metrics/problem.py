@@ -12,7 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from .batch import MetricError, read_batch
-from .network import Forward, Network, rest_of_torch, rows_of
+from .network import Forward, Network, rest_of_torch, rows_of, threads
+
+
+SMALL = 1e8  # parameters times transitions below which several threads wait for one another
 
 
 class Options(TypedDict, total=False):
@@ -90,7 +93,8 @@ def problem(
     rows, live = np.arange(B), np.flatnonzero(steps.bootstrap)
     reads = [(steps.obs, rows), (steps.next_obs, live)]
     kind = next(q.parameters(), torch.empty(0)) if isinstance(q, nn.Module) else torch.empty(0)
-    with rest_of_torch(kind.device):
+    numbers = sum(x.numel() for x in q.parameters()) if isinstance(q, nn.Module) else 0
+    with rest_of_torch(kind.device), threads(few=numbers * B < SMALL):
         settings = options.get("dtype"), options.get("num_actions")
         net = Network(q, reads, forward, *settings)
         other = None

@@ -16,13 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..results import SECOND_ORDER
 from .batch import MetricError
 from .definitions import decrement
-from .grams import SMALL
 from .layers import Found, Layer, find
-from .network import threads
 from .problem import Measured, Options, Problem, accumulator, nothing, problem
 
 if TYPE_CHECKING:
@@ -61,14 +60,13 @@ def second_order(
 
     **Returns** a dict of floats; all NaN where `interference` is.
     """
-    with problem(q, batch, lr, gamma, terminal_mask, **options) as p:
+    plain = sdpa_kernel(SDPBackend.MATH)  # fused attention cannot be differentiated twice
+    with problem(q, batch, lr, gamma, terminal_mask, **options) as p, plain:
         if not p.finite:
             return nothing(NAMES, p.net)
-        with threads(few=True):
-            found = find(p.net, p.obs, p.rows, p.action)
+        found = find(p.net, p.obs, p.rows, p.action)
         _check_twice(p)
-        with threads(few=found.row_work * len(p.rows) < SMALL / 20):
-            terms = _Terms(p, found, lr).all()
+        terms = _Terms(p, found, lr).all()
         if not all(bool(term.isfinite().all()) for term in terms.values()):
             return nothing(NAMES, p.net)
         return Measured({name: float(terms[name].mean()) for name in NAMES}, p.net)
