@@ -35,7 +35,9 @@ def loop(
 
     def gradient(value: torch.Tensor) -> np.ndarray:
         found = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-        zeros = (torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found))
+        zeros = (
+            torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)
+        )
         return torch.cat([g.flatten() for g in zeros]).double().numpy()
 
     td, grad_q, grad_h, grad_next = [], [], [], []
@@ -56,8 +58,8 @@ def loop(
         td.append(value.item() - float(batch.reward[n]) - b * beyond.item())
         grad_q.append(gradient(value))
         grad_h.append(gradient(h))
-    g = [d * x for d, x in zip(td, grad_q)]
-    f = [d * x for d, x in zip(td, grad_h)]
+    g = [d * x for d, x in zip(td, grad_q, strict=True)]
+    f = [d * x for d, x in zip(td, grad_h, strict=True)]
     B = len(td)
     pairs = [(i, j) for i in range(B) for j in range(B)]
     off = [(i, j) for i, j in pairs if i != j]

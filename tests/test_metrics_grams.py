@@ -96,7 +96,7 @@ def test_nearly_cancelling_full_gradients_keep_their_digits():
 
 
 def test_seem_of_a_tabular_q_by_hand():
-    """K is 1 where state-actions agree: s1 -> s2 -> s2, so gamma K' - K = (-1, gamma; 0, gamma-1)."""
+    """s1 -> s2 -> s2 and K = 1: gamma K(X', X) - K = (-1, gamma; 0, gamma - 1)."""
     q = nn.Linear(2, 1, bias=False)
     states = np.eye(2)
     batch = random_batch(7, size=2, obs_dim=2, num_actions=1)

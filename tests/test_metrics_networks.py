@@ -378,9 +378,7 @@ def test_dict_and_tuple_observations():
     split = lambda x: {"a": x[:, :1], "b": (x[:, 1:2], torch.as_tensor(x[:, 2:]))}  # noqa: E731
     both = batch._replace(obs=split(batch.obs), next_obs=split(batch.next_obs))
     q = mlp()
-    result = interference(
-        q, both, LR, forward=lambda q, o: q(torch.cat([o["a"], *o["b"]], 1))
-    )
+    result = interference(q, both, LR, forward=lambda q, o: q(torch.cat([o["a"], *o["b"]], 1)))
     assert result == interference(q, batch, LR)
 
 
@@ -471,9 +469,11 @@ def test_discounts_of_n_step_batches():
     discount = 0.9 ** np.random.default_rng(0).integers(1, 4, 12)
     result = assert_measured(mlp(), batch, discount=discount)
     named = SimpleNamespace(**batch._asdict(), discounts=torch.as_tensor(discount)[:, None])
-    assert interference(mlp(), named, LR) == pytest.approx(
-        interference(mlp(), batch, LR, discount=discount)
-    ) or result
+    assert (
+        interference(mlp(), named, LR)
+        == pytest.approx(interference(mlp(), batch, LR, discount=discount))
+        or result
+    )
     refused(mlp(), batch, "discount runs from", discount=np.full(12, 1.5))
 
 
@@ -570,9 +570,12 @@ def test_what_cannot_be_copied():
 def test_frozen_networks():
     q = mlp().requires_grad_(False)
     refused(q, random_batch(29), "all parameters of q are frozen", "requires_grad_(True)")
-    refused(mlp(), random_batch(29), "no trainable parameter", forward=torch.no_grad()(
-        lambda q, obs: q(obs)
-    ))
+    refused(
+        mlp(),
+        random_batch(29),
+        "no trainable parameter",
+        forward=torch.no_grad()(lambda q, obs: q(obs)),
+    )
 
 
 def test_partly_frozen_networks():
@@ -668,7 +671,8 @@ def test_action_masks():
 def test_nothing_of_the_callers_changes():
     q, batch = mlp().train(), random_batch(35)
     before = [p.clone() for p in q.parameters()]
-    state, threads, dtype = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    dtype = torch.get_default_dtype()
     torch.set_num_threads(2)
     try:
         interference(q, batch, LR)

@@ -9,6 +9,8 @@ from .batch import Batch, MetricError, check_batch, check_features
 from .companions import churn, dormant, feature_norm, features_of, stable_rank
 from .definitions import NAMES, SEEM, SINGULAR, interference, isometry, seem
 from .panel import PANEL, Panel, panel
+from .reading import references
+from .report import Report, report
 from .second import second_order
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Batch",
     "MetricError",
     "Panel",
+    "Report",
     "check_batch",
     "check_features",
     "churn",
@@ -28,6 +31,8 @@ __all__ = [
     "interference",
     "isometry",
     "panel",
+    "references",
+    "report",
     "second_order",
     "seem",
     "stable_rank",

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from .batch import MetricError, column, field
-from .network import Forward, Network, parts, rest_of_torch, rows_of, threads
+from .network import Forward, Network
+from .quiet import rest_of_torch, threads
+from .rows import parts, rows_of
 
 if TYPE_CHECKING:
     from ..data import Transitions
@@ -33,7 +35,7 @@ def stable_rank(features: np.ndarray | Tensor) -> float:
 
 
 def dormant(features: np.ndarray | Tensor, tau: float = TAU) -> float:
-    """Sokar et al. 2023, the share of units whose mean |activation| is at most tau of their layer's.
+    """Sokar et al. 2023, share of units whose mean |activation| is at most tau times the layer's.
 
     **Arguments** `features`: (B, width), or (B, channels, ...), whose units are the channels.
 
@@ -123,9 +125,7 @@ def _listen(
 
         return keep
 
-    handles = [
-        m.register_forward_hook(hook(n), with_kwargs=True) for n, m in modules.items()
-    ]
+    handles = [m.register_forward_hook(hook(n), with_kwargs=True) for n, m in modules.items()]
     chunks: dict[str, list[np.ndarray]] = {}
     try:
         for part in parts(rows, 256):

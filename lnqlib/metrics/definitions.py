@@ -137,7 +137,7 @@ def seem(
     terminal_mask: bool = True,
     **options: Unpack[Options],
 ) -> Measured:
-    """Yue et al. 2023, the SEEM index: largest real part of eigenvalues of gamma K(X', X) - K(X, X).
+    """Yue et al. 2023, SEEM: the largest real part of the eigenvalues of gamma K(X', X) - K(X, X).
 
     K is the Gram matrix of grad Q, X the batch's (s, a) and X' its (s', a*) with a* greedy; rows of
     terminated transitions have no X'. A positive index says that the TD errors of the batch, under
@@ -220,9 +220,7 @@ def _cosine(products: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return products * next(inverse)[:, None] * next(inverse)
 
 
-def _means(
-    cosine: Tensor, rows: Tensor, columns: Tensor, pairs: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Means over `pairs`: of those in which neither vector is zero, and of all with 0 for others."""
+def _means(cosine: Tensor, rows: Tensor, columns: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Means over `pairs` in which neither vector is zero, and over all with 0 for the others."""
     defined = pairs & rows[:, None] & columns
     return cosine[defined].mean(), torch.where(defined, cosine, 0.0)[pairs].mean()

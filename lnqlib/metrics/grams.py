@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from .layers import Calls, Found, Layer, find
-from .network import parts
 from .problem import Problem, accumulator
+from .rows import parts
 
 BUDGET = 2**28  # bytes of gradients, and of activations, that are held at a time
 
@@ -143,11 +143,7 @@ class _Accumulator:
             of = dict(zip(map(id, layers), calls.signals(value.sum(), layers), strict=True))
             for block, keep in zip(blocks, kept, strict=True):
                 a, back = (x.to(self.float) for x in of[id(block.layer)])
-                keep.append(
-                    (a, back)
-                    if block.layer.one
-                    else (self._in_pieces(block, a, back),)
-                )
+                keep.append((a, back) if block.layer.one else (self._in_pieces(block, a, back),))
         return [self._whole(keep, rows) for keep in kept]
 
     def _in_pieces(self, block: Block, a: Tensor, back: Tensor) -> Tensor:
@@ -207,7 +203,9 @@ class _Accumulator:
         """A stretch of the other parameters: one forward and one backward pass for each row."""
         parameters = [x for _, x in self.found.rest]
         net, B = self.p.net, len(self.p.rows)
-        rows, next_rows = torch.zeros(2, B, part.stop - part.start, device=net.device, dtype=self.float)
+        rows, next_rows = torch.zeros(
+            2, B, part.stop - part.start, device=net.device, dtype=self.float
+        )
         live = set(self.p.live.tolist()) if self.p.target is None else ()
 
         def gradient(obs, j: int, action: Tensor | None, values: Tensor) -> Tensor:

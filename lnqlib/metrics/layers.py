@@ -51,7 +51,9 @@ class Layer(NamedTuple):
             shape = module.normalized_shape
             unit = F.layer_norm(a, shape, eps=module.eps)
             found = [(p * unit, self.weight), (p, self.bias)]
-            return torch.cat([x.reshape(n, -1, *shape).sum(1).flatten(1) for x, on in found if on], 1)
+            return torch.cat(
+                [x.reshape(n, -1, *shape).sum(1).flatten(1) for x, on in found if on], 1
+            )
         if isinstance(module, nn.Linear):
             a, p = a.reshape(n, -1, a.shape[-1]), p.reshape(n, -1, p.shape[-1])[..., part]
         else:
@@ -102,7 +104,9 @@ class Calls:
                 handle.remove()
 
     def _hook(self, name: str) -> Any:
-        def hook(module: nn.Module, inputs: tuple, named: dict[str, Tensor], output: Tensor) -> None:
+        def hook(
+            module: nn.Module, inputs: tuple, named: dict[str, Tensor], output: Tensor
+        ) -> None:
             a = (inputs[0] if inputs else named["input"]).detach()
             self.read.setdefault(name, []).append((a, a._version))
             edge = get_gradient_edge(output) if output.requires_grad else None
@@ -115,9 +119,7 @@ class Calls:
         """What each layer read, and the gradient of `total` with respect to its output."""
         edges = [self.edges[layer.name][0] for layer in layers]
         back = torch.autograd.grad(total, edges) if edges else ()
-        return [
-            (self.read[layer.name][0][0], p) for layer, p in zip(layers, back, strict=True)
-        ]
+        return [(self.read[layer.name][0][0], p) for layer, p in zip(layers, back, strict=True)]
 
 
 def find(net: Network, obs: Any, rows: np.ndarray, action: Tensor) -> Found:

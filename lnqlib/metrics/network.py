@@ -7,9 +7,7 @@ depend on one another, weights that `parameters()` does not name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from copy import deepcopy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from .batch import MetricError
+from .copies import copied, one_line, place
+from .quiet import default_dtype
+from .rows import parts, take
 
 Forward = Callable[[nn.Module, Any], Tensor]
 ALONE = 16  # rows of the batch in which a row must have the values that it has alone
@@ -48,7 +49,7 @@ class Network:
         self.num_actions = num_actions
         self.notes: list[str] = []
         module = copied(q, self.notes)
-        self.device, own = _place(module)
+        self.device, own = place(module)
         self.module, self.dtype, self.default = module, own, torch.get_default_dtype()
         reads = [(obs, rows) for obs, rows in reads if len(rows)]
         obs, rows = reads[0]
@@ -58,7 +59,7 @@ class Network:
             self._become(q, wanted)
             if self._try_reading(obs, rows[:1]) is not None:
                 raise MetricError(
-                    f"q does not take these observations ({_one_line(error)}); it must map (B, "
+                    f"q does not take these observations ({one_line(error)}); it must map (B, "
                     "...) to (B, num_actions); pass forward=lambda q, obs: ... if it is called "
                     "otherwise"
                 ) from error
@@ -78,10 +79,10 @@ class Network:
 
     def input(self, obs: Any, rows: np.ndarray) -> Any:
         """A fresh copy of some rows of the observations, as the network reads them."""
-        return _map(obs, rows, self._ready)
+        return take(obs, rows, self._ready)
 
     def _ready(self, x: Any) -> Any:
-        """One array on the network's device; integers stay integers where the network takes them."""
+        """One array on the network's device; integers stay so where the network takes them."""
         x = torch.as_tensor(x).detach().to(self.device, copy=True)
         keep = self.native and not x.is_floating_point()
         return x if keep else x.to(self.dtype)
@@ -116,7 +117,7 @@ class Network:
                 answered = self(obs, rows).dtype
             refusal = "" if answered == dtype else f"it answers in {_name(answered)}"
         except Exception as error:
-            refusal = _one_line(error)
+            refusal = one_line(error)
         if refusal and insist:
             raise MetricError(
                 f"q does not compute in {_name(dtype)} ({refusal}); its own precision is "
@@ -165,8 +166,8 @@ class Network:
                 f"its buffer {moved[0]} moves in eval mode; pass forward=lambda q, obs: ... that "
                 "does not update running statistics"
                 if moved
-                else "something in it is random in eval mode, as noisy layers and F.dropout without "
-                "training=self.training are; pass forward=lambda q, obs: ... that switches it off"
+                else "something in it is random in eval mode, as noisy layers and F.dropout(x, p) "
+                "are; pass forward=lambda q, obs: ... that switches it off"
             )
             raise MetricError(f"q has two answers to the same observation: {cause}")
         together = first[[0, -1]]
@@ -183,151 +184,9 @@ class Network:
             )
 
 
-def copied(q: nn.Module, notes: list[str]) -> nn.Module:
-    """A copy in eval mode without the caller's hooks, out of torch.compile and DataParallel.
-
-    **Raises** `MetricError` for what is no module and what cannot be copied.
-    """
-    while isinstance(q, nn.Module) and (inner := _inner(q)) is not None:
-        q = inner
-    if not isinstance(q, nn.Module):
-        raise MetricError(
-            f"q is a {type(q).__name__}; it must be a torch.nn.Module; pass the network itself, "
-            "as in model.q_net for an agent of stable-baselines3"
-        )
-    # activations that a module keeps are results, which deepcopy refuses; the copy makes its own
-    memo = {id(t): t.detach().clone() for t in _kept(q) if t.grad_fn is not None}
-    try:
-        with torch.no_grad():  # under jit a copy would be a result of the original's weights
-            module = deepcopy(q, memo)
-    except Exception as error:
-        raise MetricError(
-            f"q cannot be copied ({_one_line(error)}); the metrics measure a copy, so that yours "
-            "stays as it is; pass the plain module without what it holds of environments or files"
-        ) from error
-    for new, old in zip(module.parameters(), q.parameters(), strict=True):
-        new.requires_grad_(old.requires_grad)
-    dropped = False
-    for part in module.modules():
-        for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks):
-            for key, hook in list(hooks.items()):
-                if not type(hook).__module__.startswith("torch.nn.utils"):  # old weight norm
-                    del hooks[key]
-                    dropped = True
-    if dropped:
-        notes.append("measured without the network's hooks")
-    return module.eval()
-
-
-def rest_of_torch(device: torch.device) -> ExitStack:
-    """Gradients on, autocast off; torch's random state comes back as it was."""
-    stack = ExitStack()
-    stack.enter_context(torch.inference_mode(False))
-    stack.enter_context(torch.enable_grad())
-    devices = [device] if device.type == "cuda" else []
-    stack.enter_context(torch.random.fork_rng(devices=devices))
-    stack.enter_context(torch.autocast(device.type, enabled=False))
-    return stack
-
-
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """What integers divided by floats, and new tensors, are: else x / 255 would be float32."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
-def threads(few: bool) -> Iterator[None]:
-    """One thread where the work is small, in which more would only wait for one another."""
-    before = torch.get_num_threads()
-    if few:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _inner(q: nn.Module) -> nn.Module | None:
-    """The module that torch.compile or a data-parallel wrapper holds."""
-    if "_orig_mod" in q._modules:
-        return q._orig_mod
-    wrappers = nn.DataParallel, nn.parallel.DistributedDataParallel
-    return q.module if isinstance(q, wrappers) else None
-
-
-def _kept(q: nn.Module) -> Iterator[Tensor]:
-    """Tensors among the plain attributes of a module and its parts, containers included."""
-    seen: set[int] = set()
-    todo = [value for part in q.modules() for value in vars(part).values()]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, dict | list | tuple | set) and id(value) not in seen:
-            seen.add(id(value))
-            todo += value.values() if isinstance(value, dict) else value
-
-
-def _place(module: nn.Module) -> tuple[torch.device, torch.dtype]:
-    """Where a module's weights are, and their floating type."""
-    tensors = [*module.parameters(), *module.buffers()]
-    floating = [t for t in tensors if t.is_floating_point()]
-    if not floating:
-        raise MetricError(
-            "q has no parameters; its gradient is nothing; pass a network whose weights are "
-            "nn.Parameter"
-        )
-    return floating[0].device, floating[0].dtype
-
-
-def _map(obs: Any, rows: np.ndarray, ready: Callable[[Any], Any]) -> Any:
-    """Some rows of an array, a dict, a tuple or a TensorDict of arrays, each made `ready`."""
-    if isinstance(obs, Tensor):
-        return ready(obs[torch.as_tensor(rows, device=obs.device)])
-    if isinstance(obs, np.ndarray):
-        return ready(obs[rows])
-    if hasattr(obs, "batch_size") and hasattr(obs, "apply"):  # a TensorDict
-        return obs[torch.as_tensor(rows)].apply(ready)
-    if isinstance(obs, Mapping):
-        return {key: _map(value, rows, ready) for key, value in obs.items()}
-    if isinstance(obs, tuple) and not hasattr(obs, "_fields"):
-        return tuple(_map(value, rows, ready) for value in obs)
-    if isinstance(obs, list):
-        return ready(np.asarray(obs)[rows])
-    raise MetricError(
-        f"obs is a {type(obs).__name__}; it must be an array, a tensor, or a dict, tuple or "
-        "TensorDict of them; pass obs as one of these"
-    )
-
-
-def rows_of(obs: Any) -> int:
-    """How many rows an array, a dict, a tuple or a TensorDict of arrays has."""
-    if isinstance(obs, Mapping) and not hasattr(obs, "batch_size"):
-        obs = next(iter(obs.values()), ())
-    elif isinstance(obs, tuple):
-        obs = obs[0] if obs else ()
-    shape = tuple(obs.shape) if hasattr(obs, "shape") else np.shape(obs)
-    return shape[0] if shape else 0
-
-
-def parts(rows: np.ndarray, size: int) -> list[np.ndarray]:
-    """`rows` cut into pieces of at most `size`."""
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
 def _finite(values: Tensor) -> bool:
     """Whether each row has a largest value; -inf may mark an action that is not allowed."""
     return bool((values.amax(1).isfinite() & ~values.isnan().any(1)).all())
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
 
 
 def _name(dtype: torch.dtype) -> str:

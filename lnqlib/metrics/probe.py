@@ -30,7 +30,7 @@ from torch import nn
 
 from .batch import MetricError
 from .companions import churn
-from .network import copied
+from .copies import copied
 from .panel import panel
 from .problem import Options
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from .batch import MetricError, read_batch
-from .network import Forward, Network, rest_of_torch, rows_of, threads
-
+from .network import Forward, Network
+from .quiet import rest_of_torch, threads
+from .rows import rows_of
 
 SMALL = 1e8  # parameters times transitions below which several threads wait for one another
 
@@ -99,7 +100,13 @@ def problem(
         net = Network(q, reads, forward, *settings)
         other = None
         if target is not None:
-            other = Network(target, [(steps.next_obs, live if len(live) else rows)], forward, net.dtype, settings[1])
+            other = Network(
+                target,
+                [(steps.next_obs, live if len(live) else rows)],
+                forward,
+                net.dtype,
+                settings[1],
+            )
         device = net.device
         kinds = {"device": device, "dtype": accumulator(device)}
         num_actions = _check_actions(net, steps.obs, steps.action)
