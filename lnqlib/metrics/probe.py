@@ -145,12 +145,12 @@ def sb3_callback(probe: Probe, size: int = 128, target: bool = True) -> BaseCall
 
     class ProbeCallback(BaseCallback):
         def _on_step(self) -> bool:
-            buffer = self.model.replay_buffer
             if not hasattr(self.model, "q_net"):
                 raise MetricError(
                     f"the agent is a {type(self.model).__name__} without q_net; sb3_callback is "
                     "for DQN; call probe(step, network, batch, forward=...) in a callback instead"
                 )
+            buffer = self.model.replay_buffer
             held = buffer.size() * buffer.n_envs
             if probe.due(self.num_timesteps) and held >= size:
                 with undisturbed(seed=self.num_timesteps):
