@@ -139,22 +139,25 @@ def to_minari(dataset: Transitions, dataset_id: str, env: str, **metadata: str) 
     **Arguments**
 
     - `dataset_id`: Minari's name for it, like "acrobot/random-v0"; it must be free.
-    - `env`: CartPole, Acrobot, MountainCar or Pendulum.
+    - `env`: CartPole, Acrobot, MountainCar or Pendulum, or any Gymnasium id, such as
+      "LunarLander-v3", with a flat Box and a Discrete space.
     - `metadata`: author, description ... as `minari.create_dataset_from_buffers` takes them.
 
-    **Raises** `ImportError` without Minari; `ValueError` where the observations are not `env`'s.
+    **Raises** `ImportError` without Minari; `ValueError` where the observations or actions are not
+    `env`'s.
     """
     minari = _import_minari()
     from gymnasium.spaces import Discrete
     from minari.data_collector import EpisodeBuffer
 
     _check(dataset._asdict(), "the dataset")
-    task = TASKS[RunSpec(env=env).env]  # which names an unknown env
-    if dataset.obs.shape[1] != task.obs_dim:
+    gym_id, obs_dim, num_actions = _sizes(env)
+    if dataset.obs.shape[1] != obs_dim:
         raise ValueError(
-            f"obs has {dataset.obs.shape[1]} columns; {env} has {task.obs_dim}; "
+            f"obs has {dataset.obs.shape[1]} columns; {env} has {obs_dim}; "
             "write the env that the dataset comes from"
         )
+    _check_actions(dataset.action, num_actions, "the dataset")
     ends = np.flatnonzero(episode_ends(dataset)) + 1
     buffers = []
     for index, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
@@ -176,8 +179,8 @@ def to_minari(dataset: Transitions, dataset_id: str, env: str, **metadata: str) 
     return minari.create_dataset_from_buffers(
         dataset_id,
         buffers,
-        env=task.gym_id,
-        action_space=Discrete(task.num_actions),
+        env=gym_id,
+        action_space=Discrete(num_actions),
         **metadata,
     )
 
@@ -185,10 +188,11 @@ def to_minari(dataset: Transitions, dataset_id: str, env: str, **metadata: str) 
 def from_minari(dataset: MinariDataset | str) -> Transitions:
     """The transitions of a Minari dataset, or of the local one with that id, in stored order.
 
-    `terminated` is Minari's terminations; truncated transitions bootstrap like any other.
+    `terminated` is Minari's terminations; truncated transitions bootstrap like any other. Actions
+    are counted from 0, whatever their space starts at.
 
-    **Raises** `ImportError` without Minari; `ValueError` for actions that are not Discrete from 0
-    or observations that are not vectors.
+    **Raises** `ImportError` without Minari; `ValueError` for actions that are not Discrete or not
+    in their space, for observations that are not vectors, and where there is no episode.
     """
     minari = _import_minari()
     from gymnasium.spaces import Box, Discrete
@@ -196,9 +200,9 @@ def from_minari(dataset: MinariDataset | str) -> Transitions:
     if isinstance(dataset, str):
         dataset = minari.load_dataset(dataset)
     actions, observations = dataset.action_space, dataset.observation_space
-    if not (isinstance(actions, Discrete) and actions.start == 0):
+    if not isinstance(actions, Discrete):
         raise ValueError(
-            f"the action space is {actions}; it must be Discrete, counted from 0; "
+            f"the action space is {actions}; it must be Discrete; "
             "write Transitions(obs, action, reward, next_obs, terminated) with such actions"
         )
     if not (isinstance(observations, Box) and len(observations.shape) == 1):
@@ -210,8 +214,42 @@ def from_minari(dataset: MinariDataset | str) -> Transitions:
         (e.observations[:-1], e.actions, e.rewards, e.observations[1:], e.terminations)
         for e in dataset.iterate_episodes()
     ]
+    if not rows:
+        raise ValueError(
+            f"the Minari dataset {dataset.spec.dataset_id} has no episodes; it must have one; "
+            "write the id of a dataset that was recorded to its end"
+        )
     columns = (np.concatenate(column) for column in zip(*rows, strict=True))
-    return Transitions(*(c.astype(t) for c, t in zip(columns, _DTYPES, strict=True)))
+    read = Transitions(*(c.astype(t) for c, t in zip(columns, _DTYPES, strict=True)))
+    read = read._replace(action=read.action - int(actions.start))
+    _check_actions(read.action, int(actions.n), f"the Minari dataset {dataset.spec.dataset_id}")
+    return read
+
+
+def _sizes(env: str) -> tuple[str, int, int]:
+    """A task's Gymnasium id, observation size and number of actions."""
+    if env in TASKS or "-v" not in env:
+        task = TASKS[RunSpec(env=env).env]  # which names an unknown env
+        return task.gym_id, task.obs_dim, task.num_actions
+    import gymnasium
+
+    made = gymnasium.make(env)
+    obs, actions = made.observation_space, made.action_space
+    made.close()
+    if not (hasattr(actions, "n") and len(obs.shape or ()) == 1):
+        raise ValueError(
+            f"{env} has actions {actions} and observations {obs}; they must be Discrete and a Box "
+            "of vectors; write an env with such spaces"
+        )
+    return env, obs.shape[0], int(actions.n)
+
+
+def _check_actions(action: np.ndarray, num_actions: int, source: str) -> None:
+    if action.min() < 0 or action.max() >= num_actions:
+        raise ValueError(
+            f"the actions of {source} run from {action.min()} to {action.max()}; they must lie in "
+            f"0 to {num_actions - 1}; write the actions' indices"
+        )
 
 
 def _import_minari() -> ModuleType:

@@ -18,7 +18,7 @@ INTERNAL = {"__init__", "__main__", "chunks", "code_cache", "files", "greedy", "
 INTERNAL |= {"job", "lock"}
 INTERNAL |= {"looks", "panels", "scales", "sketches"}
 INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
-INTERNAL |= {"verdict_tables", "watching", "wording"}
+INTERNAL |= {"own_network", "verdict_tables", "watching", "wording"}
 INTERNAL |= {"answers", "pages_beyond"}
 INTERNAL |= {"engine_arms", "training_arms", "structured_arms", "mechanisms", "mediators"}
 INTERNAL |= {"best_rates", "board_words", "equal_steps", "figure_numbers", "findings"}
@@ -38,21 +38,41 @@ HELPERS = {  # what one module has for others and no reader calls
 
 
 def tree(module: str) -> ast.Module:
-    return ast.parse((ROOT / "lnqlib" / f"{module}.py").read_text())
+    path = ROOT / "lnqlib" / module
+    return ast.parse(
+        (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+    )
 
 
 def public(module: str) -> list[str]:
-    """The documented public functions and classes of a module, in the order of its source."""
-    definitions = [n for n in tree(module).body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
-    return [n.name for n in definitions if n.name[0] != "_" and ast.get_docstring(n)]
+    """The documented public functions and classes of a module, in the order of its source.
+
+    Those that it only passes on count where it lists them in `__all__`.
+    """
+    names = []
+    for node in tree(module).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names += [node.name] if node.name[0] != "_" and ast.get_docstring(node) else []
+        elif isinstance(node, ast.ImportFrom) and node.level and passes_on(module):
+            origin = (
+                node.module.replace(".", "/") if module == "probe" else f"{module}/{node.module}"
+            )
+            defined = {n.name: n for n in tree(origin).body if hasattr(n, "name")}
+            names += [alias.name for alias in node.names if alias.name in defined]
+    return names
+
+
+def passes_on(module: str) -> bool:
+    assigned = [n.targets[0] for n in tree(module).body if isinstance(n, ast.Assign)]
+    return "__all__" in [getattr(target, "id", "") for target in assigned]
 
 
 def imported(module: str) -> set[str]:
     """What the library's other modules import from a module, by name or as its attribute."""
     names = set()
-    for path in (ROOT / "lnqlib").glob("*.py"):
+    for path in (ROOT / "lnqlib").rglob("*.py"):
         if path.stem != module:
-            nodes = list(ast.walk(tree(path.stem)))
+            nodes = list(ast.walk(ast.parse(path.read_text())))
             froms = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.module == module]
             names |= {alias.name for node in froms for alias in node.names}
             attributes = [n for n in nodes if isinstance(n, ast.Attribute)]
@@ -62,7 +82,9 @@ def imported(module: str) -> set[str]:
 
 def test_the_reference_lists_every_module_that_is_not_internal():
     assert not INTERNAL & set(MODULES)
-    assert INTERNAL | set(MODULES) == {path.stem for path in (ROOT / "lnqlib").glob("*.py")}
+    files = {path.stem for path in (ROOT / "lnqlib").glob("*.py")}
+    packages = {path.parent.name for path in (ROOT / "lnqlib").glob("*/__init__.py")}
+    assert INTERNAL | set(MODULES) == files | packages
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -287,12 +287,60 @@ def test_minari_episodes_written_elsewhere_are_read(minari):
 
     torques = {"observation_space": Box(0, 9, (1,)), "action_space": Box(-2, 2, (1,))}
     other = minari.create_dataset_from_buffers("hand/torque-v0", [], **torques)
-    with pytest.raises(ValueError, match=r"must be Discrete, counted from 0; write Transitions\("):
+    with pytest.raises(ValueError, match=r"must be Discrete; write Transitions\("):
         from_minari(other)
     pictures = {"observation_space": Box(0, 9, (2, 2)), "action_space": Discrete(2)}
     other = minari.create_dataset_from_buffers("hand/pictures-v0", [], **pictures)
     with pytest.raises(ValueError, match=r"Box of vectors; write gymnasium.*FlattenObservation"):
         from_minari(other)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_minari_without_episodes_and_with_actions_out_of_range(minari):
+    from gymnasium.spaces import Box, Discrete
+    from minari.data_collector import EpisodeBuffer
+
+    spaces = {"observation_space": Box(0, 9, (1,)), "action_space": Discrete(2, start=3)}
+    empty = minari.create_dataset_from_buffers("hand/empty-v0", [], **spaces)
+    with pytest.raises(ValueError, match=r"hand/empty-v0 has no episodes; .*; write "):
+        from_minari(empty)
+    for actions, expected in (([3, 4], [0, 1]), ([0, 4], None)):
+        episode = EpisodeBuffer(
+            id=0,
+            observations=np.zeros((3, 1)),
+            actions=np.array(actions),
+            rewards=[0.0, 0.0],
+            terminations=np.array([False, True]),
+            truncations=np.array([False, False]),
+        )
+        name = f"hand/actions-v{actions[0]}"
+        stored = minari.create_dataset_from_buffers(name, [episode], **spaces)
+        if expected:
+            assert from_minari(stored).action.tolist() == expected
+        else:
+            with pytest.raises(ValueError, match=r"run from -3 to 1; they must lie in 0 to 1"):
+                from_minari(stored)
+
+
+class Corridor(gym.Env):
+    observation_space = gym.spaces.Box(-1, 1, (5,), np.float32)
+    action_space = gym.spaces.Discrete(4)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_minari_of_an_environment_that_is_not_one_of_four(minari):
+    gym.register("Corridor-v0", "test_data:Corridor")
+    try:
+        obs = np.arange(20, dtype=np.float32).reshape(4, 5) / 20
+        terminated = np.array([False, False, True])
+        reward = np.zeros(3, np.float32)
+        dataset = Transitions(obs[:-1], np.array([0, 3, 1]), reward, obs[1:], terminated)
+        assert_same(dataset, from_minari(to_minari(dataset, "hand/corridor-v0", "Corridor-v0")))
+        with pytest.raises(ValueError, match="run from 0 to 4; they must lie in 0 to 3"):
+            wrong = dataset._replace(action=np.array([0, 4, 1]))
+            to_minari(wrong, "hand/wrong-v0", "Corridor-v0")
+    finally:
+        gym.registry.pop("Corridor-v0")
 
 
 def test_minari_refuses_another_tasks_observations(minari):

@@ -208,9 +208,9 @@ def test_what_is_not_finite_is_nan():
     [
         ({"lr": 0.0}, "lr is 0.0; it must be positive"),
         ({"gamma": 1.5}, "gamma is 1.5"),
-        ({"obs": np.zeros(12)}, r"obs has shape \(12,\)"),
-        ({"next_obs": np.zeros((11, 3))}, r"next_obs has shape \(11, 3\) beside obs \(12, 3\)"),
-        ({"reward": np.zeros((12, 1))}, r"reward has shape \(12, 1\)"),
+        ({"obs": np.zeros(12)}, r"q does not take these observations"),
+        ({"next_obs": np.zeros((11, 3))}, r"next_obs has 11 rows beside 12 actions"),
+        ({"reward": np.zeros((12, 2))}, r"reward has shape \(12, 2\)"),
     ],
 )
 def test_errors_name_what_came(change, message):
@@ -315,6 +315,11 @@ def test_isometry_by_hand():
     assert isometry(torch.from_numpy(rows), 1, rng) == pytest.approx(1.0)
 
 
+def test_isometry_without_a_generator_and_with_k_a_whole_float():
+    x = np.random.default_rng(2).normal(size=(20, 9))
+    assert isometry(x, 4.0) == isometry(x, 4) == isometry(x, 4, np.random.default_rng(0))
+
+
 def test_isometry_of_dependent_features_is_zero():
     rng = np.random.default_rng(1)
     low_rank = rng.normal(size=(12, 3)) @ rng.normal(size=(3, 20))
@@ -345,6 +350,7 @@ def test_isometry_is_slogdet_over_disjoint_subsets(k):
     [
         (np.ones((4, 2)), 0, "k is 0 with 4 features; it must lie in 1 to 4"),
         (np.ones((4, 2)), 5, "k is 5"),
+        (np.ones((4, 2)), 2.5, "k is 2.5"),
         (np.ones(4), 1, r"features have shape \(4,\)"),
     ],
 )
