@@ -24,7 +24,7 @@ import numpy as np
 from .data import Transitions
 from .greedy import greedy_return
 from .instructions import njit
-from .networks import EPS, Params, neutral_params
+from .networks import EPS, TABLE, Params, neutral_params
 from .results import ENGINE_VERSION, Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
@@ -58,12 +58,24 @@ WRITTEN_FOR = {
     "lr_control": ("none", "project", "own_decay", "paired_decay"),
 }
 """What the kernels were written for; they would train anything else as one of these."""
+ACTIONS = (2, 3)  # `_best_next` looks at so many
+MOST_INPUTS = 16  # sums over the inputs are unrolled; of more, compiling takes too long
 
 
 def covers(spec: RunSpec) -> bool:
-    """Whether the engine can train `spec`; what it cannot, the reference does."""
-    known = all(getattr(spec, name) in values for name, values in WRITTEN_FOR.items())
-    return known and (not spec.second_order or spec.norm in COVERED)
+    """Whether the engine can train `spec`; what it cannot, the reference does.
+
+    A task by Gymnasium id is asked for its sizes, which imports the module that the id names.
+    """
+    known = all(
+        getattr(spec, name) in values for name, values in WRITTEN_FOR.items() if name != "env"
+    )
+    if not known or (spec.second_order and spec.norm not in COVERED):
+        return False
+    if spec.env in WRITTEN_FOR["env"]:
+        return True
+    task = TASKS[spec.env]
+    return task.num_actions in ACTIONS and task.obs_dim <= MOST_INPUTS
 
 
 class FusedLearner:
@@ -119,7 +131,7 @@ class FusedLearner:
             block = self.theta[start:stop]
             params[name][:] = block.reshape(shape[::-1]).T if name == "W" else block.reshape(shape)
             start = stop
-        if self.spec.norm in ("batch", "crossq"):
+        if TABLE[self.spec.norm].batch:
             params["mean"][:], params["var"][:] = self.running
         return params
 
@@ -147,7 +159,8 @@ class FusedLearner:
 
 def layout(k: int, m: int, width: int, norm: str, bias: bool) -> tuple[str, ...]:
     """The trained arrays in the order in which `theta` holds them, W transposed."""
-    extra = {"weight": ("g",), "layer_affine": ("gain", "shift")}.get(norm, ())
+    kind = TABLE[norm]
+    extra = ("g",) if kind.weight else ("gain", "shift") if kind.affine else ()
     return ("W", "b", "V", "c", *extra) if bias else ("W", "V", *extra)
 
 
@@ -175,13 +188,10 @@ def kernel(
     """
     n = k + bias
     D, B = width, batch_size
-    center = norm in ("layer", "center", "layer_affine")
-    scale = norm in ("layer", "rms", "layer_affine")
-    affine = norm == "layer_affine"
-    after = norm == "layer_after_relu"
-    weight = norm == "weight"
-    batch = norm == "batch"
-    crossq = norm == "crossq"
+    kind = TABLE[norm]
+    after, weight, affine = kind.after_relu, kind.weight, kind.affine
+    center, scale = kind.center and not after, kind.scale and not after
+    batch, crossq = kind.batch and not kind.joint, kind.joint
     nw, nv, nc = n * D, m * D, m * bias
     ne = D * (weight + 2 * affine)
     rows_in = n + affine
