@@ -7,8 +7,10 @@ digest. What runs is the source as it is on disk: whatever was imported before h
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
+import re
 import sys
 import threading
 import warnings
@@ -17,36 +19,39 @@ from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from .source_files import SourceFiles
 from .spec import RunSpec, SpecError, cut
 
+if TYPE_CHECKING:
+    from torch import nn
+
 _LOCK = threading.RLock()
-_MARK = "_lnqlib_digest"  # on a module: the digest of the source that it was made from
+_MARK = "_lnqlib_digests"  # on a module's spec: those of the files that it was made from
+_IN_STRING = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+|\w+(?=:\w))(?::\w+)?")  # module:name, a.module
 
 
 def digest(spec: RunSpec) -> str:
     """What results of `spec` are kept under beside its key: a digest of the source it names.
 
     That is the source of the modules, and of all that they import, as it is on disk; of an
-    installed package it is the version. "" where `spec` names no module. Runs nothing.
+    installed package it is the version, and this library has `results.ENGINE_VERSION`. "" where
+    `spec` names no module. Runs nothing.
 
     **Raises** `SpecError` where a module is not there.
     """
-    digests = [_digest(module) for module in _modules(spec)]
+    digests = [_digest(module) for module in modules(spec)]
     return _hash(*digests) if digests else ""
 
 
 def source_folder(spec: RunSpec) -> str:
     """The folder of the store for results of `spec`, as in `my_module-0123456789abcdef`; or ""."""
     own = digest(spec)
-    return f"{'+'.join(_modules(spec))}-{own}" if own else ""
+    return f"{'+'.join(modules(spec))}-{own}" if own else ""
 
 
-def _modules(spec: RunSpec) -> tuple[str, ...]:
+def modules(spec: RunSpec) -> tuple[str, ...]:
     """The modules that `spec` names, and the one behind an id that no installed package has."""
     behind = _registered(spec.env) if "env" in spec.own and ":" not in spec.env else ""
     return tuple(dict.fromkeys([*spec.modules, *([behind] if behind else [])]))
@@ -57,16 +62,44 @@ def _registered(env: str) -> str:
     from gymnasium import registry
 
     entry = registry[env].entry_point if env in registry else ""
-    module = entry.partition(":")[0] if isinstance(entry, str) else entry.__module__
-    own = module == "__main__" or (module and sources(module))
-    return module if own else ""  # the id of an installed one has its version in it
+    named = isinstance(entry, str)
+    module = entry.partition(":")[0] if named else entry.__module__
+    own = module == "__main__" or (module and _Files.of(module).digests)
+    if own and not named:
+        raise SpecError(
+            f"env is {env!r}, registered in this program with an object of the module {module}; "
+            "only a module's name says which source it has; "
+            f'write env="my_module:{env}" with the module that registers it'
+        )
+    return module if own else ""  # an installed id has its version in it
 
 
-def sources(module: str) -> dict[str, Path]:
-    """The files of a module and of all that it imports, by module, without installed packages."""
-    files = SourceFiles("")  # no package is the root: none within site-packages counts
-    files.add(module)
-    return {name: Path(files._spec(name).origin) for name in sorted(files.digests)}
+class _Files(SourceFiles):
+    """The files of a module and of all that it imports or names in a string, as for an entry point.
+
+    Installed packages and this library do not count: they have versions.
+    """
+
+    @classmethod
+    def of(cls, module: str) -> _Files:
+        files = cls("")  # no package is the root: none within site-packages counts
+        files.add(module)
+        return files
+
+    def counts(self, name: str) -> bool:
+        return name.partition(".")[0] not in ("lnqlib", "__main__") and super().counts(name)
+
+    def add(self, name: str) -> bool:
+        new = name not in self.digests and super().add(name)
+        if new and (path := self.paths()[name]).suffix == ".py":
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                text = node.value if isinstance(node, ast.Constant) else None
+                if isinstance(text, str) and (found := _IN_STRING.fullmatch(text)):
+                    self.add(found[1])
+        return name in self.digests
+
+    def paths(self) -> dict[str, Path]:
+        return {name: Path(self._spec(name).origin) for name in sorted(self.digests)}
 
 
 def _digest(module: str) -> str:
@@ -75,19 +108,23 @@ def _digest(module: str) -> str:
             'module is "__main__", a notebook or script; it must be a module with a file of its '
             'own; write its code into my_module.py, and "my_module:" in its place'
         )
-    if files := sources(module):
-        return _hash(*(f"{name} {_hash(path.read_bytes())}" for name, path in files.items()))
+    try:
+        paths = _Files.of(module).paths()
+    except SyntaxError as error:
+        raise SpecError(
+            f"module is {module!r}, and line {error.lineno} of it or of what it imports is no "
+            f"Python ({error.msg}); it must be importable; {_importable(module)}"
+        ) from error
+    if paths:
+        return _hash(*(f"{name} {_hash(path.read_bytes())}" for name, path in paths.items()))
     top = module.partition(".")[0]
     if find_spec(top) is None:
         raise SpecError(
             f"module is {module!r}, and Python finds none of that name; it must be on the path; "
             "write its folder into PYTHONPATH, or start Python there"
         )
-    return _hash(module, *(f"{name} {version(name)}" for name in _packages(top)))
-
-
-def _packages(top: str) -> list[str]:
-    return sorted(set(packages_distributions().get(top, ())))
+    packages = sorted(set(packages_distributions().get(top, ())))
+    return _hash(module, *(f"{name} {version(name)}" for name in packages))
 
 
 def _hash(*parts: str | bytes) -> str:
@@ -95,19 +132,22 @@ def _hash(*parts: str | bytes) -> str:
     return hashlib.sha256(b"\n".join(data)).hexdigest()[:16]
 
 
+def _importable(module: str) -> str:
+    return f"write it so that python -c 'import {module}' works"
+
+
 def load(module: str) -> ModuleType:
-    """Imports a module, again where its source has changed since.
+    """Imports a module, once more where it is other than its source on disk.
 
     **Raises** `SpecError` where there is none, or it ends in an error.
     """
     with _LOCK:
-        now, files = _digest(module), sources(module)
-        present = sys.modules.get(module)
-        if getattr(present, _MARK, "") == now:
+        _digest(module)  # raises where there is none
+        files, present = _Files.of(module), sys.modules.get(module)
+        # on the spec, which importlib.reload replaces; digests hold what memory has other than disk
+        if files.digests and getattr(getattr(present, "__spec__", None), _MARK, 0) == files.digests:
             return present
-        finder = _Sources(
-            {n: p for n, p in files.items() if n.partition(".")[0] not in ("lnqlib", "__main__")}
-        )
+        finder = _Sources(files.paths())
         finder.forget()
         sys.meta_path.insert(0, finder)
         try:
@@ -119,13 +159,26 @@ def load(module: str) -> ModuleType:
             raise SpecError(
                 f"module is {module!r}, and importing it ended in "
                 f"{cut(f'{type(error).__name__}: {error}')}; it must be importable; "
-                f"write it so that python -c 'import {module}' works"
+                f"{_importable(module)}"
             ) from error
         finally:
             sys.meta_path.remove(finder)
-        if files:
-            setattr(made, _MARK, now)
+        setattr(made.__spec__, _MARK, _Files.of(module).digests)
         return made
+
+
+def check_source(env: str, made: object) -> None:
+    """Refuses an environment whose class stands in a file that its digest does not see.
+
+    **Raises** `SpecError`.
+    """
+    home = type(made).__module__
+    named = modules(RunSpec(env))
+    if named and _Files("").counts(home) and not any(home in _Files.of(m).digests for m in named):
+        raise SpecError(
+            f"env is {env!r}, whose class stands in {home}; {named[0]} must import that module or "
+            f"name it in a string; write import {home} in {named[0]}"
+        )
 
 
 class _Sources:
@@ -157,6 +210,8 @@ def make_norm(name: str, width: int) -> nn.Module:
     **Raises** `SpecError` where there is no such factory, or it makes no module (B, width) ->
     (B, width).
     """
+    import torch  # here, for looking results up needs none of it
+
     module, _, attribute = name.partition(":")
     factory = getattr(load(module), attribute, None)
     example = f"write def {attribute}(width: int) -> nn.Module in {module}"
@@ -167,7 +222,7 @@ def make_norm(name: str, width: int) -> nn.Module:
         )
     try:
         made = factory(width)
-        if not isinstance(made, nn.Module):
+        if not isinstance(made, torch.nn.Module):
             raise TypeError(f"it returns {cut(repr(made))}")
         with torch.no_grad():
             shape = tuple(made.eval()(torch.zeros(2, width)).shape)

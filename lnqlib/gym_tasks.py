@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from .extensions import digest, load
+from .extensions import check_source, digest, load, modules
 from .spec import RunSpec, SpecError, cut
 from .tasks import OUTSIDE, Task, start_states
 
@@ -29,8 +29,8 @@ def make(env: str) -> gymnasium.Env:
     **Raises** `SpecError` where there is none or it is none for a Q-network: observations must be
     a Box of vectors, actions Discrete from 0.
     """
-    if ":" in env:
-        load(env.partition(":")[0])
+    for module in modules(RunSpec(env)):
+        load(module)
     try:
         world = gymnasium.make(env, disable_env_checker=True)
     except Exception as error:  # Gymnasium's own, or anything that the environment raises
@@ -39,6 +39,7 @@ def make(env: str) -> gymnasium.Env:
             "the id of an environment that is installed or that the module before the colon "
             'registers; write pip install for its package, or for example env="CartPole-v1"'
         ) from error
+    check_source(env, world.unwrapped)
     observations, actions = world.observation_space, world.action_space
     if not (isinstance(observations, Box) and len(observations.shape) == 1):
         raise SpecError(
@@ -67,12 +68,12 @@ def task(env: str) -> Task:
 
 
 @lru_cache(maxsize=64)
-def _task(env: str, digest: str) -> Task:
+def _task(env: str, source: str) -> Task:
     world = make(env)
     size, actions = world.observation_space.shape[0], int(world.action_space.n)
     limit = world.spec.max_episode_steps if world.spec else None
     world.close()
-    return Task(env, env, OUTSIDE, size, actions, 0, limit)
+    return Task(env, env, OUTSIDE, size, actions, 0, limit, source)
 
 
 def rollout(env: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:

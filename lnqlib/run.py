@@ -57,9 +57,13 @@ MakeLearner = Callable[[RunSpec, Transitions, Params], Learner]
 STRETCH = 2_000  # steps whose batch indices are drawn at once, so memory does not grow with steps
 
 
-@lru_cache(maxsize=8)
 def dataset_of(env: str, seed: int, data: str, size: int) -> Transitions:
     """`offline_dataset`, remembered: runs that share a seed follow one another in a sweep."""
+    return _dataset_of(env, seed, data, size, TASKS[env].source)
+
+
+@lru_cache(maxsize=8)
+def _dataset_of(env: str, seed: int, data: str, size: int, source: str) -> Transitions:
     return offline_dataset(env, seed, data=data, size=size)
 
 

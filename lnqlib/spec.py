@@ -205,8 +205,8 @@ class RunSpec:
     @property
     def modules(self) -> tuple[str, ...]:
         """The modules that env and norm name, and that training the run imports."""
-        named = (value.partition(":") for value in self.own.values())
-        return tuple(dict.fromkeys(module for module, colon, _ in named if colon))
+        named = (module_in(name, value) for name, value in self.own.items())
+        return tuple(dict.fromkeys(filter(None, named)))
 
     @property
     def checkpoint_steps(self) -> np.ndarray:
@@ -226,6 +226,12 @@ def is_own(field: str, value: object) -> bool:
     """Whether `value` is spelled as an env or norm that the library does not have itself."""
     known = value in _CHOICES[field] if isinstance(value, str) else True
     return field in _OWN and not known and bool(_OWN[field].fullmatch(value))
+
+
+def module_in(field: str, value: object) -> str:
+    """The module that an env or norm names, as in "my_module:factory"; "" where it names none."""
+    module, colon, _ = value.partition(":") if is_own(field, value) else ("", "", "")
+    return module if colon else ""
 
 
 def allowed(field: str) -> tuple[str, ...]:

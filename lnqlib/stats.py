@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from .results import INTERFERENCE
-from .spec import ENVS
+from .spec import in_order
 
 NBSP = "\N{NO-BREAK SPACE}"
 LEVEL = 0.95
@@ -323,10 +323,8 @@ def with_controls(frame: pd.DataFrame) -> pd.DataFrame:
 
 def by_env(frame: pd.DataFrame, statistic: Callable[..., Interval], *args, **kwargs) -> pd.Series:
     """`statistic(runs, ...)` for the runs of each environment in the frame, in the book's order."""
-    groups = {env: frame[frame["env"] == env] for env in ENVS}
-    return pd.Series(
-        {env: statistic(runs, *args, **kwargs) for env, runs in groups.items() if len(runs)}
-    )
+    groups = {env: frame[frame["env"] == env] for env in in_order(frame["env"])}
+    return pd.Series({env: statistic(runs, *args, **kwargs) for env, runs in groups.items()})
 
 
 def table_cell(frame: pd.DataFrame, metric: str = "return", **bootstrap) -> Interval:

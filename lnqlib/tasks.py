@@ -46,6 +46,7 @@ class Task:
     num_actions: int
     state_dim: int
     time_limit: int | None
+    source: str = ""  # a digest of the module that the name names, as `extensions.digest`
 
 
 class _Tasks(dict[str, Task]):
