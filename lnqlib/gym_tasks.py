@@ -34,10 +34,12 @@ def make(env: str) -> gymnasium.Env:
     try:
         world = gymnasium.make(env, disable_env_checker=True)
     except Exception as error:  # Gymnasium's own, or anything that the environment raises
+        module, _, name = env.rpartition(":")
+        wanted = "it must be the id of an installed environment; write pip install for its package"
+        if module:
+            wanted = f'{module} must register it; write gymnasium.register("{name}", ...) there'
         raise SpecError(
-            f"env is {env!r}, and Gymnasium cannot make it ({cut(_first_line(error))}); it must be "
-            "the id of an environment that is installed or that the module before the colon "
-            'registers; write pip install for its package, or for example env="CartPole-v1"'
+            f"env is {env!r}, and Gymnasium cannot make it ({cut(_first_line(error))}); {wanted}"
         ) from error
     check_source(env, world.unwrapped)
     observations, actions = world.observation_space, world.action_space

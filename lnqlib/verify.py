@@ -36,7 +36,7 @@ def foreign_modules(rows: pd.DataFrame, allow: Collection[str] = ()) -> pd.Serie
     foreign = pd.Series("", rows.index)
     for name in ("env", "norm"):
         modules = {value: module_in(name, value) for value in rows[name].unique()}
-        named = rows[name].map({v: m for v, m in modules.items() if m not in allow}).fillna("")
+        named = rows[name].map({v: "" if m in allow else m for v, m in modules.items()})
         foreign = foreign.where(foreign != "", named)
     return foreign
 
