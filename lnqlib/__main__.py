@@ -18,7 +18,14 @@ from .ship import Shipped, ship
 from .spec import ENVS, OPTIMIZERS, STUDIES, RunSpec, SpecError, study
 from .store import Store, StoreError
 from .sweep import SweepError, finished, train_missing
-from .verify import ROUNDING, differences, retrain, sample, start_differences
+from .verify import (
+    ROUNDING,
+    differences,
+    foreign_modules,
+    retrain,
+    sample,
+    start_differences,
+)
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
 
@@ -78,7 +85,13 @@ def verify(options: argparse.Namespace) -> int:
     rows = shipped.results()
     if rows.empty:
         raise StoreError(f"nothing is shipped in {shipping.RESULTS}; write python -m lnqlib ship")
-    specs = sample(rows, options.sample, options.seed)
+    foreign = foreign_modules(rows, options.allow_module)
+    if modules := sorted(set(foreign) - {""}):
+        print(
+            f"{(foreign != '').sum()} of {len(rows)} rows name modules, which training them would "
+            f"run; they are skipped; write --allow-module {' '.join(modules)} where you trust them"
+        )
+    specs = sample(rows[foreign == ""], options.sample, options.seed, options.allow_module)
     results = retrain(specs, lambda spec: trainer(backend_for(spec))(spec))
     lacking = shipped.lacking(specs)
     gaps = differences(rows, results, lacking)
@@ -177,6 +190,13 @@ def _parser() -> argparse.ArgumentParser:
         help="allowed difference of a number (0); where numba compiles for another target than "
         "for the shipped runs, the curves at step 0 are judged instead, against "
         f"{ROUNDING:g} of their size",
+    )
+    sub.add_argument(
+        "--allow-module",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        help="modules that rows name and that may be run; rows of others are skipped",
     )
     sub = command("ship", ship_command, "write finished studies to data/results")
     sub.add_argument("studies", nargs="*", metavar="STUDY", help="which ones (all)")

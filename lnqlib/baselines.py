@@ -8,7 +8,7 @@ imported where something is played.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,25 +53,36 @@ def random_returns(
     return pd.DataFrame(rows)
 
 
-def action_returns(task: Task, starts: np.ndarray, actions: np.ndarray) -> np.ndarray:
+def action_returns(
+    task: Task, starts: np.ndarray, actions: np.ndarray | Iterator[int]
+) -> np.ndarray:
     """The undiscounted return of each episode that plays fixed actions until it terminates.
 
-    **Arguments** `starts`: states (episodes, 4). `actions`: (episodes, time limit).
+    **Arguments** `starts`: as `tasks.start_states` draws them. `actions`: (episodes, time limit);
+    for a task that Gymnasium plays, an endless iterator over all its episodes.
 
     **Returns** (episodes,).
     """
-    from .tasks import play
+    from .tasks import OUTSIDE, play
 
+    if task.index == OUTSIDE:
+        from . import gym_tasks
+
+        return gym_tasks.returns(task.name, lambda _: next(actions), starts)
     returns = np.zeros(len(starts))
     play(task.index, starts, actions, returns)
     return returns
 
 
-def _episodes(task: Task, seed: int, episodes: int) -> tuple[np.ndarray, np.ndarray]:
+def _episodes(
+    task: Task, seed: int, episodes: int
+) -> tuple[np.ndarray, np.ndarray | Iterator[int]]:
     """Start states and uniformly random actions of a seed."""
-    from .tasks import start_states
+    from .tasks import OUTSIDE, start_states
 
     # children of the evaluation's generator: no run draws from them
     start_rng, action_rng = generator(task.name, seed, "evaluation").spawn(2)
     starts = start_states(task, episodes, start_rng, widened=True)
+    if task.index == OUTSIDE:
+        return starts, iter(lambda: int(action_rng.integers(task.num_actions)), None)
     return starts, action_rng.integers(task.num_actions, size=(episodes, task.time_limit))

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .spec import RunSpec, SpecError
-from .tasks import STATE_SIZE, TASKS, compiled, observe, start_states, step, uniform_states
+from .tasks import (
+    OUTSIDE,
+    STATE_SIZE,
+    TASKS,
+    compiled,
+    observe,
+    start_states,
+    step,
+    uniform_states,
+)
 
 if TYPE_CHECKING:
     from minari import MinariDataset
@@ -36,8 +45,9 @@ def offline_dataset(env: str, seed: int, data: str = "protocol", size: int = 10_
 
     - `env`, `seed`: as in `RunSpec`; all randomness is `spec.generator(env, seed, "data")`.
     - `data`: "rollout" for episodes of uniformly random actions from Gymnasium's reset, each ended
-      by the task or its time limit; "protocol" for the same in CartPole and Acrobot, and for a
-      fresh uniform state and action in every transition of MountainCar and Pendulum.
+      by the task or its time limit; "protocol" for the same in CartPole, Acrobot and tasks by
+      Gymnasium id, and for a fresh uniform state and action in every transition of MountainCar and
+      Pendulum.
     - `size`: the number N of transitions; the last episode stops where they are full.
 
     **Raises** `SpecError` for a value that no `RunSpec` can have.
@@ -50,6 +60,10 @@ def offline_dataset(env: str, seed: int, data: str = "protocol", size: int = 10_
         )
     rng = spec.rng("data")
     task = TASKS[env]
+    if task.index == OUTSIDE:
+        from .gym_tasks import rollout  # here, for the four tasks need no Gymnasium
+
+        return Transitions(*rollout(env, size, rng))
     fresh = data == "protocol" and env in ("MountainCar", "Pendulum")
     starts = uniform_states(task, size, rng) if fresh else start_states(task, size, rng)
     action = rng.integers(task.num_actions, size=size)
@@ -139,8 +153,7 @@ def to_minari(dataset: Transitions, dataset_id: str, env: str, **metadata: str) 
     **Arguments**
 
     - `dataset_id`: Minari's name for it, like "acrobot/random-v0"; it must be free.
-    - `env`: CartPole, Acrobot, MountainCar or Pendulum, or any Gymnasium id, such as
-      "LunarLander-v3", with a flat Box and a Discrete space.
+    - `env`: as in `RunSpec`.
     - `metadata`: author, description ... as `minari.create_dataset_from_buffers` takes them.
 
     **Raises** `ImportError` without Minari; `ValueError` where the observations or actions are not

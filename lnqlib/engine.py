@@ -32,7 +32,7 @@ from .data import Transitions
 from .greedy import _best_action, greedy_return
 from .held_target import held_target_metrics
 from .instructions import njit
-from .networks import EPS, Params, neutral_params
+from .networks import EPS, TABLE, Params, neutral_params
 from .replay import GREEDY, Moves, Replay, act, look
 from .results import ENGINE_VERSION, Result
 from .run import Progress, run
@@ -87,6 +87,8 @@ WRITTEN_FOR = {
     ),
 }
 """What the kernels were written for; they would train anything else as one of these."""
+ACTIONS = (2, 3)  # `_best_next` looks at so many
+MOST_INPUTS = 16  # sums over the inputs are unrolled; of more, compiling takes too long
 
 
 NOT_ONLINE = ("batch", "crossq", "weight")
@@ -94,11 +96,20 @@ NOT_ONLINE = ("batch", "crossq", "weight")
 
 
 def covers(spec: RunSpec) -> bool:
-    """Whether the engine can train `spec`; what it cannot, the reference does."""
-    known = all(getattr(spec, name) in values for name, values in WRITTEN_FOR.items())
+    """Whether the engine can train `spec`; what it cannot, the reference does.
+
+    A task by Gymnasium id is asked for its sizes, which imports the module that the id names.
+    """
+    fields = [name for name in WRITTEN_FOR if name != "env"]
+    known = all(getattr(spec, name) in WRITTEN_FOR[name] for name in fields)
     acts = spec.data != "online" or spec.norm not in NOT_ONLINE
     expanded = spec.norm in COVERED and spec.arm != "bounded"
-    return known and acts and (not spec.second_order or expanded)
+    if not (known and acts and (expanded or not spec.second_order)):
+        return False
+    if spec.env in WRITTEN_FOR["env"]:
+        return True
+    task = TASKS[spec.env]
+    return task.num_actions in ACTIONS and task.obs_dim <= MOST_INPUTS
 
 
 class Held(NamedTuple):
@@ -189,7 +200,7 @@ class FusedLearner:
             block = theta[start:stop]
             params[name][:] = block.reshape(shape[::-1]).T if name == "W" else block.reshape(shape)
             start = stop
-        if self.spec.norm in ("batch", "crossq"):
+        if TABLE[self.spec.norm].batch:
             params["mean"][:], params["var"][:] = self.running
         return params
 
@@ -241,7 +252,8 @@ class FusedLearner:
 
 def layout(k: int, m: int, width: int, norm: str, bias: bool) -> tuple[str, ...]:
     """The trained arrays in the order in which `theta` holds them, W transposed."""
-    extra = {"weight": ("g",), "layer_affine": ("gain", "shift")}.get(norm, ())
+    kind = TABLE[norm]
+    extra = ("g",) if kind.weight else ("gain", "shift") if kind.affine else ()
     return ("W", "b", "V", "c", *extra) if bias else ("W", "V", *extra)
 
 
@@ -280,12 +292,10 @@ def kernel(
     """
     n = k + bias
     D, B = width, batch_size
-    affine = norm == "layer_affine"
+    kind = TABLE["layer" if norm == "switched" else norm]
+    after, weight, affine = kind.after_relu, kind.weight, kind.affine
     units = norm == "switched" or affine
-    after = norm == "layer_after_relu"
-    weight = norm == "weight"
-    batch = norm == "batch"
-    crossq = norm == "crossq"
+    batch, crossq = kind.batch and not kind.joint, kind.joint
     nw, nv, nc = n * D, m * D, m * bias
     ne = D * (weight + 2 * affine)
     rows_in = n + affine
@@ -369,7 +379,9 @@ def kernel(
                 row = look(task, replay, starts[t])
                 move = moves[t]
                 if move == GREEDY:
-                    move = _best_action(code, hidden, b, V, c, gain, shift, seen[row], scratch)
+                    move = _best_action(
+                        code, False, hidden, b, V, c, gain, shift, seen[row], scratch
+                    )
                 act(task, time_limit, replay, row, move)
                 _store(replay, row, k, acting.discount, acting.discount_at_goal, rows)
             renew = target and (first_step + t) % period == 0

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from .instructions import njit
-from .networks import EPS, Params, finite
+from .networks import EPS, TABLE, Params, finite
 from .spec import NORMS
 from .structured import FAST, PART
-from .tasks import Task, observe, step
+from .tasks import OUTSIDE, Task, observe, step
 
-_WEIGHT, _LAYER, _RMS, _CENTER, _AFFINE, _AFTER = (
-    NORMS.index(norm)
-    for norm in ("weight", "layer", "rms", "center", "layer_affine", "layer_after_relu")
+# the places in `NORMS` of those that centre, scale, follow the ReLU
+_CENTER, _SCALE, _AFTER = (
+    tuple(NORMS.index(name) for name, norm in TABLE.items() if getattr(norm, stage))
+    for stage in ("center", "scale", "after_relu")
 )
-_BATCH = (NORMS.index("batch"), NORMS.index("crossq"))
 
 
 def greedy_return(
@@ -22,35 +22,34 @@ def greedy_return(
 ) -> float:
     """Mean undiscounted return of greedy episodes, first best action, to the task's time limit.
 
-    **Arguments**: `params`, the network's float32 arrays; `norm`, one of `spec.NORMS`, batch norm
-    and CrossQ with running statistics; `starts` (episodes, 4); `shorten` as for
-    `structured_interference`.
+    **Arguments**: `params`, the network's float32 arrays; `norm`, one of `networks.CHAINS`, batch
+    norm and CrossQ with running statistics; `starts`, as `tasks.start_states` draws them;
+    `shorten` as for `structured_interference`.
 
     **Returns** the mean return; NaN where an array of `params` is not finite.
     """
     if not finite(params):
         return float("nan")
-    code = NORMS.index(norm)
+    net = _net(params, norm, shorten)
+    if task.index == OUTSIDE:
+        from .gym_tasks import returns  # here, for the four tasks need no Gymnasium
+
+        z = np.empty(len(params["b"]), np.float32)
+        return float(returns(task.name, lambda obs: _best_action(*net, obs, z), starts).mean())
+    return _episodes(task.index, task.time_limit, *net, starts.copy())
+
+
+def _net(params: Params, norm: str, shorten: bool) -> tuple:
+    """What `_best_action` needs to know of a network."""
     W, b = params["W"].T.copy(), params["b"].copy()  # (obs_dim, width)
-    if code == _WEIGHT:
+    if TABLE[norm].weight:
         W *= params["g"] / np.linalg.norm(params["W"], axis=1)
-    if code in _BATCH:
+    if TABLE[norm].batch:
         inverse = 1.0 / np.sqrt(params["var"] + np.float32(EPS))
         b = (b - params["mean"]) * inverse
         W = W * inverse
-    return _episodes(
-        task.index,
-        task.time_limit,
-        code,
-        shorten,
-        W.astype(np.float32),
-        b.astype(np.float32),
-        params["V"],
-        params["c"],
-        params["gain"],
-        params["shift"],
-        starts.copy(),
-    )
+    arrays = W.astype(np.float32), b.astype(np.float32), params["V"], params["c"]
+    return NORMS.index(norm), shorten, *arrays, params["gain"], params["shift"]
 
 
 @njit(**FAST)
@@ -81,17 +80,17 @@ def _best_action(code, shorten, W, b, V, c, gain, shift, obs, z):
         x = obs[j]
         for u in range(width):
             z[u] += W[j, u] * x
-    if code == _AFTER:
+    if code in _AFTER:
         for u in range(width):
             z[u] = max(z[u], np.float32(0.0))
-    if code in (_LAYER, _CENTER, _AFFINE, _AFTER):
+    if code in _CENTER:
         mean = 0.0
         for u in range(width):
             mean += z[u]
         mean = np.float32(mean / width)
         for u in range(width):
             z[u] -= mean
-    if code in (_LAYER, _RMS, _AFFINE, _AFTER):
+    if code in _SCALE:
         square = np.float32(0.0)
         for u in range(width):
             square += z[u] * z[u]
@@ -100,7 +99,7 @@ def _best_action(code, shorten, W, b, V, c, gain, shift, obs, z):
             factor = min(factor, np.float32(1.0))
         for u in range(width):
             z[u] = z[u] * factor * gain[u] + shift[u]
-    if code != _AFTER:
+    if code not in _AFTER:
         for u in range(width):
             z[u] = max(z[u], np.float32(0.0))
     best, best_q = 0, np.float32(-np.inf)

@@ -187,5 +187,3 @@ def _workerless(executor: Executor) -> bool:
     with suppress(Exception):  # `_lost` finds a scheduler that does not answer
         return not executor._client.nthreads()
     return False
-
-

@@ -1,13 +1,18 @@
-"""The Q-network of Eqs. (1)-(3): one hidden layer, one optional normalization."""
+"""The Q-network of Eqs. (1)-(3): one hidden layer, one optional normalization of `TABLE`."""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from .spec import NORMS
+from .spec import allowed, is_own
 
 EPS = 1e-5  # torch's default for layer and batch norm
 
@@ -37,13 +42,64 @@ class LayerNorm(nn.Module):
         return x
 
 
+class Norm(NamedTuple):
+    """What a norm does to x = W s + b, as the stages of one chain; without any it is the identity.
+
+    [weight norm of W]; [batch norm]; [ReLU]; [centre]; [scale]; [gain and shift]; [ReLU]
+
+    The metrics by structure, the compiled evaluation and the engine follow these stages. A norm
+    that is none of them has a `layer` of its own; torch trains and measures it.
+    """
+
+    weight: bool = False  # W = g v / |v|
+    batch: bool = False  # (x - mean) / sqrt(var + eps) over the samples
+    joint: bool = False  # the batch's samples are those of s and s' together
+    after_relu: bool = False  # what follows is applied to relu(x)
+    center: bool = False  # x - mean over the units
+    scale: bool = False  # x / sqrt(mean x^2 + eps)
+    affine: bool = False  # a trained gain and shift
+    layer: Callable[[int], nn.Module] | None = None  # width -> the module between W and ReLU
+
+
+TABLE = {
+    "none": Norm(),
+    "layer": Norm(center=True, scale=True),
+    "batch": Norm(batch=True),
+    "weight": Norm(weight=True),
+    "crossq": Norm(batch=True, joint=True),
+    "rms": Norm(scale=True),
+    "center": Norm(center=True),
+    "layer_affine": Norm(center=True, scale=True, affine=True),
+    "layer_after_relu": Norm(after_relu=True, center=True, scale=True),
+}
+"""Every norm of `spec.NORMS`: the one place that says what it does."""
+CHAINS = tuple(name for name, norm in TABLE.items() if norm.layer is None)
+
+
+def norm_of(name: str) -> Norm:
+    """The row of `TABLE`; "my_module:factory" has a layer of its own.
+
+    **Raises** `ValueError` for another name, in the words of `RunSpec`.
+    """
+    if is_own("norm", name):
+        from .extensions import make_norm  # here, for it imports what the name says
+
+        return Norm(layer=lambda width: make_norm(name, width))
+    if name not in TABLE:
+        raise ValueError(
+            f"norm is {name!r}; allowed are {', '.join(allowed('norm'))}; "
+            'write for example norm="layer"'
+        )
+    return TABLE[name]
+
+
 class QNetwork(nn.Module):
     """Eq. (3), Q(s, a) = <v_a, relu(LN(W s + b))> + c_a; without `norm` and `bias`, Eq. (1)'s Q.
 
     **Arguments**
 
     - `obs_dim`, `num_actions`, `width`: the paper's k, m and d.
-    - `norm`: one of `lnqlib.spec.NORMS`.
+    - `norm`: one of `lnqlib.spec.NORMS`, or "my_module:factory".
     - `bias`: whether both layers have biases.
     - `momentum`: weight of a new batch in the running statistics of batch norm and CrossQ.
 
@@ -62,20 +118,16 @@ class QNetwork(nn.Module):
         momentum: float = 0.1,
     ):
         super().__init__()
-        if norm not in NORMS:
-            raise ValueError(
-                f'norm is {norm!r}; allowed are {", ".join(NORMS)}; write for example norm="layer"'
-            )
-        self.norm_name = norm
+        self.kind = norm_of(norm)
         hidden = nn.Linear(obs_dim, width, bias=bias)
-        self.hidden = weight_norm(hidden) if norm == "weight" else hidden
-        self.norm = _norm_layer(norm, width, momentum)
+        self.hidden = weight_norm(hidden) if self.kind.weight else hidden
+        self.norm = _norm_layer(self.kind, width, momentum)
         self.output = nn.Linear(width, num_actions, bias=bias)
 
     def features(self, obs: Tensor) -> Tensor:
         """The features that the output layer reads, after ReLU and norm: (B, width)."""
         z = self.hidden(obs)  # (B, width)
-        if self.norm_name == "layer_after_relu":
+        if self.kind.after_relu:
             return self.norm(torch.relu(z))
         return torch.relu(self.norm(z))
 
@@ -87,14 +139,14 @@ class QNetwork(nn.Module):
         """The network's own tensors under the names of `Params`; absent ones are left out."""
         hidden = self.hidden
         named = {"b": hidden.bias, "V": self.output.weight, "c": self.output.bias}
-        if self.norm_name == "weight":
+        if self.kind.weight:
             named["W"] = hidden.parametrizations.weight.original1
             named["g"] = hidden.parametrizations.weight.original0
         else:
             named["W"] = hidden.weight
-        if self.norm_name in ("batch", "crossq"):
+        if self.kind.batch:
             named |= {"mean": self.norm.running_mean, "var": self.norm.running_var}
-        if self.norm_name == "layer_affine":
+        if self.kind.affine:
             named |= {"gain": self.norm.weight, "shift": self.norm.bias}
         return {name: tensor for name, tensor in named.items() if tensor is not None}
 
@@ -115,20 +167,27 @@ class QNetwork(nn.Module):
         return self
 
 
-def _norm_layer(norm: str, width: int, momentum: float) -> nn.Module:
-    match norm:
-        case "layer" | "layer_after_relu":
-            return LayerNorm()
-        case "rms":
-            return LayerNorm(center=False)
-        case "center":
-            return LayerNorm(scale=False)
-        case "layer_affine":
-            return nn.LayerNorm(width, eps=EPS)
-        case "batch" | "crossq":
-            return nn.BatchNorm1d(width, eps=EPS, momentum=momentum, affine=False)
-        case _:
-            return nn.Identity()
+def _norm_layer(norm: Norm, width: int, momentum: float) -> nn.Module:
+    if norm.layer:
+        return norm.layer(width)
+    if norm.batch:
+        return nn.BatchNorm1d(width, eps=EPS, momentum=momentum, affine=False)
+    if norm.affine:
+        return nn.LayerNorm(width, eps=EPS)
+    if norm.center or norm.scale:
+        return LayerNorm(norm.center, norm.scale)
+    return nn.Identity()
+
+
+_DRAWS = threading.RLock()  # torch has one generator for all threads
+
+
+@contextmanager
+def drawing(seed: int) -> Iterator[None]:
+    """torch's random numbers from `seed` on, whatever other threads draw; afterwards as before."""
+    with _DRAWS, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def neutral_params(obs_dim: int, num_actions: int, width: int) -> Params:

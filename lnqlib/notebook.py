@@ -16,7 +16,18 @@ from IPython import get_ipython
 from myst_nb import glue as store
 
 from .cluster import EXAMPLE, SchedulerError, connected, is_address
-from .spec import ENVS, LEARNING_RATES, OPTIMIZERS, RunSpec, cut, grid, shown, usual_checkpoints
+from .spec import (
+    ENVS,
+    LEARNING_RATES,
+    OPTIMIZERS,
+    RunSpec,
+    SpecError,
+    cut,
+    grid,
+    is_own,
+    shown,
+    usual_checkpoints,
+)
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -32,6 +43,7 @@ SPELLING = {
     "scheduler": f"-p scheduler {EXAMPLE}",
 }
 """The parameters of a chapter that sweeps, each with a way to give it to papermill."""
+OTHER = "a Gymnasium id such as CartPole-v1 or my_module:MyEnv-v0"
 SHARED = ("env", "optimizer", "seeds", "steps")  # what every chapter takes
 _USUAL = {"lr": "learning_rates", "lrs": "learning_rates", "cluster": "scheduler"}
 
@@ -115,7 +127,7 @@ def parameters(
 
     **Arguments**
 
-    - `env`: one of `ENVS`, or "all".
+    - `env`: one of `ENVS`, or "all"; or a Gymnasium id, such as "my_module:MyEnv-v0".
     - `optimizer`: one of `OPTIMIZERS`.
     - `seeds`: how many seeds, counted from 0.
     - `steps`: gradient steps a run; below 20,000 it has fewer than 100 checkpoints.
@@ -132,9 +144,8 @@ def parameters(
     shared = {name: SPELLING[name] for name in SHARED}
     _check_names(SPELLING if own is None else shared | own)
     _keep_figures_whole()
-    envs = ENVS if choice("env", env, (*ENVS, "all")) == "all" else (env,)
     return Parameters(
-        envs=envs,
+        envs=_envs("env", env),
         optimizer=choice("optimizer", optimizer, OPTIMIZERS),
         seeds=whole_number("seeds", seeds, 1, 10_000),
         steps=whole_number("steps", steps, 1, 10**9),
@@ -159,8 +170,10 @@ def whole_number(name: str, value: object, low: int, high: int, example: str = "
     return int(value)
 
 
-def choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+def choice(name: str, value: object, choices: tuple[str, ...], other: str = "") -> str:
     """`value`, one of `choices` spelled exactly so; the error names the closest one.
+
+    **Arguments** `other`: what else is allowed, in words; the caller has looked for it.
 
     **Raises** `ParameterError`.
     """
@@ -168,8 +181,21 @@ def choice(name: str, value: object, choices: tuple[str, ...]) -> str:
         lower = {choice.lower(): choice for choice in choices}
         closest = difflib.get_close_matches(_text(value).lower(), lower, n=1, cutoff=0.5)
         example = f"-p {name} {lower[closest[0]]}" if closest else ""
-        _fail(name, value, f"one of {', '.join(choices)}", example)
+        allowed = f"one of {', '.join(choices)}" + (f", or {other}" if other else "")
+        _fail(name, value, allowed, example)
     return value
+
+
+def _envs(name: str, value: object) -> tuple[str, ...]:
+    """The tasks that `value` stands for; one by Gymnasium id is made, to see that it can be."""
+    if is_own("env", value):
+        from .tasks import TASKS  # here, for no other check need wait for it
+
+        try:
+            return (TASKS[value].name,)
+        except SpecError as error:
+            raise ParameterError(f"{error}; spelled for example {SPELLING[name]}") from error
+    return ENVS if choice(name, value, (*ENVS, "all"), OTHER) == "all" else (value,)
 
 
 def _check_names(spelling: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from .looks import CLAMPED, GREY, LOG, LOOKS, NAMES, SIGNED_LOG, WIDTH, label
 from .scales import set_decades
-from .spec import ENVS
+from .spec import in_order
 
 SWITCHED = ("injected", "removed")  # their bands cover those of the same networks as trained
 SEED_CLAMPED = "at least one seed was clamped"
@@ -21,7 +21,7 @@ SEED_CLAMPED = "at least one seed was clamped"
 
 def chosen(frame: pd.DataFrame, envs: Sequence[str] | None) -> list[str]:
     """`envs`, by default those in the frame in the book's order."""
-    return list(envs or [env for env in ENVS if (frame["env"] == env).any()])
+    return list(envs or in_order(frame["env"]))
 
 
 def panels(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from .data import Transitions
 from .looks import GREY, WIDTH, in_style
-from .sketches import SKETCHES
+from .sketches import SKETCHES, unknown
 from .spec import ENVS
 
 
@@ -20,7 +20,7 @@ def task_pictures(envs: Sequence[str] = ENVS) -> Figure:
     size = (len(envs) * WIDTH / 4, WIDTH / 4)
     figure, axes = plt.subplots(1, len(envs), figsize=size, squeeze=False)
     for ax, env in zip(axes[0], envs, strict=True):
-        SKETCHES[env](ax)
+        SKETCHES.get(env, unknown)(ax)
         ax.set(title=env, xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal")
         ax.axis("off")
     return figure
@@ -37,7 +37,7 @@ def dataset_coverage(datasets: dict[str, Transitions], note: str = "") -> Figure
     size = (WIDTH * (0.2 * len(datasets) + 0.2), 2.7)
     figure, axes = plt.subplots(1, len(datasets), figsize=size, squeeze=False)
     for ax, (env, dataset) in zip(axes[0], datasets.items(), strict=True):
-        horizontal, vertical, coordinates = _COORDINATES[env]
+        horizontal, vertical, coordinates = _COORDINATES.get(env, _FIRST_TWO)
         bins = ax.hexbin(
             *coordinates(dataset.obs), gridsize=28, bins="log", mincnt=1, cmap="viridis", lw=0
         )
@@ -66,3 +66,4 @@ _COORDINATES = {
     ),
 }
 """Axis labels and the two coordinates of an observation (N, obs_dim) that a coverage plot shows."""
+_FIRST_TWO = "first entry", "last entry", lambda obs: (obs[:, 0], obs[:, -1])

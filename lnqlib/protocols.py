@@ -21,7 +21,8 @@ class Change:
 
     - `name`: as tables and figures call it.
     - `fields`: of `RunSpec`, with the values that the change gives them.
-    - `envs`: where it makes a difference.
+    - `envs`: where it makes a difference, among the book's tasks.
+    - `others`: whether it makes a difference in a task by Gymnasium id.
     - `metric`: the column that holds its return; another column changes the evaluation alone.
     """
 
@@ -29,6 +30,11 @@ class Change:
     fields: dict[str, object] = field(default_factory=dict)
     envs: tuple[str, ...] = ENVS
     metric: str = "return"
+    others: bool = True
+
+    def applies(self, env: str) -> bool:
+        """Whether it makes a difference in a task."""
+        return env in self.envs if env in ENVS else self.others
 
     @property
     def bias(self) -> bool:
@@ -40,9 +46,10 @@ DEFAULTS = Change("defaults")
 CHANGES = (
     DEFAULTS,
     Change("no terminal mask", {"terminal_mask": False}, ENVS[:3]),  # Pendulum never terminates
-    Change("rollout data", {"data": "rollout"}, ("MountainCar", "Pendulum")),
+    # tasks by Gymnasium id have random episodes and the default reset as it is
+    Change("rollout data", {"data": "rollout"}, ("MountainCar", "Pendulum"), others=False),
     Change("gradient factor 2", {"gradient_scale": 2.0}),
-    Change("default starts", {}, ("MountainCar", "Pendulum"), "return_default_start"),
+    Change("default starts", {}, ("MountainCar", "Pendulum"), "return_default_start", False),
     Change("as printed", {"bias": False}),
 )
 """The defaults, then every single change; where one does not apply, it has the defaults' runs."""
@@ -59,9 +66,9 @@ def by_protocol(runs: pd.DataFrame, changes: Iterable[Change] = CHANGES) -> pd.D
     """
     parts = []
     for change in changes:
-        here = runs["env"].isin(change.envs)
+        here = runs["env"].map(change.applies)
         mine = runs[(here & _has(runs, change.fields)) | (~here & _has(runs, {}))]
-        changed = mine["env"].isin(change.envs) & (change != DEFAULTS)
+        changed = mine["env"].map(change.applies) & (change != DEFAULTS)
         value = mine[change.metric].where(changed, mine["return"])
         part = {"return": value, "gi2": _gi2_of_step(mine)}
         part |= {"protocol": change.name, "changed": changed}

@@ -22,7 +22,7 @@ from .networks import Params, initial_params
 from .replay import Explorer, Moves, Replay
 from .results import Result, make_result
 from .spec import RunSpec
-from .tasks import TASKS, isometry_sizes, start_states
+from .tasks import OUTSIDE, TASKS, isometry_sizes, start_states
 
 
 class Progress(NamedTuple):
@@ -59,7 +59,7 @@ class Learner(Protocol):
         """
 
     def greedy_return(self, starts: np.ndarray) -> float:
-        """Mean undiscounted return of greedy episodes from `starts` (episodes, 4).
+        """Mean undiscounted return of greedy episodes from `starts`, as `start_states` draws them.
 
         NaN where an array of `params()` is not finite: such a network has no best action.
         """
@@ -69,9 +69,13 @@ MakeLearner = Callable[[RunSpec, Transitions | Replay, Params], Learner]
 STRETCH = 2_000  # steps whose batch indices are drawn at once, so memory does not grow with steps
 
 
-@lru_cache(maxsize=8)
 def dataset_of(env: str, seed: int, data: str, size: int) -> Transitions:
     """`offline_dataset`, remembered: runs that share a seed follow one another in a sweep."""
+    return _dataset_of(env, seed, data, size, TASKS[env].source)
+
+
+@lru_cache(maxsize=8)
+def _dataset_of(env: str, seed: int, data: str, size: int, source: str) -> Transitions:
     return offline_dataset(env, seed, data=data, size=size)
 
 
@@ -104,6 +108,9 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
         measured = learner.measure(batch, ks, int(metrics_rng.integers(2**62)))
         if spec.eval_episodes:
             for name, widened in (("return", True), ("return_default_start", False)):
+                if task.index == OUTSIDE and not widened:  # its reset is the default one
+                    measured[name] = measured["return"]
+                    continue
                 starts = start_states(task, spec.eval_episodes, start_rng, widened)
                 measured[name] = learner.greedy_return(starts)
         if spec.companions:

@@ -63,6 +63,13 @@ def pendulum(ax: Axes) -> None:
     _aim(ax, "swing up and stay there")
 
 
+def unknown(ax: Axes) -> None:
+    """A task that the book has no sketch of."""
+    ax.add_patch(Rectangle((-0.8, -0.6), 1.6, 1.2, fill=False, edgecolor=GREY, linestyle=":"))
+    ax.text(0, 0, "?", ha="center", va="center", color=GREY, fontsize=24)
+    _aim(ax, "as its makers say")
+
+
 SKETCHES = {
     "CartPole": cartpole,
     "Acrobot": acrobot,

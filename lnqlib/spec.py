@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from numbers import Integral, Real
@@ -65,6 +67,18 @@ _CHOICES = {
 }
 
 
+_NAME = r"[A-Za-z_]\w*"
+_MODULE = rf"{_NAME}(?:\.{_NAME})*"
+_OWN = {
+    "env": re.compile(rf"(?:{_MODULE}:(?:[\w-]+/)?[\w.-]+|(?:[\w-]+/)?[\w.-]+-v\d+)", re.ASCII),
+    "norm": re.compile(rf"{_MODULE}:{_NAME}", re.ASCII),
+}
+_OWN_SPELLING = {
+    "env": "Gymnasium's ids, such as CartPole-v1 or my_module:MyEnv-v0",
+    "norm": "a function width -> nn.Module of your own, spelled my_module:factory",
+}
+
+
 class SpecError(ValueError):
     """A setting that no run can have; the message names it, what is allowed and what to write."""
 
@@ -75,8 +89,10 @@ class RunSpec:
 
     **Arguments** (defaults: the protocol of the paper's App. G as the book reads it)
 
-    - `env`: CartPole, Acrobot, MountainCar or Pendulum.
-    - `norm`: what stands between the hidden layer and the ReLU, one of `NORMS`.
+    - `env`: CartPole, Acrobot, MountainCar or Pendulum; or any Gymnasium id, such as "CartPole-v1"
+      or "my_module:MyEnv-v0", whose observations are a flat Box and whose actions are Discrete.
+    - `norm`: what stands between the hidden layer and the ReLU, one of `NORMS`; or one of your own,
+      "my_module:factory", a function width -> nn.Module. Nothing is imported before it is trained.
     - `optimizer`: SGD (no momentum) or Adam (torch defaults).
     - `lr`: the learning rate, the paper's eta.
     - `seed`: fixes dataset, initial weights, batches and evaluation starts.
@@ -134,12 +150,15 @@ class RunSpec:
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
-            if not isinstance(value, str) or value not in choices:
+            if is_own(name, value):
+                object.__setattr__(self, name, str(value))
+            elif isinstance(value, str) and value in choices:
+                object.__setattr__(self, name, choices[choices.index(value)])  # a plain str
+            else:
                 raise SpecError(
-                    f"{name} is {shown(value)}; allowed are {', '.join(choices)}; "
+                    f"{name} is {shown(value)}; allowed are {', '.join(allowed(name))}; "
                     f'write for example {name}="{_closest(value, choices)}"'
                 )
-            object.__setattr__(self, name, choices[choices.index(value)])  # a plain str
         for name in ("bias", "terminal_mask", "second_order", "companions"):
             if not isinstance(getattr(self, name), bool):
                 self._refuse(name, "True or False", "True")
@@ -257,7 +276,7 @@ class RunSpec:
         if self.lr_control in ("own_decay", "paired_decay"):
             raise SpecError(
                 f'arm is "{self.arm}" with lr_control="{self.lr_control}"; these are interventions '
-                'of their own; leave one of them out'
+                "of their own; leave one of them out"
             )
 
     @property
@@ -287,6 +306,17 @@ class RunSpec:
         return replace(self, arm="none", lr_control="none", **fields)
 
     @property
+    def own(self) -> dict[str, str]:
+        """Those of env and norm that are none of the library's: {} for most runs."""
+        return {name: getattr(self, name) for name in _OWN if is_own(name, getattr(self, name))}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that env and norm name, and that training the run imports."""
+        named = (module_in(name, value) for name, value in self.own.items())
+        return tuple(dict.fromkeys(filter(None, named)))
+
+    @property
     def checkpoint_steps(self) -> np.ndarray:
         """The steps before whose update metrics and return are measured; step 0 is the first."""
         count = min(self.checkpoints, self.steps)
@@ -300,6 +330,30 @@ class RunSpec:
 FIELDS = tuple(field.name for field in fields(RunSpec))
 
 
+def is_own(field: str, value: object) -> bool:
+    """Whether `value` is spelled as an env or norm that the library does not have itself."""
+    known = value in _CHOICES[field] if isinstance(value, str) else True
+    return field in _OWN and not known and bool(_OWN[field].fullmatch(value))
+
+
+def module_in(field: str, value: object) -> str:
+    """The module that an env or norm names, as in "my_module:factory"; "" where it names none."""
+    module, colon, _ = value.partition(":") if is_own(field, value) else ("", "", "")
+    return module if colon else ""
+
+
+def allowed(field: str) -> tuple[str, ...]:
+    """What `RunSpec` takes in a field of choices, in words."""
+    own = _OWN_SPELLING.get(field)
+    return (*_CHOICES[field], *([own] if own else []))
+
+
+def in_order(envs: Iterable[str]) -> list[str]:
+    """Each of `envs` once: the library's tasks in the book's order, then others as they come."""
+    found = dict.fromkeys(envs)
+    return [e for e in ENVS if e in found] + [e for e in found if e not in ENVS]
+
+
 def default(field: str) -> object:
     """What a `RunSpec` has in a field that it was not given."""
     return getattr(RunSpec, field)
@@ -311,7 +365,9 @@ def generator(env: str, seed: int, stream: str) -> np.random.Generator:
     It depends on neither norm nor learning rate, so runs of one seed share dataset, initial
     weights and batches: their differences are paired.
     """
-    spawn_key = (ENVS.index(env), STREAMS.index(stream))
+    digest = hashlib.sha256(env.encode()).digest()  # not hash(): that differs between processes
+    place = ENVS.index(env) if env in ENVS else int.from_bytes(digest[:8])
+    spawn_key = (place, STREAMS.index(stream))
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=spawn_key)))
 
 

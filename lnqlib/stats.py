@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from .results import INTERFERENCE
-from .spec import ENVS, shown
+from .spec import in_order, shown
 
 NBSP = "\N{NO-BREAK SPACE}"
 LEVEL = 0.95
@@ -446,14 +446,9 @@ def with_controls(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_env(frame: pd.DataFrame, statistic: Callable[..., Interval], *args, **kwargs) -> pd.Series:
-    """`statistic(runs, ...)` for the runs of each environment in the frame.
-
-    The book's tasks come first, in the book's order.
-    """
-    groups = {env: frame[frame["env"] == env] for env in dict.fromkeys((*ENVS, *frame["env"]))}
-    return pd.Series(
-        {env: statistic(runs, *args, **kwargs) for env, runs in groups.items() if len(runs)}
-    )
+    """`statistic(runs, ...)` for the runs of each environment in the frame, in the book's order."""
+    groups = {env: frame[frame["env"] == env] for env in in_order(frame["env"])}
+    return pd.Series({env: statistic(runs, *args, **kwargs) for env, runs in groups.items()})
 
 
 def table_cell(frame: pd.DataFrame, metric: str = "return", **bootstrap) -> Interval:

@@ -19,8 +19,7 @@ import numpy as np
 
 from .instructions import njit
 from .metrics import NAMES, SINGULAR, Batch, MetricError, check_batch, check_features
-from .networks import EPS, Params
-from .spec import NORMS
+from .networks import CHAINS, EPS, TABLE, Params
 
 if TYPE_CHECKING:
     from .data import Transitions
@@ -33,7 +32,7 @@ PART = FAST | {"forceinline": True}
 
 
 class Net(NamedTuple):
-    """Every norm of `spec.NORMS` as one chain; a stage that the norm lacks is neutral.
+    """Every norm of `networks.CHAINS` as one chain; a stage that the norm lacks is neutral.
 
     z = (W s + b - mean) inv; [ReLU]; [centre]; [scale]; gain, shift; [ReLU]
     """
@@ -166,36 +165,37 @@ def structured_isometry(features: np.ndarray, k: int, permutation: np.ndarray) -
 
 
 def _net(params: Params, norm: str, bias: bool) -> Net:
-    if norm not in NORMS:
+    if norm not in CHAINS:
         raise MetricError(
-            f'norm is {norm!r}; allowed are {", ".join(NORMS)}; write for example norm="layer"'
+            f"norm is {norm!r}; allowed are {', '.join(CHAINS)}; write for example "
+            'norm="layer", or take lnqlib.metrics, which measures any network'
         )
+    kind = TABLE[norm]
     p = {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in params.items()}
-    weight, batch, affine = norm == "weight", norm in ("batch", "crossq"), norm == "layer_affine"
     width = len(p["W"])
     zeros, ones = np.zeros(width), np.ones(width)
     with np.errstate(divide="ignore", invalid="ignore"):  # a zero row or variance gives NaN
         length = np.sqrt((p["W"] ** 2).sum(1))
-        ratio = p["g"] / length if weight else ones
-        axis = p["W"].T / length if weight else np.zeros_like(p["W"].T)
-        inv = 1.0 / np.sqrt(p["var"] + EPS) if batch else ones
+        ratio = p["g"] / length if kind.weight else ones
+        axis = p["W"].T / length if kind.weight else np.zeros_like(p["W"].T)
+        inv = 1.0 / np.sqrt(p["var"] + EPS) if kind.batch else ones
         W = np.ascontiguousarray(p["W"].T) * ratio
     return Net(
         W=W,
         b=p["b"] if bias else zeros,
         V=p["V"],
         c=p["c"] if bias else np.zeros(len(p["V"])),
-        mean=p["mean"] if batch else zeros,
+        mean=p["mean"] if kind.batch else zeros,
         inv=inv,
-        gain=p["gain"] if affine else ones,
-        shift=p["shift"] if affine else zeros,
+        gain=p["gain"] if kind.affine else ones,
+        shift=p["shift"] if kind.affine else zeros,
         ratio=ratio,
         axis=np.ascontiguousarray(axis),
-        center=norm in ("layer", "layer_affine", "layer_after_relu", "center"),
-        scale=norm in ("layer", "layer_affine", "layer_after_relu", "rms"),
-        after_relu=norm == "layer_after_relu",
-        affine=affine,
-        weight=weight,
+        center=kind.center,
+        scale=kind.scale,
+        after_relu=kind.after_relu,
+        affine=kind.affine,
+        weight=kind.weight,
         bias=bool(bias),
     )
 

@@ -8,11 +8,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import NamedTuple
 
 import pandas as pd
 from tqdm import tqdm
 
-from .chunks import STEP_SECONDS, Backend, chunked
+from .chunks import STEP_SECONDS, Backend, Unchanged, chunked
 from .files import in_order
 from .job import Job, SweepError
 from .ship import Shipped
@@ -37,6 +38,10 @@ def sweep(
 
     The numbers do not depend on workers, executor, order or interruptions. Stopped with Ctrl-C,
     the sweep keeps what was finished; the same call continues it.
+
+    Results of specs that name a module, as a norm or in a Gymnasium id, are kept in a folder of the
+    store that is called after the module and a digest of its source: changed source is trained
+    again. A module is imported where something is trained, never for looking up.
 
     **Arguments**
 
@@ -91,9 +96,12 @@ def curves(
 
     **Returns** one row a run and checkpoint: key, step, a column for each name in CURVES.
     """
+    specs = list(specs)
+    parts: list[pd.DataFrame] = []
+    for place in _places(specs, backend_store(store, backend), _shipped(backend)):
+        sources = _sources(place.store, place.shipped, local_first)
+        parts += _found(place.keys, [source.curves for source in sources])
     keys = list(dict.fromkeys(spec.key for spec in specs))
-    sources = _sources(backend_store(store, backend), _shipped(backend), local_first)
-    parts = _found(keys, [source.curves for source in sources])
     return in_order([part for part in parts if len(part)], keys)
 
 
@@ -104,21 +112,20 @@ def lookup(
 
     **Arguments** `local_first`: whether a stored run takes precedence over a shipped one.
     """
-    keys = [spec.key for spec in specs]
-    sources = _sources(store, shipped, local_first)
-    frames = _found(list(dict.fromkeys(keys)), [source.results for source in sources])
+    frames: list[pd.DataFrame] = []
+    for place in _places(specs, store, shipped):
+        sources = _sources(place.store, place.shipped, local_first)
+        frames += _found(place.keys, [source.results for source in sources])
     if not frames:
         return store.results([])
     frame = pd.concat([f for f in frames if len(f)] or frames[:1])
-    where = pd.Index(frame["key"]).get_indexer(keys)
+    where = pd.Index(frame["key"]).get_indexer([spec.key for spec in specs])
     return frame.iloc[where[where >= 0]].reset_index(drop=True)
 
 
 def finished(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> set[str]:
     """The keys of the finished ones among `specs`."""
-    keys = {spec.key for spec in specs}
-    have = keys & shipped.keys() if shipped else set()
-    return have | (keys & store.keys() if keys - have else set())
+    return set().union(*(place.finished() for place in _places(specs, store, shipped)))
 
 
 def train_missing(
@@ -136,8 +143,21 @@ def train_missing(
 
     The runs that arms among them follow go first, unless the store has them.
     """
-    unique = {spec.key: spec for spec in specs}
-    done = set() if refresh else finished(specs, store, shipped)
+    for place in _places(specs, store, shipped):
+        _train_missing(place, executor, progress, backend, workers, refresh, until)
+
+
+def _train_missing(
+    place: _Place,
+    executor: Executor | None,
+    progress: bool,
+    backend: Backend,
+    workers: int | None,
+    refresh: bool,
+    until: float,
+) -> None:
+    store, unique = place.store, {spec.key: spec for spec in place.specs}
+    done = set() if refresh else place.finished()
     missing = [spec for key, spec in unique.items() if key not in done]
     if not missing:
         return
@@ -147,7 +167,10 @@ def train_missing(
         if twins:
             train_missing(twins, store, None, executor, progress, backend, workers, until=until)
     slots = workers or getattr(executor, "_max_workers", None) or (None if executor else cores())
-    queue = deque(chunked(missing, backend, slots or _MANY))
+    chunks = chunked(missing, backend, slots or _MANY)
+    if place.source:
+        chunks = [chunk._replace(backend=Unchanged(chunk[1], place.source)) for chunk in chunks]
+    queue = deque(chunks)
     keys = {spec: key for key, spec in unique.items()}
     bar = tqdm(total=len(unique), initial=len(done), unit="run", disable=not progress)
     with bar, store.reserve() as reservation:
@@ -190,6 +213,43 @@ def _folder_of(train: Callable) -> str:
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Place(NamedTuple):
+    """Runs whose results are kept in one store; where they name modules, a digest of the source."""
+
+    specs: list[RunSpec]
+    store: Store
+    shipped: Shipped | None
+    source: str = ""
+
+    @property
+    def keys(self) -> list[str]:
+        return list(dict.fromkeys(spec.key for spec in self.specs))
+
+    def finished(self) -> set[str]:
+        keys = set(self.keys)
+        have = keys & self.shipped.keys() if self.shipped else set()
+        return have | (keys & self.store.keys() if keys - have else set())
+
+
+def _places(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> list[_Place]:
+    """The specs by where their results are kept; what names a module is never looked up in files
+    that came with the library, or from somebody else."""
+    sources: dict[tuple[str, ...], str] = {}
+    places: dict[str, _Place] = {}
+    for spec in specs:
+        own = tuple(spec.own.values())
+        if own and own not in sources:
+            from .extensions import source_folder  # here, for most sweeps need none of it
+
+            sources[own] = source_folder(spec)
+        if folder := sources.get(own, ""):
+            kept = Store(store.path / folder), None, folder.rpartition("-")[2]
+        else:
+            kept = store, shipped, ""
+        places.setdefault(folder, _Place([], *kept)).specs.append(spec)
+    return list(places.values())
 
 
 def _sources(store: Store, shipped: Shipped | None, local_first: bool) -> list[Store | Shipped]:

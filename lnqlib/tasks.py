@@ -20,10 +20,11 @@ from math import cos, pi, sin
 import numpy as np
 
 from .instructions import njit
-from .spec import ENVS
+from .spec import ENVS, is_own
 
 STATE_SIZE = 4  # entries of every state array, whatever the task
 CARTPOLE, ACROBOT, MOUNTAIN_CAR, PENDULUM = range(len(ENVS))
+OUTSIDE = -1  # the index of a task that is not compiled here; Gymnasium plays it
 
 # error_model: a division by zero gives inf as in numpy, with no branch around every quotient
 # fastmath: numba lets a function without a value of its own take its caller's and caches it so; one
@@ -33,7 +34,10 @@ compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath=False)
 
 @dataclass(frozen=True)
 class Task:
-    """What a caller has to know of a task; `index` is its place in `spec.ENVS`."""
+    """What a caller has to know of a task; `index` is its place in `spec.ENVS`, or `OUTSIDE`.
+
+    `time_limit` is None for an environment of Gymnasium that has none.
+    """
 
     name: str
     gym_id: str
@@ -41,18 +45,29 @@ class Task:
     obs_dim: int
     num_actions: int
     state_dim: int
-    time_limit: int
+    time_limit: int | None
+    source: str = ""  # a digest of the module that the name names, as `extensions.digest`
 
 
-TASKS: dict[str, Task] = {
-    task.name: task
+class _Tasks(dict[str, Task]):
+    def __missing__(self, env: str) -> Task:
+        if not is_own("env", env):
+            raise KeyError(env)
+        from .gym_tasks import task  # here, for it imports what the id names
+
+        return task(env)
+
+
+TASKS = _Tasks(
+    (task.name, task)
     for task in (
         Task("CartPole", "CartPole-v1", CARTPOLE, 4, 2, 4, 500),
         Task("Acrobot", "Acrobot-v1", ACROBOT, 6, 3, 4, 500),
         Task("MountainCar", "MountainCar-v0", MOUNTAIN_CAR, 2, 3, 2, 200),
         Task("Pendulum", "Pendulum-v1", PENDULUM, 3, 3, 2, 200),
     )
-}
+)
+"""The four tasks by name; `TASKS["CartPole-v1"]` and any other Gymnasium id is answered, too."""
 
 
 def isometry_sizes(env: str) -> dict[str, int]:
@@ -227,7 +242,11 @@ def start_states(task: Task, n: int, rng: np.random.Generator, widened: bool = F
 
     `widened` starts MountainCar and Pendulum anywhere, as `reset(options=...)` can: MountainCar at
     a position in [-1.2, 0.6] at rest, Pendulum at any angle with a velocity in [-8, 8].
+
+    For a task that Gymnasium plays, the seeds of `n` resets, int64 (n,).
     """
+    if task.index == OUTSIDE:
+        return rng.integers(2**31, size=n)
     high = {
         CARTPOLE: (0.05, 0.05, 0.05, 0.05),
         ACROBOT: (0.1, 0.1, 0.1, 0.1),

@@ -5,6 +5,7 @@ It is the definition of a run. The engine does the same faster and is held again
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
 
@@ -16,12 +17,12 @@ from . import metrics
 from .arms import Record, function_of, record_of
 from .data import Transitions
 from .held_target import held_target_metrics
-from .networks import Params, QNetwork, finite
+from .networks import Params, QNetwork, drawing
 from .replay import GREEDY, Moves, Replay, act, look
 from .results import SECOND_ORDER, Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
-from .tasks import TASKS, observe, step
+from .tasks import OUTSIDE, TASKS, observe, step
 
 
 def train(spec: RunSpec, record: Record | None = None) -> Result:
@@ -43,6 +44,7 @@ class TorchLearner:
     def __init__(self, spec: RunSpec, dataset: Transitions | Replay, initial: Params):
         self.spec, self.dataset = spec, dataset
         self.task = TASKS[spec.env]
+        self.draws = int(spec.rng("init").integers(2**62))  # for a norm that draws
         self.q = self._network(spec.norm).load_params(initial)
         self.target = deepcopy(self.q) if spec.target_period else self.q
         optimizer = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}[spec.optimizer]
@@ -56,6 +58,13 @@ class TorchLearner:
 
     def advance(
         self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
+    ) -> Progress:
+        own = self.q.kind.layer is not None
+        with drawing(self.draws + 1 + first_step) if own else nullcontext():
+            return self._advance(first_step, batches, lrs, moves)
+
+    def _advance(
+        self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None
     ) -> Progress:
         loss_sum, clamped, first_clamp, diverged = 0.0, 0, -1, -1
         norms = np.empty(len(batches))
@@ -127,10 +136,14 @@ class TorchLearner:
 
     @torch.no_grad()
     def greedy_return(self, starts: np.ndarray) -> float:
-        if not finite(self.params()):
+        if not all(tensor.isfinite().all() for tensor in self.q.state_dict().values()):
             return float("nan")
         task, total = self.task, 0.0
         self.q.eval()
+        if task.index == OUTSIDE:
+            from .gym_tasks import returns  # here, for the four tasks need no Gymnasium
+
+            return float(returns(task.name, self._best_action, starts).mean())
         states = starts.copy()
         obs = np.empty((len(states), task.obs_dim), np.float32)
         running = np.arange(len(states))
@@ -149,6 +162,9 @@ class TorchLearner:
                 break
         return total / len(states)
 
+    def _best_action(self, obs: np.ndarray) -> int:
+        return int(self.q(torch.from_numpy(obs)[None]).argmax())
+
     @torch.no_grad()
     def _move(self, action: int, start: np.ndarray) -> None:
         """One step of the task into the buffer; where `action` is GREEDY, the first best action."""
@@ -165,7 +181,8 @@ class TorchLearner:
     def _network(self, norm: str) -> QNetwork:
         task, spec = self.task, self.spec
         size = task.obs_dim, task.num_actions, spec.width
-        return QNetwork(*size, norm, spec.bias, spec.momentum)
+        with drawing(self.draws):
+            return QNetwork(*size, norm, spec.bias, spec.momentum)
 
     def _td_error(self, indices: Tensor) -> Tensor:
         """Delta = Q(s, a) - r - gamma (1 - terminated) max Q(s', .), the target held constant.
@@ -173,7 +190,7 @@ class TorchLearner:
         Q(s', .) is the target network's where there is one.
         """
         obs, action, reward, next_obs, discount = (array[indices] for array in self.data)
-        if self.spec.norm == "crossq":
+        if self.q.kind.joint:
             q, next_q = self.q(torch.cat([obs, next_obs])).chunk(2)
         else:
             with torch.no_grad():

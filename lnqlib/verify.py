@@ -7,7 +7,7 @@ only what is measured before the first step can agree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from .results import COUNTS, CURVES, INJECTED, INTERFERENCE, ISOMETRY, SECOND_ORDER, Result
-from .spec import FIELDS, RunSpec
+from .spec import FIELDS, RunSpec, SpecError, module_in
 
 COMPARED = tuple(name for name in (*CURVES, *COUNTS) if name != "seconds")
 AT_START = ("weight_norm", "effective_lr", *INTERFERENCE, *ISOMETRY, *INJECTED, *SECOND_ORDER)
@@ -26,14 +26,38 @@ Lacking = Mapping[str, AbstractSet[str]]
 ROUNDING = 1e-6  # relative; float32 observations and weights have 6e-8, as have shipped curves
 
 
-def sample(rows: pd.DataFrame, count: int, seed: int) -> list[RunSpec]:
-    """`count` of the rows' specs (all where there are fewer), drawn without replacement."""
+def sample(rows: pd.DataFrame, count: int, seed: int, allow: Collection[str] = ()) -> list[RunSpec]:
+    """`count` of the rows' specs (all where there are fewer), drawn without replacement.
+
+    **Arguments** `allow`: as for `spec_of`.
+    """
     chosen = np.random.default_rng(seed).permutation(len(rows))[:count]
-    return [spec_of(rows.iloc[i]) for i in chosen]
+    return [spec_of(rows.iloc[i], allow) for i in chosen]
 
 
-def spec_of(row: pd.Series) -> RunSpec:
-    """The spec of a row of results."""
+def foreign_modules(rows: pd.DataFrame, allow: Collection[str] = ()) -> pd.Series:
+    """By row, a module that its env or norm names and `allow` does not; "" where there is none."""
+    foreign = pd.Series("", rows.index)
+    for name in ("env", "norm"):
+        modules = {value: module_in(name, value) for value in rows[name].unique()}
+        named = rows[name].map({v: "" if m in allow else m for v, m in modules.items()})
+        foreign = foreign.where(foreign != "", named)
+    return foreign
+
+
+def spec_of(row: pd.Series, allow: Collection[str] = ()) -> RunSpec:
+    """The spec of a row of results.
+
+    **Arguments** `allow`: modules that the row may name. Training the spec runs them, and a file of
+    results may come from anybody.
+
+    **Raises** `SpecError` where the row names another module.
+    """
+    if module := foreign_modules(pd.DataFrame([row]), allow).iloc[0]:
+        raise SpecError(
+            f"a row of results names the module {module!r}, which training would run; allowed are "
+            f'{", ".join(allow) or "none"}; write allow=["{module}"] where you trust it'
+        )
     # a row of mixed columns holds numpy's booleans, which no spec takes
     plain = {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in FIELDS}
     return RunSpec(**plain)
