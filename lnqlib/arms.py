@@ -31,10 +31,12 @@ from typing import NamedTuple
 import numpy as np
 
 from .data import Transitions
+from .metrics import isometry_in_order
 from .results import Result
 from .spec import RunSpec
-from .structured import structured_isometry
 from .tasks import isometry_sizes
+
+Isometry = Callable[[np.ndarray, int], float]
 
 RENEW = 2_000  # steps for which P is held
 ROWS = 1_024  # of the dataset, from which P is computed
@@ -75,8 +77,14 @@ class Setting(NamedTuple):
 class Arm:
     """What one run's arm does at each step, whoever trains it."""
 
-    def __init__(self, spec: RunSpec, dataset: Transitions, record: Record):
-        self.spec, self.record = spec, record
+    def __init__(
+        self,
+        spec: RunSpec,
+        dataset: Transitions,
+        record: Record,
+        isometry: Isometry = isometry_in_order,
+    ):
+        self.spec, self.record, self.isometry = spec, record, isometry
         self.weighs = spec.arm in ("isometry", "random_isometry")
         self.k = isometry_sizes(spec.env)["iso_p"]
         rng = spec.rng("arms")
@@ -103,18 +111,26 @@ class Arm:
             return Setting(hidden=ratio) if math.isfinite(ratio) else Setting(outcome=FALLBACK)
         if self.weighs and self._held[0] != step // RENEW:
             target = float(self.record["iso_p"][at])
-            self._held = step // RENEW, weighting(features(self.obs), target, self.k, self.basis)
+            phi = features(self.obs)
+            self._held = step // RENEW, weighting(phi, target, self.k, self.basis, self.isometry)
         return self._held[1]
 
 
-def weighting(features: Array, iso: float, k: int, basis: Array | None = None) -> Setting:
+def weighting(
+    features: Array,
+    iso: float,
+    k: int,
+    basis: Array | None = None,
+    isometry: Isometry = isometry_in_order,
+) -> Setting:
     """P = s (C + r I)^(-alpha), alpha such that ISO_k of P^(1/2) phi is `iso`; tr PC = tr C.
 
     alpha is found by bisection; of all values tried the one that comes nearest is taken, for ISO_k
     need not rise all the way.
 
     **Arguments** `features`: phi, (rows, width), subsets being k rows after one another. `basis`:
-    eigenvectors, (width, width), to put in place of C's once alpha is found.
+    eigenvectors, (width, width), to put in place of C's once alpha is found. `isometry`: ISO_k of
+    subsets of k rows after one another.
     """
     known = np.isfinite(features).all() and features.any() and math.isfinite(iso)
     if not known or k > len(features):
@@ -123,10 +139,9 @@ def weighting(features: Array, iso: float, k: int, basis: Array | None = None) -
     values, vectors = np.linalg.eigh(C)
     spectrum = np.maximum(values, 0.0) / values.sum() + RIDGE / len(values)
     turned = features @ vectors  # ISO_k does not change
-    order = np.arange(len(features))
 
     def gap(alpha: float) -> float:
-        return structured_isometry(turned * spectrum ** (-alpha / 2), k, order) - iso
+        return isometry(turned * spectrum ** (-alpha / 2), k) - iso
 
     low, high = -STEEPEST, STEEPEST
     tried = {alpha: gap(alpha) for alpha in (low, high)}

@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .arms import Record, function_of, record_of
+from .companions import companions
 from .data import Transitions
 from .greedy import _best_action, greedy_return
 from .held_target import held_target_metrics
@@ -142,6 +143,7 @@ class FusedLearner:
         task = TASKS[spec.env]
         self.spec, self.task = spec, task
         self.norm, self.shorten = function_of(spec)
+        self.before: Params | None = None
         self.layout = layout(task.obs_dim, task.num_actions, spec.width, spec.norm, spec.bias)
         self.theta = np.concatenate([_flat(initial[name], name) for name in self.layout])
         self.moments = np.zeros((2, len(self.theta)), np.float32)
@@ -232,6 +234,10 @@ class FusedLearner:
                 spec.terminal_mask,
             )
         return measured
+
+    def companions(self, batch: Transitions) -> dict[str, float]:
+        before, self.before = self.before, self.params()
+        return companions(self.spec, self.before, batch, before)
 
     def greedy_return(self, starts: np.ndarray) -> float:
         return greedy_return(self.task, self.params(), self.norm, starts, self.shorten)

@@ -50,7 +50,7 @@ class FusedArmLearner(FusedLearner):
 
     def __init__(self, spec: RunSpec, dataset: Transitions, initial: Params, record: Record):
         super().__init__(spec, dataset, initial)
-        self.arm, self.taken, self.bound = Arm(spec, dataset, record), 0, 1.0
+        self.arm, self.taken, self.bound = Arm(spec, dataset, record, _isometry), 0, 1.0
         layer = spec.norm == "layer"
         forward = LAYER if layer else PLAIN
         self.forward = {"forward": LAYER, "bounded": BOUNDED}.get(spec.arm, forward)
@@ -107,6 +107,10 @@ class FusedArmLearner(FusedLearner):
 
     def _features(self, obs: np.ndarray) -> np.ndarray:
         return structured_features(self.params(), self.norm, obs, self.shorten)
+
+
+def _isometry(features: np.ndarray, k: int) -> float:
+    return structured_isometry(features, k, np.arange(len(features)))
 
 
 @cache

@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from .extensions import check_source, digest, load, modules
+from .extensions import check_source, digest, load
 from .spec import RunSpec, SpecError, cut
 from .tasks import OUTSIDE, Task, start_states
 
@@ -29,7 +29,7 @@ def make(env: str) -> gymnasium.Env:
     **Raises** `SpecError` where there is none or it is none for a Q-network: observations must be
     a Box of vectors, actions Discrete from 0.
     """
-    for module in modules(RunSpec(env)):
+    for module in RunSpec(env).modules:
         load(module)
     try:
         world = gymnasium.make(env, disable_env_checker=True)

@@ -16,7 +16,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from . import replay
-from .companions import companions
 from .data import Transitions, goal_transitions, offline_dataset, sample
 from .networks import Params, initial_params
 from .replay import Explorer, Moves, Replay
@@ -58,6 +57,9 @@ class Learner(Protocol):
         makes of GI2.
         """
 
+    def companions(self, batch: Transitions) -> dict[str, float]:
+        """Every metric of `results.COMPANIONS`; churn is that since the last call, 0 at first."""
+
     def greedy_return(self, starts: np.ndarray) -> float:
         """Mean undiscounted return of greedy episodes from `starts`, as `start_states` draws them.
 
@@ -98,7 +100,6 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
     batch_rng, metrics_rng, start_rng = map(spec.rng, ("batches", "metrics", "evaluation"))
     ks = isometry_sizes(spec.env)
     initial_norm = weight_norm(learner.params())
-    previous: Params | None = None
     curves: dict[str, list[float]] = {}
     parts: list[Progress] = []
 
@@ -114,8 +115,7 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
                 starts = start_states(task, spec.eval_episodes, start_rng, widened)
                 measured[name] = learner.greedy_return(starts)
         if spec.companions:
-            previous, before = learner.params(), previous
-            measured |= companions(spec, previous, batch, before)
+            measured |= learner.companions(batch)
         norm = weight_norm(learner.params())
         stretch = _advance(spec, learner, first, last, batch_rng, ratios, explorer)
         parts += stretch

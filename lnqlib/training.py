@@ -19,7 +19,7 @@ from .data import Transitions
 from .held_target import held_target_metrics
 from .networks import Params, QNetwork, drawing
 from .replay import GREEDY, Moves, Replay, act, look
-from .results import SECOND_ORDER, Result
+from .results import COMPANIONS, SECOND_ORDER, Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
 from .tasks import OUTSIDE, TASKS, observe, step
@@ -46,6 +46,7 @@ class TorchLearner:
         self.task = TASKS[spec.env]
         self.draws = int(spec.rng("init").integers(2**62))  # for a norm that draws
         self.q = self._network(spec.norm).load_params(initial)
+        self.before: QNetwork | None = None  # at the last call of `companions`
         self.target = deepcopy(self.q) if spec.target_period else self.q
         optimizer = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}[spec.optimizer]
         self.optimizer = optimizer(self.q.parameters(), lr=spec.lr)
@@ -133,6 +134,24 @@ class TorchLearner:
                 spec.terminal_mask,
             )
         return measured
+
+    def companions(self, batch: Transitions) -> dict[str, float]:
+        q, before = deepcopy(self._function()).double().eval(), self.before
+        obs, args = torch.as_tensor(batch.obs).double(), (self.spec.gamma, self.spec.terminal_mask)
+        with torch.no_grad():
+            features, values = q.features(obs), q(obs)
+            old = values if before is None else before(obs)
+        self.before = q
+        measured = dict(metrics.seem(q, batch, *args))
+        for name in ("stable_rank", "dormant", "feature_norm"):
+            measured[name] = getattr(metrics, name)(features)
+        measured["churn"] = float((values - old).abs().mean())
+        measured["switched_actions"] = float((values.argmax(1) != old.argmax(1)).double().mean())
+        return measured if values.isfinite().all() else dict.fromkeys(COMPANIONS, np.nan)
+
+    def _function(self) -> QNetwork:
+        """The network of the present function, with its true gradients."""
+        return self.q
 
     @torch.no_grad()
     def greedy_return(self, starts: np.ndarray) -> float:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import metrics
 from .arms import BOUND, FALLBACK, Arm, Record, function_of, overshoot_rate
 from .data import Transitions
 from .networks import EPS, LayerNorm, Params, QNetwork
 from .run import Progress
 from .spec import RunSpec
-from .structured import structured_isometry
 from .training import TorchLearner
 
 
@@ -123,8 +123,8 @@ class ArmLearner(TorchLearner):
             measured |= self._used(batch, setting.hidden, setting.P)
         if setting.root is not None:
             features = self._features(batch.obs) @ setting.root
-            order = np.random.default_rng(seed).permutation(len(features))
-            measured["iso_p_used"] = structured_isometry(features, ks["iso_p"], order)
+            rng = np.random.default_rng(seed)
+            measured["iso_p_used"] = metrics.isometry(features, ks["iso_p"], rng)
         if self.arm.weighs:
             measured["arm_setting"] = setting.alpha
         return measured

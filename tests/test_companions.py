@@ -9,7 +9,7 @@ import pytest
 import torch
 from test_structured import SIZES, random_batch, random_params
 
-from lnqlib import engine
+from lnqlib import engine, training
 from lnqlib.companions import companions, plasticity, seem
 from lnqlib.networks import QNetwork
 from lnqlib.results import COMPANIONS
@@ -95,3 +95,11 @@ def test_companions_are_measured_where_the_spec_says_so_and_disturb_nothing() ->
         else:
             np.testing.assert_array_equal(curve, without.curves[name])
     assert with_them.curves["churn"][0] == 0 < with_them.curves["churn"][1]
+
+
+@pytest.mark.parametrize("arm", ["none", "forward"])
+def test_the_reference_measures_the_same(arm: str) -> None:
+    spec = RunSpec("Pendulum", arm=arm, steps=6, checkpoints=3, eval_episodes=0, companions=True)
+    ours, theirs = engine.train(spec), training.train(spec)
+    for name in COMPANIONS:
+        np.testing.assert_allclose(ours.curves[name], theirs.curves[name], rtol=1e-4, atol=1e-6)

@@ -7,7 +7,7 @@ products of gradients; `network`, `problem` and `batch` read somebody's network 
 
 from .batch import Batch, MetricError, check_batch, check_features
 from .companions import churn, dormant, feature_norm, features_of, stable_rank
-from .definitions import NAMES, SEEM, SINGULAR, interference, isometry, seem
+from .definitions import NAMES, SEEM, SINGULAR, interference, isometry, isometry_in_order, seem
 from .panel import PANEL, Panel, panel
 from .reading import references
 from .report import Report, report
@@ -30,6 +30,7 @@ __all__ = [
     "features_of",
     "interference",
     "isometry",
+    "isometry_in_order",
     "panel",
     "references",
     "report",

@@ -188,12 +188,15 @@ def isometry(
     **Raises** `MetricError` for features that are no matrix and for a `k` outside 1 to B.
     """
     x = check_features(features, k)
-    k = int(k)
     rng = np.random.default_rng(0) if rng is None else rng
-    order = rng.permutation(len(x))
-    if not np.isfinite(x).all():
+    return isometry_in_order(x[rng.permutation(len(x))], int(k))
+
+
+def isometry_in_order(features: np.ndarray, k: int) -> float:
+    """ISO_k of subsets of k rows after one another, as `isometry` of permuted features."""
+    if not np.isfinite(features).all():
         return math.nan
-    subsets = x[order[: len(x) // k * k]].reshape(-1, k, x.shape[1])
+    subsets = features[: len(features) // k * k].reshape(-1, k, features.shape[1])
     return float(np.mean([_isometry(subset) for subset in subsets]))
 
 
