@@ -29,11 +29,11 @@ import psutil
 from distributed import Client, LocalCluster
 
 from lnqlib import engine
-from lnqlib.chunks import CHUNK_SECONDS, predicted_seconds
-from lnqlib.files import place
 from lnqlib.results import COUNTS, CURVES, Result, make_result
 from lnqlib.spec import RunSpec, grid
 from lnqlib.store import Store
+from lnqlib.store.chunks import CHUNK_SECONDS, predicted_seconds
+from lnqlib.store.parquet import place
 from lnqlib.sweep import cores, sweep
 
 RUN = RunSpec("CartPole", norm="layer")  # the full protocol

@@ -21,7 +21,7 @@ import psutil
 
 from lnqlib import engine
 from lnqlib.spec import RunSpec
-from lnqlib.store import ROOT
+from lnqlib.store.local import ROOT
 from lnqlib.sweep import cores
 
 LIVE = "-p env Pendulum -p seeds 3 -p steps 2000"

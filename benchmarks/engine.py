@@ -26,7 +26,9 @@ import numpy as np
 import pandas as pd
 import peers
 
-from lnqlib import engine, replay
+from lnqlib import engine
+from lnqlib.beyond import replay
+from lnqlib.engine import fused
 from lnqlib.run import _advance, dataset_of, initial_params_of, run
 from lnqlib.spec import ENVS, OPTIMIZERS, STUDIES, RunSpec, study
 from lnqlib.store import Store
@@ -96,10 +98,10 @@ def peer_row(env: str, norm: str, repeats: int, steps: int, jax: dict[str, str])
     )
 
 
-def learner(env: str, norm: str, optimizer: str = "SGD", seed: int = 0) -> engine.FusedLearner:
+def learner(env: str, norm: str, optimizer: str = "SGD", seed: int = 0) -> fused.FusedLearner:
     spec = RunSpec(env, norm=norm, optimizer=optimizer, seed=seed)
     dataset = dataset_of(env, seed, spec.data, spec.dataset_size)
-    return engine.FusedLearner(spec, dataset, initial_params_of(spec))
+    return fused.FusedLearner(spec, dataset, initial_params_of(spec))
 
 
 def engine_time(env: str, norm: str, steps: int, workers: int, optimizer: str = "SGD") -> float:
@@ -140,8 +142,8 @@ def peak_multiply_adds() -> float:
 def compile_times() -> None:
     """First compilation of a specialisation, and loading it from the cache, in fresh processes."""
     code = (
-        "import time; from lnqlib import engine; "
-        "start = time.perf_counter(); k = engine.kernel(4, 2, 128, 128, 'switched', True); "
+        "import time; from lnqlib.engine import fused; "
+        "start = time.perf_counter(); k = fused.kernel(4, 2, 128, 128, 'switched', True); "
         "import numpy as np; f = lambda *s: np.zeros(s, np.float32); "
         "k(f(898), f(2, 898), f(2, 128), f(9, 11), np.zeros((1, 128), np.int32), np.zeros(1), 0, "
         "np.float32(1), 0.1, True, True, False, 0, 1.0, np.zeros(1), np.zeros(3, int)); "
@@ -193,7 +195,7 @@ def step_time(spec: RunSpec, steps: int, first: int = 100_000) -> float:
         replay._play(task.index, task.time_limit, dataset, *explorer.moves(-missing, 0))
     else:
         dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
-    one = engine.FusedLearner(spec, dataset, initial_params_of(spec))
+    one = fused.FusedLearner(spec, dataset, initial_params_of(spec))
     rng = spec.rng("batches")
     _advance(spec, one, first - 1_000, first, rng, None, explorer)
     start = time.process_time()
@@ -214,7 +216,7 @@ def shares() -> None:
         print(f"  {env} {norm}: {whole:.2f} s, {1 - Timed.training / whole:.0%} not training")
 
 
-class Timed(engine.FusedLearner):
+class Timed(fused.FusedLearner):
     """The engine's learner with a clock on its gradient steps."""
 
     training = 0.0

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from lnqlib import engine
+from lnqlib.engine import fused
 from lnqlib.run import dataset_of, initial_params_of
 from lnqlib.spec import RunSpec
 
@@ -27,7 +27,7 @@ from lnqlib.spec import RunSpec
 def report(env: str, norm: str) -> None:
     spec = RunSpec(env, norm=norm)
     dataset = dataset_of(env, spec.seed, spec.data, spec.dataset_size)
-    learner = engine.FusedLearner(spec, dataset, initial_params_of(spec))
+    learner = fused.FusedLearner(spec, dataset, initial_params_of(spec))
     learner.advance(0, np.zeros((1, spec.batch_size), np.int32), np.zeros(1))
     found = blocks(disassembly(learner.steps))
     samples, microseconds = timing(learner)
@@ -75,7 +75,7 @@ def counts(texts: list[str], n: int, m: int) -> dict:
     stores = [text for text in memory if re.match(r"v?mov\w*\s+[%$][^(]*,[^,]*\(", text)]
     peaks = sum(text.startswith("vmaxps") for text in texts)  # one for each vector of units
     packed_stores = sum(bool(re.match("v?mov[au]ps", text)) for text in stores)
-    part = "dW" if packed_stores and len(packed) // packed_stores == engine.BLOCK else "rest"
+    part = "dW" if packed_stores and len(packed) // packed_stores == fused.BLOCK else "rest"
     if packed and peaks:
         forward = {n + m: "forward s'", n + 1: "forward s"}.get(len(packed) / peaks, "rest")
         part = "gates, dV" if packed_stores else forward
@@ -92,7 +92,7 @@ def counts(texts: list[str], n: int, m: int) -> dict:
     }
 
 
-def timing(learner: engine.FusedLearner) -> tuple[Counter, float]:
+def timing(learner: fused.FusedLearner) -> tuple[Counter, float]:
     """Samples by offset in the kernel, and microseconds a step by the thread's own clock."""
     (compiled,) = learner.steps.overloads.values()
     start = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)

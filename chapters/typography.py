@@ -8,9 +8,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from lnqlib.scales import SUPERSCRIPT
-from lnqlib.stats import NBSP
-from lnqlib.tables import TIMES, minus
+from lnqbook.figures.axes import SUPERSCRIPT
+from lnqbook.stats import NBSP
+from lnqbook.tables import TIMES, minus
 
 
 class Typography(SphinxPostTransform):

@@ -11,21 +11,14 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import ship as shipping
-from .chunks import backend_for, trainer
-from .cluster import connected
-from .ship import Shipped, ship
 from .spec import ENVS, OPTIMIZERS, STUDIES, RunSpec, SpecError, study
 from .store import Store, StoreError
+from .store import shipped as shipping
+from .store.chunks import backend_for, trainer
+from .store.cluster import connected
+from .store.shipped import Shipped, ship
+from .store.verify import ROUNDING, differences, foreign_modules, retrain, sample, start_differences
 from .sweep import SweepError, finished, train_missing
-from .verify import (
-    ROUNDING,
-    differences,
-    foreign_modules,
-    retrain,
-    sample,
-    start_differences,
-)
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
 
@@ -79,7 +72,7 @@ def status(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Trains shipped runs again; code 1 where they differ by more than rounding explains."""
-    from .instructions import pinned  # here, for it loads numba
+    from .compiled import pinned  # here, for it loads numba
 
     shipped = Shipped()
     rows = shipped.results()

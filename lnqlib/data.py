@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .spec import RunSpec, SpecError
-from .tasks import (
-    OUTSIDE,
-    STATE_SIZE,
-    TASKS,
-    compiled,
-    observe,
-    start_states,
-    step,
-    uniform_states,
-)
+from .tasks import OUTSIDE, STATE_SIZE, TASKS, compiled, observe, start_states, step, uniform_states
 
 if TYPE_CHECKING:
     from minari import MinariDataset
@@ -61,7 +52,7 @@ def offline_dataset(env: str, seed: int, data: str = "protocol", size: int = 10_
     rng = spec.rng("data")
     task = TASKS[env]
     if task.index == OUTSIDE:
-        from .gym_tasks import rollout  # here, for the four tasks need no Gymnasium
+        from .own.gym_tasks import rollout  # here, for the four tasks need no Gymnasium
 
         return Transitions(*rollout(env, size, rng))
     fresh = data == "protocol" and env in ("MountainCar", "Pendulum")

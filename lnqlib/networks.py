@@ -82,7 +82,7 @@ def norm_of(name: str) -> Norm:
     **Raises** `ValueError` for another name, in the words of `RunSpec`.
     """
     if is_own("norm", name):
-        from .extensions import make_norm  # here, for it imports what the name says
+        from .own.extensions import make_norm  # here, for it imports what the name says
 
         return Norm(layer=lambda width: make_norm(name, width))
     if name not in TABLE:

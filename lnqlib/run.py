@@ -2,7 +2,7 @@
 
 `run` draws the data, the batches and the measurements and keeps the books; a `Learner` holds the
 network and takes the gradient steps. There are two: `training.TorchLearner`, the plain reference,
-and `engine.FusedLearner`, the fast one. Everything random is drawn here, so both see the same.
+and `fused.FusedLearner`, the fast one. Everything random is drawn here, so both see the same.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from . import replay
+from .beyond import replay
+from .beyond.replay import Explorer, Moves, Replay
 from .data import Transitions, goal_transitions, offline_dataset, sample
 from .networks import Params, initial_params
-from .replay import Explorer, Moves, Replay
 from .results import Result, make_result
 from .spec import RunSpec
 from .tasks import OUTSIDE, TASKS, isometry_sizes, start_states

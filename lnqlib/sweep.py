@@ -13,13 +13,13 @@ from typing import NamedTuple
 import pandas as pd
 from tqdm import tqdm
 
-from .chunks import STEP_SECONDS, Backend, Unchanged, chunked
-from .files import in_order
-from .job import Job, SweepError
-from .ship import Shipped
 from .source_digest import NoSource, digest_of
 from .spec import RunSpec
 from .store import Store
+from .store.chunks import STEP_SECONDS, Backend, Unchanged, chunked
+from .store.executor import Job, SweepError
+from .store.parquet import in_order
+from .store.shipped import Shipped
 
 _MANY = 64  # assumed worker count when the executor reports none
 _WINDOW = 2048  # chunks submitted ahead to such an executor; a cluster queues what it cannot start
@@ -241,7 +241,7 @@ def _places(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> list
     for spec in specs:
         own = tuple(spec.own.values())
         if own and own not in sources:
-            from .extensions import source_folder  # here, for most sweeps need none of it
+            from .own.extensions import source_folder  # here, for most sweeps need none of it
 
             sources[own] = source_folder(spec)
         if folder := sources.get(own, ""):

@@ -19,7 +19,7 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from .instructions import njit
+from .compiled import njit
 from .spec import ENVS, is_own
 
 STATE_SIZE = 4  # entries of every state array, whatever the task
@@ -53,7 +53,7 @@ class _Tasks(dict[str, Task]):
     def __missing__(self, env: str) -> Task:
         if not is_own("env", env):
             raise KeyError(env)
-        from .gym_tasks import task  # here, for it imports what the id names
+        from .own.gym_tasks import task  # here, for it imports what the id names
 
         return task(env)
 

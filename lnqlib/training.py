@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from . import metrics
-from .arms import Record, function_of, record_of
+from .arms.definition import Record, function_of, record_of
+from .beyond.held_target import held_target_metrics
+from .beyond.replay import GREEDY, Moves, Replay, act, look
 from .data import Transitions
-from .held_target import held_target_metrics
 from .networks import Params, QNetwork, drawing
-from .replay import GREEDY, Moves, Replay, act, look
 from .results import COMPANIONS, SECOND_ORDER, Result
 from .run import Progress, run
 from .spec import CLAMP, RunSpec
@@ -32,7 +32,7 @@ def train(spec: RunSpec, record: Record | None = None) -> Result:
     """
     if spec.arm == "none":
         return run(spec, TorchLearner)
-    from .training_arms import ArmLearner
+    from .arms.reference import ArmLearner
 
     record = record_of(spec, train) if record is None else record
     return run(spec, partial(ArmLearner, record=record))
@@ -160,7 +160,7 @@ class TorchLearner:
         task, total = self.task, 0.0
         self.q.eval()
         if task.index == OUTSIDE:
-            from .gym_tasks import returns  # here, for the four tasks need no Gymnasium
+            from .own.gym_tasks import returns  # here, for the four tasks need no Gymnasium
 
             return float(returns(task.name, self._best_action, starts).mean())
         states = starts.copy()

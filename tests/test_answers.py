@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib import online_statistics, plots_beyond, target_statistics
-from lnqlib.answers import listed, sentence, word
-from lnqlib.pages_beyond import ONLINE, TARGET, answer, online_answers, target_answers
-from lnqlib.stats import Interval
+from lnqbook import online_statistics, target_statistics
+from lnqbook.answers import listed, sentence, word
+from lnqbook.figures import beyond
+from lnqbook.pages_beyond import ONLINE, TARGET, answer, online_answers, target_answers
+from lnqbook.stats import Interval
 
 PHRASES = {"supported": "it rises", "contradicted": "it falls", "undecided": "it is open"}
 
@@ -87,7 +88,7 @@ def test_answers_by_setting() -> None:
 
 def test_return_by_period_draws_means_over_rates_and_the_best_of_them() -> None:
     J = np.arange(2 * 3 * 2 * 4, dtype=float).reshape(2, 3, 2, 4)
-    figure = plots_beyond.return_by_period({"Pendulum": J}, ("none", "layer"), (1, 10, 100))
+    figure = beyond.return_by_period({"Pendulum": J}, ("none", "layer"), (1, 10, 100))
     (ax,) = figure.axes
     solid, dotted = ax.lines[::2], ax.lines[1::2]
     for network in (0, 1):
@@ -101,7 +102,7 @@ def test_return_by_period_draws_means_over_rates_and_the_best_of_them() -> None:
 def test_scores_by_setting_draws_values_and_intervals() -> None:
     settings = {"offline": Interval(3.0, 2.0, 5.0, 4), "online": Interval(7.0, 6.0, 9.0, 4)}
     higher = {name: Interval(*(x + 1 for x in i[:3]), 4) for name, i in settings.items()}
-    figure = plots_beyond.scores_by_setting(
+    figure = beyond.scores_by_setting(
         {"Acrobot": {"none": settings, "layer": higher}}, ("none", "layer")
     )
     (ax,) = figure.axes

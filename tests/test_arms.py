@@ -12,18 +12,20 @@ import pytest
 import torch
 from test_engine import batches, distance
 
-from lnqlib import arms, engine, run, training
-from lnqlib.arms import FALLBACK, MET, Setting, overshoot_rate, weighting
-from lnqlib.engine_arms import OWN, FusedArmLearner, kernel
+from lnqlib import engine, run, training
+from lnqlib.arms import definition
+from lnqlib.arms.definition import FALLBACK, MET, Setting, overshoot_rate, weighting
+from lnqlib.arms.reference import ArmLearner, Backward, Bounded, Forward
+from lnqlib.engine import fused
+from lnqlib.engine.fused_arms import OWN, FusedArmLearner, kernel
+from lnqlib.engine.structured import structured_isometry
 from lnqlib.networks import Params
 from lnqlib.results import RECORDED
 from lnqlib.run import dataset_of, initial_params_of
 from lnqlib.spec import ARMS, ENVS, RunSpec, SpecError
 from lnqlib.store import Store
-from lnqlib.structured import structured_isometry
 from lnqlib.sweep import sweep
 from lnqlib.tasks import TASKS, start_states
-from lnqlib.training_arms import ArmLearner, Backward, Bounded, Forward
 
 NAMES = ("W", "b", "V", "c")
 STEPS = 100
@@ -40,7 +42,7 @@ def learner(make, spec: RunSpec, follows: dict | None = None):
     """A learner at the start of its run; `follows` is the twin's record, else that of the twin."""
     dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
     arguments = spec, dataset, initial_params_of(spec)
-    if make in (engine.FusedLearner, training.TorchLearner):
+    if make in (fused.FusedLearner, training.TorchLearner):
         return make(*arguments)
     return make(*arguments, record=record(spec.twin) if follows is None else follows)
 
@@ -107,7 +109,7 @@ def test_arms_agree_with_torch(env, bias, arm, norm, control) -> None:
         rates += [*a.rates]
     if arm == "overshoot":
         assert np.any(np.array(rates) != 1)
-    without = after(engine.FusedLearner, replace(spec, arm="none", lr_control="none"), steps)
+    without = after(fused.FusedLearner, replace(spec, arm="none", lr_control="none"), steps)
     if arm != "bounded":  # which leaves vectors of this size alone
         assert distance(made[0].params(), without, NAMES) > 1e-4
 
@@ -152,7 +154,7 @@ def test_forward_with_the_gradient_through_its_statistics_is_ln() -> None:
     ours = learner(FusedArmLearner, spec)
     ours.gradient = OWN
     advance(ours)
-    assert same_bits(ours.params(), after(engine.FusedLearner, layer))
+    assert same_bits(ours.params(), after(fused.FusedLearner, layer))
     theirs = learner(ArmLearner, spec)
     theirs.q.norm = Forward(through=True)
     advance(theirs)
@@ -161,7 +163,7 @@ def test_forward_with_the_gradient_through_its_statistics_is_ln() -> None:
 
 @pytest.mark.parametrize(
     ("make", "plain"),
-    [(FusedArmLearner, engine.FusedLearner), (ArmLearner, training.TorchLearner)],
+    [(FusedArmLearner, fused.FusedLearner), (ArmLearner, training.TorchLearner)],
 )
 def test_projection_with_the_schedule_of_ln_s_own_decay_is_ln(make, plain) -> None:
     """Lemma 5: of LN's (W, b) only the direction counts, and its rate is eta / |(W, b)|^2."""
@@ -229,7 +231,7 @@ def test_p_is_a_linear_map_after_the_relu_that_leaves_the_function_unchanged(
 def test_a_bound_at_infinity_is_none() -> None:
     """In torch and in the engine; so is a share to fall by of minus infinity, for None."""
     none = replace(SPEC, lr=0.1)
-    torch_none, none_bits = (after(m, none) for m in (training.TorchLearner, engine.FusedLearner))
+    torch_none, none_bits = (after(m, none) for m in (training.TorchLearner, fused.FusedLearner))
     bounded = replace(none, arm="bounded")
     ours, theirs = learner(FusedArmLearner, bounded), learner(ArmLearner, bounded)
     ours.bound, theirs.q.norm = np.inf, Bounded(np.inf)
@@ -240,7 +242,7 @@ def test_a_bound_at_infinity_is_none() -> None:
         spec = replace(none, arm="overshoot", norm=norm, lr=1e-2)
         follows = {"gi2_minibatch": share * ones, "td_loss": ones}
         for make, plain in (
-            (FusedArmLearner, engine.FusedLearner),
+            (FusedArmLearner, fused.FusedLearner),
             (ArmLearner, training.TorchLearner),
         ):
             trained = learner(make, spec, follows)
@@ -316,7 +318,7 @@ def test_weighting_reaches_the_isometry_that_is_asked_for_and_keeps_the_trace() 
         spectra = [np.linalg.eigvalsh(x.P) for x in (found, turned)]
         np.testing.assert_allclose(spectra[0] / spectra[0][0], spectra[1] / spectra[1][0])
         assert np.trace(turned.P @ C) == pytest.approx(np.trace(C))
-    assert weighting(features, 0.999, 6).outcome == arms.BOUND
+    assert weighting(features, 0.999, 6).outcome == definition.BOUND
     assert weighting(features, np.nan, 6) == weighting(0 * features, 0.5, 6)
     assert weighting(features, np.nan, 6).outcome == FALLBACK
 
@@ -356,7 +358,7 @@ def test_p_is_renewed_every_2000_steps_from_the_same_1024_rows() -> None:
         asked.append(obs)
         return np.maximum(obs @ rng.normal(size=(3, 20)), 0)
 
-    arm = arms.Arm(spec, dataset, {"iso_p": np.linspace(0.1, 0.17, 8)})
+    arm = definition.Arm(spec, dataset, {"iso_p": np.linspace(0.1, 0.17, 8)})
     found = [arm.setting(step, features) for step in (0, 1_000, 1_999, 2_000, 3_000, 6_000)]
     assert [a is b for a, b in pairwise(found)] == [True, True, False, True, False]
     rows = np.concatenate([asked[0], dataset.obs])
@@ -364,7 +366,7 @@ def test_p_is_renewed_every_2000_steps_from_the_same_1024_rows() -> None:
     assert len(asked[0]) == 1_024 and len(np.unique(rows, axis=0)) == len(
         np.unique(dataset.obs, axis=0)
     )
-    other = arms.Arm(replace(spec, norm="layer", lr=1.0), dataset, {})
+    other = definition.Arm(replace(spec, norm="layer", lr=1.0), dataset, {})
     np.testing.assert_array_equal(other.obs, arm.obs)
 
 
@@ -412,7 +414,7 @@ def test_a_twin_differs_in_the_norm_alone() -> None:
 def test_a_run_is_the_same_whether_its_twin_is_read_or_trained(tmp_path, monkeypatch) -> None:
     specs = [replace(SPEC, arm=arm, steps=60, checkpoints=3) for arm in ("overshoot", "isometry")]
     with monkeypatch.context() as patched:
-        patched.delattr(engine, "record_of")  # which would train the twins once more
+        patched.delattr(fused, "record_of")  # which would train the twins once more
         rows = sweep(specs, store=tmp_path, progress=False)
     assert Store(tmp_path).keys() == {specs[0].key, specs[1].key, specs[0].twin.key}
     for spec, (_, row) in zip(specs, rows.iterrows(), strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lnqlib.baselines import POLICIES, _episodes, action_returns, random_returns
+from lnqbook.baselines import POLICIES, _episodes, action_returns, random_returns
 from lnqlib.networks import QNetwork, initial_params
 from lnqlib.spec import ENVS, generator
 from lnqlib.tasks import TASKS, start_states
@@ -117,7 +117,8 @@ def test_one_row_for_each_env_policy_and_seed():
 
 def test_claims_and_figures_load_no_training_code():
     program = (
-        "import sys, lnqlib.plots, lnqlib.verdicts; print({'torch', 'numba'} & set(sys.modules))"
+        "import sys, lnqbook.figures.plots, lnqbook.claims.verdicts; "
+        "print({'torch', 'numba'} & set(sys.modules))"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert finished.stdout == "set()\n", finished.stderr

@@ -18,7 +18,7 @@ from from_data import NUMBERS
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from lnqlib.stats import NBSP
+from lnqbook.stats import NBSP
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WIDTHS = {"wide": 1400, "narrow": 400}

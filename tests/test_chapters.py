@@ -11,8 +11,8 @@ import yaml
 from conftest import ROOT, tool
 from papermill import cli
 
-from lnqlib import claim_runs
-from lnqlib.notebook import SHARED, SPELLING, ParameterError, parameters
+from lnqbook.claims import runs
+from lnqbook.notebook import SHARED, SPELLING, ParameterError, parameters
 from lnqlib.spec import ENVS
 from lnqlib.store import Store
 
@@ -176,7 +176,7 @@ def test_the_claims_page_trains_on_request_alone(tmp_path):
     finished = tool("papermill", *arguments, cwd=tmp_path, LNQ_STORE=store)
     assert finished.returncode == 0, finished.stdout
     assert "nothing is missing\n" in outputs(tmp_path / "out.ipynb", "stream")
-    asked = claim_runs.specs([QUICK["env"]], 1, 200, QUICK["learning_rates"])
+    asked = runs.specs([QUICK["env"]], 1, 200, QUICK["learning_rates"])
     assert Store(store).keys() == {spec.key for specs in asked.values() for spec in specs}
 
 

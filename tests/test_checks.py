@@ -6,8 +6,9 @@ import pytest
 import scipy.stats
 from points import noise, runs
 
-from lnqlib import check_kinds, theory
-from lnqlib.checks import (
+from lnqbook import theory
+from lnqbook.claims import kinds
+from lnqbook.claims.checks import (
     BEST,
     BY_SEED,
     CALM,
@@ -22,8 +23,8 @@ from lnqlib.checks import (
     counted,
     held,
 )
-from lnqlib.rates import Sides
-from lnqlib.stats import Resampled
+from lnqbook.rates import Sides
+from lnqbook.stats import Resampled
 
 DRAWS = Draws(7, 1000)
 
@@ -94,7 +95,7 @@ def spearman(frame, x, y, how="mean", kept=None):
 
 
 def test_rho_and_its_views_by_scipy(frame):
-    check = check_kinds.rho("sgi", "loss", 1)
+    check = kinds.rho("sgi", "loss", 1)
     free = frame.groupby(["lr", "norm"])["clamped_steps"].max() == 0
     assert check.primary(frame, DRAWS).value.value == pytest.approx(spearman(frame, "sgi", "loss"))
     assert set(check.views) == {BY_SEED, MEDIANS, CALM, COUNTED}
@@ -115,17 +116,17 @@ def test_rho_and_its_views_by_scipy(frame):
 def test_zero_gradients_count_as_zero_over_the_seeds_that_were_measured(frame):
     measured = frame["seed"] < 5
     some = frame.assign(sgi_zero=np.where(measured, -frame["sgi"], np.nan))
-    found = check_kinds.rho("sgi", "loss", 1).views[COUNTED](some, DRAWS)
+    found = kinds.rho("sgi", "loss", 1).views[COUNTED](some, DRAWS)
     expected = spearman(some[measured], "sgi_zero", "loss")
     assert found.value.value == pytest.approx(expected)
     assert found.word == CONTRADICTED
 
 
 def test_differences_of_rho_by_scipy(frame):
-    gap = check_kinds.rho_gap("sgi", "qgi_plus", "loss")
+    gap = kinds.rho_gap("sgi", "qgi_plus", "loss")
     expected = spearman(frame, "sgi", "loss") - spearman(frame, "qgi_plus", "loss")
     assert gap.primary(frame, DRAWS).value.value == pytest.approx(expected)
-    broken = check_kinds.clamping_gap("sgi", "loss")
+    broken = kinds.clamping_gap("sgi", "loss")
     free = frame.groupby(["lr", "norm"])["clamped_steps"].max() == 0
     expected = spearman(frame, "sgi", "loss", kept=free) - spearman(frame, "sgi", "loss")
     assert broken.primary(frame, DRAWS).value.value == pytest.approx(expected)
@@ -139,20 +140,20 @@ def test_injection_compares_a_run_with_itself(frame):
     others = ("qgi_plus", "sgi", "sgi_off", "mgi", "dgi", "gi2_scaled", "gi2_minibatch", "td_loss")
     some = some.assign(**{f"injected_{name}": 0.0 for name in others})
     some = some.assign(**{name: 0.0 for name in others if name not in some})
-    found = check_kinds.injection().primary(some[some["norm"] == "none"], DRAWS)
+    found = kinds.injection().primary(some[some["norm"] == "none"], DRAWS)
     assert found.value[:3] == (8, 1, 0)
 
 
 def test_returns_and_their_views_by_pandas(frame):
     some = frame.assign(uniform_return=-2.0, untrained_return=-3.0)
     table = some.groupby(["seed", "norm"])["return"].mean().unstack()
-    check = check_kinds.gain("layer", "none", 1)
+    check = kinds.gain("layer", "none", 1)
     value = check.primary(some, DRAWS).value
     assert value.value == pytest.approx((table["layer"] - table["none"]).mean())
     free = some[some["lr"] < 0.05].groupby("norm")["return"].mean()
     assert check.views[CALM](some, DRAWS).value.value == pytest.approx(free["layer"] - free["none"])
     assert set(check.views) == {CALM, BEST}
-    random = check_kinds.gain("layer", "uniform", 1, "untrained")
+    random = kinds.gain("layer", "uniform", 1, "untrained")
     assert set(random.views) == {CALM, OTHER_RANDOM}
     mean = table["layer"].mean()
     assert random.primary(some, DRAWS).value.value == pytest.approx(mean + 2)
@@ -181,21 +182,21 @@ def test_equivalence_within_a_margin(offset, word):
     )
     third = frame[frame["norm"] == "layer"].assign(arm="crossq", norm="crossq")
     both = pd.concat([frame, third.assign(**{"return": third["return"] + offset})])
-    assert check_kinds.equivalent("crossq", "layer", 0.2).primary(both, DRAWS).word == word
+    assert kinds.equivalent("crossq", "layer", 0.2).primary(both, DRAWS).word == word
 
 
 def test_an_equivalence_that_the_seeds_cannot_see_is_undecided():
     frame = gaining(32, 4, 0.1)
     third = frame[frame["norm"] == "none"].assign(arm="crossq", norm="crossq")
     third["return"] += 0.8 + np.where(third["seed"] % 2, 0.6, -0.6)
-    found = check_kinds.equivalent("crossq", "layer", 0.2).primary(pd.concat([frame, third]), DRAWS)
+    found = kinds.equivalent("crossq", "layer", 0.2).primary(pd.concat([frame, third]), DRAWS)
     assert found.word == UNDECIDED
 
 
 def test_counts_have_no_interval(frame):
-    some = check_kinds.clamped_runs(1).primary(frame, DRAWS)
+    some = kinds.clamped_runs(1).primary(frame, DRAWS)
     assert (some.word, some.value[:3]) == (SUPPORTED, (8.0, 8.0, 8.0))
-    assert check_kinds.clamped_runs(-1).primary(frame, DRAWS).word == CONTRADICTED
+    assert kinds.clamped_runs(-1).primary(frame, DRAWS).word == CONTRADICTED
 
 
 def test_theorems_are_checked_against_something_that_breaks_them():
@@ -203,16 +204,16 @@ def test_theorems_are_checked_against_something_that_breaks_them():
         laws = theory.random_laws(200, 5, 0)
         return laws.loc[~laws["independent"], "loss_ratio"].max(), 200
 
-    broken = check_kinds.theorem("Theorem 3 without independence", dependent, 1 + 1e-9)
+    broken = kinds.theorem("Theorem 3 without independence", dependent, 1 + 1e-9)
     assert broken.primary(pd.DataFrame(), DRAWS).word == CONTRADICTED
 
 
 def test_a_trend_that_is_broken(frame):
-    turned = check_kinds.breaks(check_kinds.rho("sgi", "loss", 1))
+    turned = kinds.breaks(kinds.rho("sgi", "loss", 1))
     assert turned.primary(frame, DRAWS).word == CONTRADICTED
     assert turned.primary(frame.assign(loss=-frame["loss"]), DRAWS).word == SUPPORTED
     assert turned.text == "not so: rho(SGI, loss) > 0"
-    unclear = check_kinds.breaks(check_kinds.rho("qgi_plus", "loss", 1))
-    found = check_kinds.rho("qgi_plus", "loss", 1).primary(frame, DRAWS).word
+    unclear = kinds.breaks(kinds.rho("qgi_plus", "loss", 1))
+    found = kinds.rho("qgi_plus", "loss", 1).primary(frame, DRAWS).word
     expected = {NO_LINK: SUPPORTED, UNDECIDED: UNDECIDED}
     assert unclear.primary(frame, DRAWS).word == expected[found]

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 import worlds
 
-from lnqlib import verdicts
-from lnqlib.baselines import POLICIES
-from lnqlib.checks import CONTRADICTED, NO_LINK, SUPPORTED, UNDECIDED
-from lnqlib.claim_runs import Runs
-from lnqlib.claims import CLAIMS, Claim, checks_of
+from lnqbook.baselines import POLICIES
+from lnqbook.claims import verdicts
+from lnqbook.claims.checks import CONTRADICTED, NO_LINK, SUPPORTED, UNDECIDED
+from lnqbook.claims.runs import Runs
+from lnqbook.claims.statements import CLAIMS, Claim, checks_of
+from lnqbook.claims.verdicts import FAILS, HOLDS, MIXED, MOSTLY, NO_RUNS, UNTESTED
 from lnqlib.results import CURVES
 from lnqlib.spec import ENVS
-from lnqlib.verdicts import FAILS, HOLDS, MIXED, MOSTLY, NO_RUNS, UNTESTED
 
 
 @pytest.fixture(scope="module")

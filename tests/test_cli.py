@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 import standin
 
-from lnqlib import engine, instructions, ship, spec
+from lnqlib import compiled, engine, spec
 from lnqlib.__main__ import main
-from lnqlib.ship import Shipped
-from lnqlib.store import ROOT, Store
+from lnqlib.store import Store
+from lnqlib.store import shipped as shipped_results
+from lnqlib.store.local import ROOT
+from lnqlib.store.shipped import Shipped
+from lnqlib.store.verify import AT_START, COMPARED, differences, spec_of, start_differences
 from lnqlib.sweep import lookup, sweep
-from lnqlib.verify import AT_START, COMPARED, differences, spec_of, start_differences
 
 TINY = spec.grid(env=("CartPole", "Pendulum"), norm=("none", "layer"), lr=0.01, seed=(0, 1, 2))
 
@@ -29,7 +31,7 @@ TINY = spec.grid(env=("CartPole", "Pendulum"), norm=("none", "layer"), lr=0.01, 
 def small_world(tmp_path, monkeypatch):
     """Two studies of twelve runs and of one, and training that takes no time."""
     monkeypatch.setenv("LNQ_STORE", str(tmp_path / "store"))
-    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(shipped_results, "RESULTS", tmp_path / "results")
     for name in list(spec.STUDIES):
         monkeypatch.delitem(spec.STUDIES, name)
     monkeypatch.setitem(spec.STUDIES, "core", lambda: TINY)
@@ -86,7 +88,7 @@ def altered(name=None, by=0.0, factor=1.0, seeds=(0, 1, 2)):
 
 @pytest.mark.usefixtures("shipped")
 def test_verify_judges_rows_where_bits_are_to_agree(capsys, monkeypatch):
-    monkeypatch.setattr(instructions, "pinned", lambda: True)
+    monkeypatch.setattr(compiled, "pinned", lambda: True)
     monkeypatch.setattr(engine, "train", altered(by=0.25, seeds=(0, 1)))
     capsys.readouterr()
     assert main(["verify"]) == 1
@@ -103,7 +105,7 @@ def test_verify_judges_rows_where_bits_are_to_agree(capsys, monkeypatch):
     [("gi2", 1 + 1e-5, 1), ("gi2", 1 + 1e-7, 0), ("injected_sgi", np.nan, 1), ("return", 2.0, 0)],
 )
 def test_verify_judges_step_0_where_rounding_differs(capsys, monkeypatch, name, factor, code):
-    monkeypatch.setattr(instructions, "pinned", lambda: False)
+    monkeypatch.setattr(compiled, "pinned", lambda: False)
     monkeypatch.setattr(engine, "train", altered(name, by=1e9, factor=factor))
     capsys.readouterr()
     assert main(["verify"]) == code
@@ -114,7 +116,7 @@ def test_verify_judges_step_0_where_rounding_differs(capsys, monkeypatch, name, 
 
 def with_files(change):
     """Every shipped file with its table changed, under digests that fit."""
-    for path in ship.RESULTS.rglob("*.parquet"):
+    for path in shipped_results.RESULTS.rglob("*.parquet"):
         table = pq.read_table(path)
         pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path)
         sums = path.with_name("SHA256SUMS")
@@ -126,7 +128,7 @@ def with_files(change):
 @pytest.mark.usefixtures("shipped")
 @pytest.mark.parametrize("pinned", [True, False])
 def test_verify_compares_the_columns_that_a_file_has(capsys, monkeypatch, pinned):
-    monkeypatch.setattr(instructions, "pinned", lambda: pinned)
+    monkeypatch.setattr(compiled, "pinned", lambda: pinned)
     with_files(lambda table: table.drop_columns("sgi_off"))
     capsys.readouterr()
     assert main(["verify"]) == 0
@@ -141,7 +143,7 @@ def test_verify_compares_the_columns_that_a_file_has(capsys, monkeypatch, pinned
 @pytest.mark.usefixtures("shipped")
 @pytest.mark.parametrize("pinned", [True, False])
 def test_a_shipped_nan_against_a_number_is_a_difference(capsys, monkeypatch, pinned):
-    monkeypatch.setattr(instructions, "pinned", lambda: pinned)
+    monkeypatch.setattr(compiled, "pinned", lambda: pinned)
     with_files(lambda table: replaced(table, "sgi_off", np.nan))
     assert main(["verify"]) == 1
     assert "inf in sgi_off" in capsys.readouterr().out
@@ -171,7 +173,7 @@ def test_modules_that_results_name_are_not_imported(tmp_path, monkeypatch):
 def test_partial_ships_what_there_is(capsys):
     Store().write([standin.train(TINY[0])])
     assert main(["ship", "core"]) == 0
-    assert not ship.RESULTS.exists()
+    assert not shipped_results.RESULTS.exists()
     assert main(["ship", "core", "--partial"]) == 0
     assert list(Shipped().results(TINY)["key"]) == [TINY[0].key]
 
@@ -226,7 +228,8 @@ def test_errors_of_store_and_trainer_are_one_sentence(tmp_path, capsys, monkeypa
 @pytest.mark.parametrize("trainer", ["slow", "endless"])
 def test_ctrl_c_ends_within_five_seconds_with_the_line_that_continues(tmp_path, trainer):
     code = (
-        "import pathlib, sys, runpy, standin, lnqlib.engine as engine, lnqlib.ship as ship\n"
+        "import pathlib, sys, runpy, standin, lnqlib.engine as engine\n"
+        "import lnqlib.store.shipped as ship\n"
         "ship.RESULTS = pathlib.Path('nothing is shipped')\n"
         f"engine.train = standin.{trainer}\n"
         "sys.argv[1:] = ['run', 'core', '--workers', '2', '--env', 'CartPole']\n"

@@ -18,15 +18,16 @@ import pytest
 import standin
 from conftest import GOOD, tool
 
-from lnqlib import cluster, ship, spec
+from lnqbook.notebook import ParameterError, parameters
+from lnqlib import spec
 from lnqlib.__main__ import main
-from lnqlib.chunks import train_chunk
-from lnqlib.cluster import SchedulerError, connected
-from lnqlib.files import ENGINE_VERSION
-from lnqlib.notebook import ParameterError, parameters
-from lnqlib.store import ROOT, Store
+from lnqlib.store import Store, cluster, shipped
+from lnqlib.store.chunks import train_chunk
+from lnqlib.store.cluster import SchedulerError, connected
+from lnqlib.store.local import ROOT
+from lnqlib.store.parquet import ENGINE_VERSION
+from lnqlib.store.verify import spec_of
 from lnqlib.sweep import SweepError, backend_store, sweep
-from lnqlib.verify import spec_of
 
 SPECS = spec.grid(
     env=("CartPole", "Pendulum"), norm=("none", "layer"), gamma=(0.9, 0.95, 0.99),
@@ -140,7 +141,7 @@ def test_the_same_bits_as_here_and_progress_is_shown(workers, tmp_path, monkeypa
 
 
 def test_the_engine_gives_the_same_bits_on_workers(workers, tmp_path, monkeypatch):
-    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(shipped, "RESULTS", tmp_path / "results")
     tiny = spec.grid(env="CartPole", lr=(1e-2, 1e3), seed=(0, 1), steps=300, checkpoints=2)
     here = sweep(tiny, store=tmp_path / "here", workers=1, progress=False)
     with connected(workers.address) as executor:
@@ -150,7 +151,7 @@ def test_the_engine_gives_the_same_bits_on_workers(workers, tmp_path, monkeypatc
 
 
 def test_the_command_line_uses_the_scheduler(workers, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(shipped, "RESULTS", tmp_path / "results")
     monkeypatch.setenv("LNQ_STORE", str(tmp_path / "store"))
     study = spec.grid(env="CartPole", seed=(0, 1), steps=200, checkpoints=1)
     monkeypatch.setitem(spec.STUDIES, "core", lambda: study)

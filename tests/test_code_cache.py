@@ -13,7 +13,7 @@ from conftest import ROOT
 PACKAGE = {
     "limits.py": "LIMIT = 3.0\n",
     "callee.py": """
-from lnqlib.instructions import njit
+from lnqlib.compiled import njit
 from .limits import LIMIT
 
 @njit(error_model="numpy")
@@ -21,7 +21,7 @@ def limited(x):
     return min(x, LIMIT) + 0.0
 """,
     "top.py": """
-from lnqlib.instructions import njit
+from lnqlib.compiled import njit
 from .callee import limited
 
 def scaled(factor):
@@ -96,7 +96,7 @@ def test_the_library_changed_and_changed_back_computes_what_its_source_says(tmp_
     )
     program = """
 import numpy as np
-from lnqlib import greedy
+from lnqlib.engine import greedy
 from lnqlib.spec import NORMS
 f = lambda *values: np.array(values, np.float32)
 z = f(0, 0)

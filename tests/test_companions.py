@@ -10,11 +10,11 @@ import torch
 from test_structured import SIZES, random_batch, random_params
 
 from lnqlib import engine, training
-from lnqlib.companions import companions, plasticity, seem
+from lnqlib.arms.reference import Bounded
+from lnqlib.engine.companions import companions, plasticity, seem
 from lnqlib.networks import QNetwork
 from lnqlib.results import COMPANIONS
 from lnqlib.spec import NORMS, RunSpec
-from lnqlib.training_arms import Bounded
 
 SPECS = [RunSpec("Acrobot", norm=norm, width=17) for norm in NORMS]
 SPECS += [RunSpec("Acrobot", arm=arm, width=17) for arm in ("forward", "bounded")]

@@ -15,6 +15,7 @@ import torch
 from scipy.stats import ks_2samp
 
 from lnqlib import engine, training
+from lnqlib.engine import fused
 from lnqlib.networks import Params, QNetwork
 from lnqlib.results import INTERFERENCE, ISOMETRY
 from lnqlib.run import MakeLearner, dataset_of, initial_params_of, run
@@ -22,7 +23,7 @@ from lnqlib.spec import ENVS, NORMS, OPTIMIZERS, RunSpec
 from lnqlib.tasks import TASKS
 
 STEPS = 100
-LEARNERS = (engine.FusedLearner, training.TorchLearner)
+LEARNERS = (fused.FusedLearner, training.TorchLearner)
 BATCH_NORMS = ("batch", "crossq")
 
 # Chaos amplifies rounding. The norms under which, with SGD at 1e-2, torch in float32 strays from
@@ -223,7 +224,7 @@ def test_lr_controls_agree_with_torch(norm: str, control: str) -> None:
     spec = RunSpec("Pendulum", norm=norm, lr=1e-2, lr_control=control)
     one, many = compare(spec)
     assert one <= 1e-5 and many <= 1e-3
-    changed = (trained(replace(spec, lr_control=c), engine.FusedLearner) for c in ("none", control))
+    changed = (trained(replace(spec, lr_control=c), fused.FusedLearner) for c in ("none", control))
     assert distance(*changed, ("W", "V")) > 1e-3
 
 
@@ -387,9 +388,9 @@ def test_long_runs_agree_in_distribution(env: str, norm: str) -> None:
 def test_no_two_kernels_share_files_in_numbas_cache() -> None:
     """Else two processes that compile at once can leave one's code under the other's key."""
     sizes = ((4, 2, 128, 128), (6, 3, 128, 128), (4, 2, 64, 128), (4, 2, 128, 64))
-    norms = {"switched", *NORMS} - set(engine.SWITCHED)
+    norms = {"switched", *NORMS} - set(fused.SWITCHED)
     kinds = list(itertools.product(sizes, sorted(norms), (False, True)))
-    files = {engine.kernel(*size, *kind)._cache._impl.filename_base for size, *kind in kinds}
+    files = {fused.kernel(*size, *kind)._cache._impl.filename_base for size, *kind in kinds}
     assert len(files) == len(kinds)
 
 

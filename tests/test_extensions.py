@@ -9,14 +9,16 @@ import pandas as pd
 import pytest
 import torch
 
-from lnqlib import __main__, extensions, ship, training
+from lnqlib import __main__, training
 from lnqlib.networks import QNetwork
+from lnqlib.own import extensions
 from lnqlib.results import CURVES
 from lnqlib.run import dataset_of, initial_params_of
 from lnqlib.spec import RunSpec, SpecError
 from lnqlib.store import Store
+from lnqlib.store import shipped as shipped_results
+from lnqlib.store.verify import foreign_modules, sample, spec_of
 from lnqlib.sweep import curves, lookup, sweep
-from lnqlib.verify import foreign_modules, sample, spec_of
 
 NORMS = """
 from torch import nn
@@ -279,4 +281,4 @@ def test_verify_and_status_leave_a_named_module_alone(project, change, monkeypat
 
 
 def test_shipping_knows_no_module(project):
-    assert ship.ship([TIMES], project / "results" / "mine", Store()) == []
+    assert shipped_results.ship([TIMES], project / "results" / "mine", Store()) == []

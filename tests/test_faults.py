@@ -22,14 +22,15 @@ import pyarrow.parquet as pq
 import pytest
 import standin
 
-from lnqlib import ship
 from lnqlib import spec as spec_module
-from lnqlib import store as store_module
-from lnqlib.files import Damaged
 from lnqlib.results import CURVES
-from lnqlib.ship import Shipped
 from lnqlib.spec import grid
-from lnqlib.store import ROOT, Store, StoreError
+from lnqlib.store import Store, StoreError
+from lnqlib.store import local as store_module
+from lnqlib.store import shipped as shipped_results
+from lnqlib.store.local import ROOT
+from lnqlib.store.parquet import Damaged
+from lnqlib.store.shipped import Shipped
 from lnqlib.sweep import SweepError, backend_store, sweep
 
 # thirty groups of six like runs: a sweep makes one chunk of about 0.12 s from each
@@ -316,7 +317,7 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shipped")
     made = Store(folder / "store")
     made.write([standin.train(spec) for spec in SPECS])
-    ship.ship(SPECS, folder / "results" / "tiny", made)
+    shipped_results.ship(SPECS, folder / "results" / "tiny", made)
     return folder / "results"
 
 
@@ -468,7 +469,7 @@ def test_a_diverged_run_comes_back_as_it_was(tmp_path):
         result.curves[name][1:] = values[name]
     made = Store(tmp_path / "store")
     made.write([result])
-    ship.ship(SPECS[:1], tmp_path / "results" / "tiny", made)
+    shipped_results.ship(SPECS[:1], tmp_path / "results" / "tiny", made)
     for source in (made, Shipped(tmp_path / "results")):
         row, curves = source.results(SPECS[:1]).iloc[0], source.curves(SPECS[:1])
         for name, value in values.items():

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from points import runs
 
-from lnqlib import (
+from lnqbook import (
     best_rates,
-    board_words,
     equal_steps,
     front_page,
     gi2_words,
@@ -18,11 +17,12 @@ from lnqlib import (
     placebos,
     power,
 )
-from lnqlib.checks import CALM, MEDIANS
-from lnqlib.findings import bullets, case, count, listed, told
-from lnqlib.ranks import Placebo
-from lnqlib.rates import Sides
-from lnqlib.stats import NBSP, Interval
+from lnqbook.claims import board
+from lnqbook.claims.checks import CALM, MEDIANS
+from lnqbook.findings import bullets, case, count, listed, told
+from lnqbook.ranks import Placebo
+from lnqbook.rates import Sides
+from lnqbook.stats import NBSP, Interval
 
 ABOVE, BELOW, AROUND = (Interval(x, x - 0.1, x + 0.1, 18) for x in (0.6, -0.6, 0.02))
 FEW = Interval(np.nan, np.nan, np.nan, 1)
@@ -156,7 +156,7 @@ def test_the_board_in_sentences():
         (verdict(4, "mixed"), verdict(4, "undecided")),
         (verdict(5, "holds"), verdict(5, "no runs")),
     ]
-    assert board_words.answers(pairs) == [
+    assert board.answers(pairs) == [
         "**Of 5 claims**, claim 1 holds in all or most of the tasks under both readings.",
         "Under both readings claim 2 fails.",
         "Whether the network has biases decides claim 3.",
@@ -164,7 +164,7 @@ def test_the_board_in_sentences():
         "Without runs in one reading, or not to be tested: claim 5.",
     ]
     good = [(verdict(n, "holds"), verdict(n, "holds")) for n in (1, 2)]
-    assert board_words.answers(good) == [
+    assert board.answers(good) == [
         "**Of 2 claims**, claims 1 and 2 hold in all or most of the tasks under both readings.",
         "No claim fails under both readings.",
         "No verdict hangs on the biases.",
@@ -177,29 +177,29 @@ def test_firmness_in_sentences():
     loose = verdict(2, "holds", False, [f"{CALM} (Pendulum)"])
     both = verdict(3, "holds", False, [f"{CALM} (Pendulum)", f"{MEDIANS} (Acrobot)"])
     none = verdict(4, "no runs")
-    said = board_words.firmness([(v, v) for v in (verdict(1, "holds", True), loose, both, none)])
+    said = board.firmness([(v, v) for v in (verdict(1, "holds", True), loose, both, none)])
     assert said.startswith("Under the defaults the verdicts on claim 1 are firm")
     assert said.endswith("changes 2 verdicts, and is the only view that does in 1 of these.")
-    assert board_words.firmness([(none, none)]) == (
+    assert board.firmness([(none, none)]) == (
         "Under the defaults no verdict is firm: a view changes each that has one."
     )
-    assert board_words.firmness([(both, both)]).endswith("does in none of these.")
+    assert board.firmness([(both, both)]).endswith("does in none of these.")
 
 
 def test_adam_in_a_sentence():
     units = [SimpleNamespace(name=n, verdict=v) for n, v in (("1", "fails"), ("6", "holds"))]
     units.append(SimpleNamespace(name="9", verdict="holds"))
-    said = board_words.repeated(SimpleNamespace(units=units))
+    said = board.repeated(SimpleNamespace(units=units))
     assert said == "With Adam alone, claim by claim: fails: 1; holds: 6 and 9."
-    assert board_words.repeated(SimpleNamespace(units=[])) == ""
+    assert board.repeated(SimpleNamespace(units=[])) == ""
 
 
 def test_missing_runs_in_a_sentence():
     frame = pd.DataFrame({"seconds": [1.0] * 1999 + [np.nan]})
-    assert board_words.found_in_words(frame) == (
+    assert board.found_in_words(frame) == (
         "Of the 2,000 runs that the claims need, 1,999 were found. These commands train the others:"
     )
-    assert board_words.found_in_words(frame[:3]).endswith("3 were found. Nothing is missing.")
+    assert board.found_in_words(frame[:3]).endswith("3 were found. Nothing is missing.")
 
 
 def test_the_papers_scale_is_said_of_what_has_its_seeds():
@@ -210,7 +210,7 @@ def test_the_papers_scale_is_said_of_what_has_its_seeds():
         for arm, bias, seeds in rows
         for seed in range(seeds)
     )
-    assert board_words.scale_in_words(frame) == (
+    assert board.scale_in_words(frame) == (
         "With the defaults, None and LN have the paper's 30 seeds and BN and WN have the paper's "
         "20 seeds; as printed, None and LN have 10 of its 30 and BN and WN have no runs yet."
     )

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from lnqlib import engine, training
+from lnqlib import training
+from lnqlib.engine import fused
 from lnqlib.networks import Params, initial_params
 from lnqlib.run import Learner, MakeLearner, dataset_of
 from lnqlib.spec import CLAMP, RunSpec
@@ -15,7 +16,7 @@ ARRAYS = [("none", name) for name in ("W", "b", "V", "c")] + [("weight", "g")]
 ARRAYS += [("layer_affine", "gain"), ("layer_affine", "shift"), ("batch", "mean"), ("batch", "var")]
 TASK = TASKS["MountainCar"]
 STARTS = start_states(TASK, 3, np.random.default_rng(0))
-each_learner = pytest.mark.parametrize("make", [engine.FusedLearner, training.TorchLearner])
+each_learner = pytest.mark.parametrize("make", [fused.FusedLearner, training.TorchLearner])
 
 
 def params() -> Params:

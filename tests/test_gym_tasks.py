@@ -6,12 +6,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from lnqlib import engine, gym_tasks, training
+from lnqlib import engine, training
 from lnqlib.data import episode_ends, offline_dataset
+from lnqlib.engine import fused
+from lnqlib.own import gym_tasks
 from lnqlib.run import dataset_of, initial_params_of
 from lnqlib.spec import RunSpec, SpecError, generator
+from lnqlib.store.verify import COMPARED
 from lnqlib.tasks import TASKS, isometry_sizes
-from lnqlib.verify import COMPARED
 
 WALK = "own_tasks:Walk-v0"
 SHORT = {"steps": 30, "checkpoints": 3, "eval_episodes": 2, "dataset_size": 300, "batch_size": 16}
@@ -57,7 +59,7 @@ def test_the_seeds_come_from_a_hash_that_is_the_same_in_every_process():
     assert place > 2**32
 
 
-@pytest.mark.parametrize("learner", [engine.FusedLearner, training.TorchLearner])
+@pytest.mark.parametrize("learner", [fused.FusedLearner, training.TorchLearner])
 def test_cartpole_through_this_door_learns_what_the_built_in_one_does(learner):
     """The same dataset, initial weights and batches: the same weights after 100 steps."""
     ours, theirs = RunSpec("CartPole", norm="layer"), RunSpec("CartPole-v1", norm="layer")
@@ -89,7 +91,7 @@ def test_any_number_of_actions_trains_and_two_or_three_on_the_engine(actions, en
     assert engine.covers(spec) == (actions == 3)
     data, initial = dataset_of(spec.env, 0, "protocol", 300), initial_params_of(spec)
     batches = np.random.default_rng(0).integers(300, size=(30, 16), dtype=np.int32)
-    makes = [training.TorchLearner] + [engine.FusedLearner] * engine.covers(spec)
+    makes = [training.TorchLearner] + [fused.FusedLearner] * engine.covers(spec)
     learners = [make(spec, data, initial) for make in makes]
     for learner in learners:
         learner.advance(0, batches, np.full(30, 1e-2))

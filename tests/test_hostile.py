@@ -11,11 +11,13 @@ from conftest import GOOD
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lnqlib import engine, notebook, run, ship, spec, stats, training
-from lnqlib.notebook import ParameterError
-from lnqlib.ship import Shipped
+from lnqbook import notebook, stats
+from lnqbook.notebook import ParameterError
+from lnqlib import engine, run, spec, training
 from lnqlib.spec import FIELDS, RunSpec, SpecError
 from lnqlib.store import Store
+from lnqlib.store import shipped as shipped_results
+from lnqlib.store.shipped import Shipped
 from lnqlib.sweep import sweep
 
 PLAIN = (
@@ -168,7 +170,7 @@ def test_extreme_runs_end_and_keep_their_books(norm, **fields):
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 def test_a_run_that_diverges_is_kept_and_counted_everywhere(tmp_path, monkeypatch, poison):
-    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(shipped_results, "RESULTS", tmp_path / "results")
     specs = spec.grid(
         env="CartPole", norm=("none", "layer"), lr=1e-2, seed=range(3), steps=300, checkpoints=3,
         dataset_size=5000,
@@ -203,7 +205,7 @@ def test_a_run_that_diverges_is_kept_and_counted_everywhere(tmp_path, monkeypatc
     effect = stats.paired_effect(frame, "loss").iloc[0]
     assert (effect["count"], effect["left_out"]) == (2, 1)
 
-    ship.ship(specs, tmp_path / "results" / "tiny", Store(tmp_path / "sick"))
+    shipped_results.ship(specs, tmp_path / "results" / "tiny", Store(tmp_path / "sick"))
     shipped = Shipped().results(specs)
     assert list(shipped["diverged_step"]) == list(frame["diverged_step"])
     np.testing.assert_array_equal(shipped["loss"], frame["loss"])

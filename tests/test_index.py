@@ -13,10 +13,10 @@ import yaml
 from bs4 import BeautifulSoup
 from conftest import ROOT
 
-from lnqlib.claims import CLAIMS
-from lnqlib.endings import NOTHING
-from lnqlib.verdict_tables import FIGURES, details, overview, summary
-from lnqlib.verdicts import judge
+from lnqbook.claims.chapter import NOTHING
+from lnqbook.claims.statements import CLAIMS
+from lnqbook.claims.verdict_tables import FIGURES, details, overview, summary
+from lnqbook.claims.verdicts import judge
 
 CHAPTERS = ROOT / "chapters"
 PAPER = (
@@ -153,7 +153,7 @@ def test_the_board_and_the_front_page_lead_to_every_claim():
 
 def claims_on(text: str) -> set[int]:
     """The claims to which a page leads: those listed at its end, and those with a link by hand."""
-    listed = re.findall(r"endings\.judged\(\s*\w+, ([\d, ]+)\s*\)", text)
+    listed = re.findall(r"chapter\.judged\(\s*\w+, ([\d, ]+)\s*\)", text)
     return {int(n) for n in re.findall(r'"claims.html#claim-(\d+)"', text)} | {
         int(n) for some in listed for n in some.split(",")
     }

@@ -1,4 +1,4 @@
-"""lnqlib.lemma5 against the library's own network and torch's own optimizers."""
+"""lnqbook.pages.lr_decay.lemma5 against the library's own network and torch's own optimizers."""
 
 from functools import partial
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lnqlib import lemma5, plots_decay, theory
+from lnqbook import theory
+from lnqbook.pages.lr_decay import figures, lemma5
 from lnqlib.data import offline_dataset, sample
 from lnqlib.networks import EPS, QNetwork, initial_params
 from lnqlib.tasks import TASKS
@@ -108,7 +109,7 @@ def test_the_figure_draws_every_case_and_every_learning_rate(setting):
     w = lemma5.first_layer(weights)
     by_lr = lemma5.residuals(lemma5.cases(f, w, EPS), RATES)
     by_eps = by_lr.assign(eps=1e-5).drop_duplicates("lr")
-    left, right = plots_decay.lemma5_errors(by_lr, by_eps).axes
+    left, right = figures.lemma5_errors(by_lr, by_eps).axes
     assert [line.get_label() for line in left.get_lines()][:5] == list(dict.fromkeys(by_lr.case))
     for line, (_, rows) in zip(left.get_lines(), by_lr.groupby("case", sort=False), strict=False):
         assert line.get_xydata() == pytest.approx(rows[["lr", "direction"]].to_numpy())

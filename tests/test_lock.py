@@ -12,7 +12,8 @@ import pytest
 import standin
 
 from lnqlib.spec import grid
-from lnqlib.store import ROOT, Store
+from lnqlib.store import Store
+from lnqlib.store.local import ROOT
 from lnqlib.sweep import backend_store, sweep
 
 SPECS = grid(env="Pendulum", norm=("none", "layer"), seed=range(3), checkpoints=3)

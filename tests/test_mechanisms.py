@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib import mechanisms
-from lnqlib.data import goal_transitions, offline_dataset
-from lnqlib.mechanisms import (
+from lnqbook import mechanisms
+from lnqbook.mechanisms import (
     ACCOUNTS,
     DRAWS,
     FAILS,
@@ -29,9 +28,10 @@ from lnqlib.mechanisms import (
     shares,
     two_sided,
 )
-from lnqlib.mediators import MEDIATORS, OWN, REMOVING, mediators, moved, unclean
+from lnqbook.mediators import MEDIATORS, OWN, REMOVING, mediators, moved, unclean
+from lnqbook.stats import Interval
+from lnqlib.data import goal_transitions, offline_dataset
 from lnqlib.spec import INTERVENTIONS, MECHANISM_SEEDS, PAPER_ENVS, RunSpec, study
-from lnqlib.stats import Interval
 
 SEEDS = range(100, 110)
 

@@ -8,11 +8,12 @@ import standin
 import yaml
 from conftest import GOOD
 
-from lnqlib import engine, notebook, ship
-from lnqlib.notebook import ParameterError, Parameters
+from lnqbook import notebook
+from lnqbook.notebook import ParameterError, Parameters
+from lnqlib import engine
 from lnqlib.results import Result
 from lnqlib.spec import ENVS, RunSpec
-from lnqlib.store import Store
+from lnqlib.store import Store, shipped
 
 
 def parameters(**changes) -> Parameters:
@@ -167,7 +168,7 @@ def test_a_chapter_with_parameters_of_its_own(shell):
 @pytest.mark.parametrize("refresh", [False, True])
 def test_curves_are_those_of_the_runs_whose_rows_were_returned(tmp_path, monkeypatch, refresh):
     monkeypatch.setenv("LNQ_STORE", str(tmp_path / "store"))
-    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(shipped, "RESULTS", tmp_path / "results")
     p = parameters(env="Pendulum", seeds=2, steps=20, refresh=refresh)
     specs = p.specs(checkpoints=4)
 
@@ -179,7 +180,7 @@ def test_curves_are_those_of_the_runs_whose_rows_were_returned(tmp_path, monkeyp
 
     made = Store(tmp_path / "made")
     made.write([trained(run, 1.0) for run in specs])
-    ship.ship(specs, tmp_path / "results" / "tiny", made)
+    shipped.ship(specs, tmp_path / "results" / "tiny", made)
     monkeypatch.setattr(engine, "train", lambda run: trained(run, 2.0))
     rows, curves = p.sweep(specs), p.curves(specs)
     assert set(rows["loss"]) == set(curves["loss"]) == {2.0 if refresh else 1.0}

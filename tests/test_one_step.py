@@ -6,10 +6,11 @@ import torch
 from test_metrics import random_batch
 from torch import nn
 
-from lnqlib import curvature, one_step, tabular
+from lnqbook import curvature, one_step
+from lnqbook.one_step import Flat
+from lnqbook.pages.interference import tabular
 from lnqlib.data import Transitions
 from lnqlib.networks import QNetwork
-from lnqlib.one_step import Flat
 
 GAMMA = 0.9
 

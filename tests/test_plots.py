@@ -11,12 +11,14 @@ from conftest import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
-from lnqlib import panels, plots, plots_setting, plots_theory, scales
-from lnqlib.checks import ARMS
+from lnqbook.claims.checks import ARMS
+from lnqbook.figures import axes, layout, plots
+from lnqbook.figures.style import LOOKS
+from lnqbook.pages.linear_regression import figures as plots_theory
+from lnqbook.pages.setting import figures
+from lnqbook.stats import NBSP
 from lnqlib.data import Transitions
-from lnqlib.looks import LOOKS
 from lnqlib.spec import ENVS, LEARNING_RATES
-from lnqlib.stats import NBSP
 
 LRS = (1e-3, 1e-2, 1e-1)
 CLAMPED = ("none", 1e-1)
@@ -186,8 +188,8 @@ def test_figures_say_what_they_were_drawn_from(runs):
     fewer = runs[~((runs.env == "Acrobot") & (runs.seed == 2))]
     assert "2 to 3 seeds, 1,500 steps, Adam" in texts(plots.scatter_vs(fewer, "gi2"))
     one = runs[runs.seed == 0].assign(optimizer="SGD")
-    assert panels.provenance(one) == "1 seed, 1,500 steps, SGD"
-    assert panels.provenance(one.assign(steps=1)) == "1 seed, 1 step, SGD"
+    assert layout.provenance(one) == "1 seed, 1,500 steps, SGD"
+    assert layout.provenance(one.assign(steps=1)) == "1 seed, 1 step, SGD"
 
 
 def test_a_single_checkpoint_is_a_point(runs):
@@ -290,7 +292,7 @@ def test_dataset_coverage_counts_terminated_transitions():
     obs = RNG.normal(size=(50, 2)).astype(np.float32)
     terminated = np.arange(50) % 10 == 0
     data = Transitions(obs, np.zeros(50, int), np.zeros(50), obs + 1, terminated)
-    figure = plots_setting.dataset_coverage({"MountainCar": data}, note="seed 7")
+    figure = figures.dataset_coverage({"MountainCar": data}, note="seed 7")
     assert "MountainCar\n5 of 50 terminated" in texts(figure)
     assert "seed 7" in texts(figure)
     (crosses,) = figure.axes[0].get_lines()
@@ -299,17 +301,17 @@ def test_dataset_coverage_counts_terminated_transitions():
 
 
 def test_task_pictures_draw_every_task():
-    figure = plots_setting.task_pictures()
+    figure = figures.task_pictures()
     assert [ax.get_title() for ax in figure.axes] == list(ENVS)
     assert ink(figure) > 5
-    assert len(plots_setting.task_pictures(("Pendulum",)).axes) == 1
+    assert len(figures.task_pictures(("Pendulum",)).axes) == 1
 
 
 def test_drawing_leaves_no_figure_open_and_no_style_behind(runs, monkeypatch):
     monkeypatch.setitem(plt.rcParams, "font.size", 3.5)
     monkeypatch.setitem(plt.rcParams, "axes.grid", False)
     plots.scatter_vs(runs, "gi2")
-    plots_setting.task_pictures()
+    figures.task_pictures()
     assert plt.get_fignums() == []
     assert (plt.rcParams["font.size"], plt.rcParams["axes.grid"]) == (3.5, False)
 
@@ -347,7 +349,7 @@ def test_none_and_ln_differ_in_color_fill_and_line(runs):
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_decades_positions_and_values_are_inverse(signed):
-    scale = scales.Decades(unit=1e-3, knee=4.0, squeeze=7.0, signed=signed)
+    scale = axes.Decades(unit=1e-3, knee=4.0, squeeze=7.0, signed=signed)
     values = np.logspace(-8, 28, 200)
     values = np.concatenate([-values[::-1], values]) if signed else values
     positions = scale.forward(values)
@@ -358,17 +360,17 @@ def test_decades_positions_and_values_are_inverse(signed):
 def test_decades_keep_most_of_the_axis_for_the_usual_values():
     usual = np.array([0.5, 3.0, 80.0])
     values = np.append(usual, [1e22, 1e27])
-    scale = scales.decades(values, usual, signed=False)
+    scale = axes.decades(values, usual, signed=False)
     low, high, top = scale.forward(np.array([0.5, 80.0, 1e27]))
     assert (high - low) / (top - low) > 0.4
     assert len(scale.knees) == 1
     assert 80 < scale.knees[0] < 1e22
-    assert scales.decades(usual, usual, signed=False).knees == []
+    assert axes.decades(usual, usual, signed=False).knees == []
 
 
 def test_ticks_are_powers_of_ten_apart_from_each_other():
     values = np.array([-1e25, -1e-3, 2e-2, 0.4])
-    scale = scales.decades(values, values[1:], signed=True)
+    scale = axes.decades(values, values[1:], signed=True)
     ticks = np.sort(scale.ticks(values, most=8))
     assert 0.0 in ticks
     assert ticks.min() < -1e19
@@ -384,7 +386,7 @@ def test_few_learning_rates_are_named_and_many_are_powers_of_ten():
         (10.0 ** np.arange(-5, 0), ["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹"]),
     ):
         figure, ax = plt.subplots()
-        scales.set_log_rates(ax, np.array(rates))
+        axes.set_log_rates(ax, np.array(rates))
         ax.plot(rates, rates)
         figure.draw_without_rendering()
         low, high = ax.get_xlim()
@@ -395,7 +397,7 @@ def test_few_learning_rates_are_named_and_many_are_powers_of_ten():
 
 def test_a_narrow_axis_has_ticks_within_its_values():
     values = np.array([0.78, 1.0])
-    scale = scales.decades(values, values, signed=False)
+    scale = axes.decades(values, values, signed=False)
     ticks = np.array(scale.ticks(values, most=8))
     assert ((ticks > 0.78) & (ticks < 1.01)).sum() >= 2
     assert np.diff(np.log10(ticks)).min() >= 0.04  # constant values, too, get no crowd

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 from points import noise, runs
 
-from lnqlib import ranks
+from lnqbook import ranks
 
 
 @pytest.mark.parametrize(

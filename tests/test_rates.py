@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from points import RATES, noise, runs
 
-from lnqlib.rates import Sides, calm_rates, effect_sides, joint_sides
+from lnqbook.rates import Sides, calm_rates, effect_sides, joint_sides
 
 
 @pytest.mark.parametrize(

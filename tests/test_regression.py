@@ -1,13 +1,14 @@
-"""lnqlib.regression against torch.nn, the one-step theory and numbers worked out by hand."""
+"""Linear regression against torch.nn, the one-step theory and numbers worked out by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from lnqlib import plots_theory, regression, theory
+from lnqbook import theory
+from lnqbook.pages.linear_regression import figures, regression
+from lnqbook.stats import geometric_mean
 from lnqlib.spec import RunSpec, grid
-from lnqlib.stats import geometric_mean
 from lnqlib.tasks import TASKS
 
 RNG = np.random.default_rng(0)
@@ -196,7 +197,7 @@ def test_the_figure_leaves_out_where_a_mean_or_its_band_is_above_the_start():
         for lr, seeds in ends.items()
         for seed, end in enumerate(seeds)
     ]
-    figure = plots_theory.trained_by_lr(pd.DataFrame(rows))
+    figure = figures.trained_by_lr(pd.DataFrame(rows))
     assert len(figure.axes) == 4
     first = 0.9 ** (19 / 20) * 1.2 ** (1 / 20)
     for ax, (drawn, height) in zip(
@@ -214,14 +215,14 @@ def test_the_figure_leaves_out_where_a_mean_or_its_band_is_above_the_start():
 @pytest.mark.parametrize("steps", [1, 2, 30])
 def test_the_figure_of_few_seeds_and_steps_can_be_drawn(seeds, steps):
     rows = regression.train(grid(env="MountainCar", seed=range(seeds), steps=steps))
-    figure = plots_theory.trained_by_lr(rows)
+    figure = figures.trained_by_lr(rows)
     figure.canvas.draw()
     assert len(figure.axes) == 2
 
 
 def test_the_figure_without_a_single_mean_below_its_start_is_empty():
     rows = regression.train(grid(env="MountainCar", seed=0, steps=30), (0.3, 0.2))
-    figure = plots_theory.trained_by_lr(rows.assign(distance=2.0, loss=2.0))
+    figure = figures.trained_by_lr(rows.assign(distance=2.0, loss=2.0))
     figure.canvas.draw()
     assert not any(len(line.get_xdata()) for ax in figure.axes for line in ax.get_lines())
 

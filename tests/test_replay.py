@@ -9,8 +9,10 @@ import torch
 from test_engine import LEARNERS, distance
 from torch import nn
 
-from lnqlib import engine, replay, training
+from lnqlib import engine, training
+from lnqlib.beyond import replay
 from lnqlib.data import offline_dataset
+from lnqlib.engine import fused
 from lnqlib.networks import Params
 from lnqlib.run import _advance, initial_params_of, run
 from lnqlib.spec import ENVS, WARM_UP, RunSpec, SpecError
@@ -99,7 +101,7 @@ class Plain:
         return {name: tensor.detach().numpy() for name, tensor in self.named(self.q).items()}
 
 
-def trained(spec: RunSpec, make, steps: int) -> tuple[engine.FusedLearner, replay.Replay]:
+def trained(spec: RunSpec, make, steps: int) -> tuple[fused.FusedLearner, replay.Replay]:
     buffer, explorer = replay.begin(spec)
     learner = make(spec, buffer, initial_params_of(spec))
     rng = spec.rng("batches")
@@ -142,7 +144,7 @@ def test_other_norms_agree_with_torch(norm: str, bias: bool) -> None:
     assert distance(ours.params(), theirs.params(), ("W", "V", "gain", "shift")) < 1e-3
 
 
-@pytest.mark.parametrize("norm", engine.NOT_ONLINE)
+@pytest.mark.parametrize("norm", fused.NOT_ONLINE)
 def test_norms_that_the_loop_cannot_act_with_are_the_references(norm: str) -> None:
     spec = RunSpec("CartPole", norm=norm, data="online", steps=20, checkpoints=2, eval_episodes=1)
     assert not engine.covers(spec)
@@ -204,7 +206,7 @@ def test_batches_reach_every_row_that_is_filled_and_no_other() -> None:
 def test_metrics_batches_hold_what_the_buffer_holds(monkeypatch) -> None:
     seen = []
 
-    class Watched(engine.FusedLearner):
+    class Watched(fused.FusedLearner):
         def measure(self, batch, ks, seed):
             held = {row.tobytes() for row in self.dataset.filled.obs}
             assert {row.tobytes() for row in batch.obs} <= held

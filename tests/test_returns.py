@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from points import RATES, noise, runs
 
-from lnqlib import returns
+from lnqbook import returns
 
 
 def test_the_best_rate_of_one_half_is_scored_on_the_other():

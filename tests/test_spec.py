@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from lnqlib import engine, spec
-from lnqlib.files import ROWS, chunk_table, decode, encode
-from lnqlib.ship import Shipped
 from lnqlib.spec import RunSpec, SpecError, study
+from lnqlib.store.parquet import ROWS, chunk_table, decode, encode
+from lnqlib.store.shipped import Shipped
 
 KEYS = {
     "76ba755ca387f0b7": {"env": "MountainCar", "optimizer": "Adam", "lr": 0.01, "seed": 9},

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from lnqlib import stats
+from lnqbook import stats
 from lnqlib.results import INTERFERENCE
 
 LRS = (1e-1, 1e-2, 1e-3)

@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import standin
 
-from lnqlib import engine, files, ship, store
+from lnqlib.engine import fused
 from lnqlib.results import COUNTS, CURVES
-from lnqlib.ship import Shipped, downsample, rounded
 from lnqlib.spec import FIELDS, grid
-from lnqlib.store import Store, StoreError
+from lnqlib.store import Store, StoreError, local, parquet
+from lnqlib.store import shipped as shipped_results
+from lnqlib.store.shipped import Shipped, downsample, rounded
 
 SPECS = grid(env="Pendulum", norm=("none", "layer"), lr=(1e-2, 1e-3), seed=range(3), checkpoints=8)
 
@@ -122,7 +123,7 @@ def entries(monkeypatch, vanished=""):
             yield (Entry(entry, asked, vanished) for entry in found)
 
     with monkeypatch.context() as patched:
-        patched.setattr(store.os, "scandir", logged)
+        patched.setattr(local.os, "scandir", logged)
         yield asked
 
 
@@ -143,8 +144,8 @@ def test_a_file_that_vanishes_within_a_look_costs_no_other(filled, monkeypatch):
 
 
 def test_the_catalogue_is_written_ever_less_often(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "_CATALOGUE_EVERY", 1)
-    monkeypatch.setattr(store, "_PIECES", 10)
+    monkeypatch.setattr(local, "_CATALOGUE_EVERY", 1)
+    monkeypatch.setattr(local, "_PIECES", 10)
     saved, save = [], Store._save_catalogue
     monkeypatch.setattr(Store, "_save_catalogue", lambda s: saved.append(len(s._known)) or save(s))
     made, result = Store(tmp_path), standin.train(SPECS[0])
@@ -175,10 +176,10 @@ def test_a_reading_that_was_interrupted_loses_no_rows(filled, monkeypatch):
 
 
 def test_a_column_that_was_not_measured_is_nan(filled):
-    table = files.chunk_table([standin.train(SPECS[0])]).drop_columns(["sgi", "curve_sgi"])
-    table = files.decode(files.encode(table, {}), files.CHUNK, files.CHUNK.names)
+    table = parquet.chunk_table([standin.train(SPECS[0])]).drop_columns(["sgi", "curve_sgi"])
+    table = parquet.decode(parquet.encode(table, {}), parquet.CHUNK, parquet.CHUNK.names)
     assert np.isnan(table["sgi"].to_numpy()).all()
-    assert np.isnan(files.long(table)["sgi"]).all() and len(files.long(table)) == 8
+    assert np.isnan(parquet.long(table)["sgi"]).all() and len(parquet.long(table)) == 8
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
@@ -189,18 +190,18 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 def test_reading_needs_no_training_code():
     code = (
-        "import sys, lnqlib.sweep, lnqlib.store, lnqlib.ship; "
+        "import sys, lnqlib.sweep, lnqlib.store, lnqlib.store.shipped; "
         "lnqlib.sweep.curves([]); sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=store.ROOT).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=local.ROOT).returncode == 0
 
 
 def test_the_store_expects_the_engine_that_there_is():
-    assert engine.VERSION == files.ENGINE_VERSION
+    assert fused.VERSION == parquet.ENGINE_VERSION
 
 
 def test_shipped_files_hold_what_the_store_held(filled, tmp_path):
-    written = ship.ship(SPECS, tmp_path / "results" / "tiny", filled)
+    written = shipped_results.ship(SPECS, tmp_path / "results" / "tiny", filled)
     assert [path.name for path in written] == ["Pendulum.runs.parquet", "Pendulum.curves.parquet"]
     shipped = Shipped(tmp_path / "results")
     pd.testing.assert_frame_equal(shipped.results(SPECS), filled.results(SPECS))
@@ -219,7 +220,10 @@ def test_shipped_files_hold_what_the_store_held(filled, tmp_path):
 
 def test_what_was_not_measured_is_nan_and_not_null_in_every_file(filled, tmp_path):
     """pyarrow 11 and older take nulls in columns encoded as ours for damage."""
-    paths = [*filled.path.glob("*.parquet"), *ship.ship(SPECS, tmp_path / "r" / "tiny", filled)]
+    paths = [
+        *filled.path.glob("*.parquet"),
+        *shipped_results.ship(SPECS, tmp_path / "r" / "tiny", filled),
+    ]
     for path in paths:
         for column in pq.read_table(path):
             column = column.combine_chunks()
@@ -238,40 +242,40 @@ def clone(tmp_path, monkeypatch):
     identity = ["-c", "user.name=x", "-c", "user.email=x@x"]
     for command in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "x"]):
         subprocess.run(["git", "-C", outer, *command], check=True)
-    monkeypatch.setattr(ship, "ROOT", outer / "lnqlib")
+    monkeypatch.setattr(shipped_results, "ROOT", outer / "lnqlib")
     return outer / "lnqlib"
 
 
 def test_the_commit_is_that_of_this_repository_alone(clone, monkeypatch):
-    assert ship.commit() == "unknown"
-    monkeypatch.setattr(ship, "ROOT", clone.parent)
+    assert shipped_results.commit() == "unknown"
+    monkeypatch.setattr(shipped_results, "ROOT", clone.parent)
     head = subprocess.run(
         ["git", "-C", clone.parent, "rev-parse", "HEAD"], capture_output=True, text=True
     )
-    assert ship.commit() == head.stdout.strip()
+    assert shipped_results.commit() == head.stdout.strip()
     monkeypatch.setenv("GIT_DIR", str(clone.parent / ".git"))  # as within a hook of another one
-    monkeypatch.setattr(ship, "ROOT", clone)
-    assert ship.commit() == "unknown"
+    monkeypatch.setattr(shipped_results, "ROOT", clone)
+    assert shipped_results.commit() == "unknown"
 
 
 def test_without_git_the_commit_is_unknown(clone, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert ship.commit() == "unknown"
+    assert shipped_results.commit() == "unknown"
 
 
 def test_shipping_is_deterministic_complete_and_repeatable(filled, tmp_path):
     extra = grid(env="Pendulum", seed=7, checkpoints=8)
-    assert ship.ship(SPECS + extra, tmp_path / "a" / "tiny", filled) == []
-    ship.ship(SPECS + extra, tmp_path / "a" / "tiny", filled, partial=True)
-    ship.ship(SPECS, tmp_path / "b" / "tiny", filled)
+    assert shipped_results.ship(SPECS + extra, tmp_path / "a" / "tiny", filled) == []
+    shipped_results.ship(SPECS + extra, tmp_path / "a" / "tiny", filled, partial=True)
+    shipped_results.ship(SPECS, tmp_path / "b" / "tiny", filled)
     for name in ("runs", "curves"):
         a, b = (tmp_path / x / "tiny" / f"Pendulum.{name}.parquet" for x in "ab")
         assert a.read_bytes() == b.read_bytes()
-    assert ship.ship(SPECS, tmp_path / "b" / "tiny", filled) == []
+    assert shipped_results.ship(SPECS, tmp_path / "b" / "tiny", filled) == []
     # what is missing is added from another store; what is there stays
     late = Store(tmp_path / "late")
     late.write([standin.train(spec) for spec in extra])
-    assert len(ship.ship(SPECS + extra, tmp_path / "a" / "tiny", late)) == 2
+    assert len(shipped_results.ship(SPECS + extra, tmp_path / "a" / "tiny", late)) == 2
     both = Shipped(tmp_path / "a")
     assert list(both.results(SPECS + extra)["key"]) == [s.key for s in SPECS + extra]
     assert both.curves(SPECS + extra)["key"].nunique() == 13
@@ -281,8 +285,8 @@ def test_a_study_may_ship_fewer_checkpoints(tmp_path):
     specs = grid(env="Pendulum", checkpoints=30)
     made = Store(tmp_path / "store")
     made.write([standin.train(spec) for spec in specs])
-    for study, count in (("tiny", ship.CHECKPOINTS), ("target", 12), ("online", 12)):
-        ship.ship(specs, tmp_path / study / study, made)
+    for study, count in (("tiny", shipped_results.CHECKPOINTS), ("target", 12), ("online", 12)):
+        shipped_results.ship(specs, tmp_path / study / study, made)
         shipped = Shipped(tmp_path / study)
         assert len(shipped.curves(specs)) == count
         pd.testing.assert_frame_equal(shipped.results(specs), made.results(specs))
@@ -294,11 +298,11 @@ LOST = {"absent": lambda path: path.unlink(), "damaged": lambda path: path.write
 @pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
 def test_shipped_curves_that_were_lost_come_back_from_the_store(filled, tmp_path, lose):
     folder = tmp_path / "results" / "tiny"
-    *_, path = ship.ship(SPECS, folder, filled)
+    *_, path = shipped_results.ship(SPECS, folder, filled)
     before = path.read_bytes()
     lose(path)
     with pytest.warns(UserWarning, match=path.name):
-        assert len(ship.ship(SPECS, folder, filled)) == 2
+        assert len(shipped_results.ship(SPECS, folder, filled)) == 2
     assert path.read_bytes() == before
     assert Shipped(tmp_path / "results").curves(SPECS)["key"].nunique() == len(SPECS)
 
@@ -306,7 +310,7 @@ def test_shipped_curves_that_were_lost_come_back_from_the_store(filled, tmp_path
 @pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
 def test_shipping_refuses_to_lose_curves_that_are_nowhere(filled, tmp_path, lose):
     folder, late = tmp_path / "results" / "tiny", Store(tmp_path / "late")
-    *_, path = ship.ship(SPECS, folder, filled)
+    *_, path = shipped_results.ship(SPECS, folder, filled)
     lose(path)
     before = {file: file.read_bytes() for file in folder.iterdir()}
     extra = grid(env="Pendulum", seed=7, checkpoints=8)
@@ -314,23 +318,23 @@ def test_shipping_refuses_to_lose_curves_that_are_nowhere(filled, tmp_path, lose
     for partial in (False, True):
         refused = pytest.raises(StoreError, match=f"curves of 7 shipped.*git checkout -- {path}$")
         with pytest.warns(UserWarning, match=path.name), refused:
-            ship.ship(SPECS + extra, folder, late, partial)
+            shipped_results.ship(SPECS + extra, folder, late, partial)
         assert {file: file.read_bytes() for file in folder.iterdir()} == before
 
 
 def test_shipping_refuses_to_replace_runs_that_it_cannot_read(filled, tmp_path):
     folder, late = tmp_path / "results" / "tiny", Store(tmp_path / "late")
-    path, _ = ship.ship(SPECS, folder, filled)
+    path, _ = shipped_results.ship(SPECS, folder, filled)
     path.write_bytes(b"PAR1")
     before = {file: file.read_bytes() for file in folder.iterdir()}
     late.write([standin.train(spec) for spec in SPECS[:5]])
     with pytest.warns(UserWarning, match=path.name):
         refused = pytest.raises(StoreError, match=f"5 of its 12 runs.*git checkout -- {path}")
         with refused:
-            ship.ship(SPECS, folder, late, partial=True)
-        assert ship.ship(SPECS, folder, late) == []
+            shipped_results.ship(SPECS, folder, late, partial=True)
+        assert shipped_results.ship(SPECS, folder, late) == []
         assert {file: file.read_bytes() for file in folder.iterdir()} == before
-        assert len(ship.ship(SPECS, folder, filled)) == 2  # nothing is lost
+        assert len(shipped_results.ship(SPECS, folder, filled)) == 2  # nothing is lost
 
 
 def test_downsampling_keeps_points_and_averages_the_loss():

@@ -8,10 +8,14 @@ import pytest
 import torch
 
 from lnqlib.data import Transitions
+from lnqlib.engine.structured import (
+    structured_features,
+    structured_interference,
+    structured_isometry,
+)
 from lnqlib.metrics import NAMES, MetricError, interference, isometry
 from lnqlib.networks import Params, QNetwork, initial_params
 from lnqlib.spec import NORMS
-from lnqlib.structured import structured_features, structured_interference, structured_isometry
 
 SIZES = {"CartPole": (4, 2), "Acrobot": (6, 3), "MountainCar": (2, 3), "Pendulum": (3, 3)}
 EXTREMES = (1.0, 1e6)  # the largest weight; 1e6 is where App. G clamps

@@ -10,11 +10,11 @@ import pytest
 from conftest import ROOT
 from test_structured import cases, random_batch, random_params
 
+from lnqlib.engine.structured import structured_interference
+from lnqlib.engine.structured_second import COVERED, structured_second_order
 from lnqlib.metrics import MetricError, second_order
 from lnqlib.results import SECOND_ORDER
 from lnqlib.spec import NORMS
-from lnqlib.structured import structured_interference
-from lnqlib.structured_second import COVERED, structured_second_order
 
 
 @pytest.mark.parametrize("norm", COVERED)
@@ -83,7 +83,7 @@ def test_what_is_not_finite_is_nan():
 BITS = """
 import numpy as np
 from test_structured import random_batch, random_params
-from lnqlib.structured_second import structured_second_order
+from lnqlib.engine.structured_second import structured_second_order
 rng = np.random.default_rng(5)
 for obs_dim, num_actions in ((4, 2), (6, 3)):
     params = random_params(rng, obs_dim, num_actions, 128, True, 1.0)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib import stats, summaries
-from lnqlib.stats import Interval
+from lnqbook import stats, summaries
+from lnqbook.stats import Interval
 
 ABOVE, BELOW, AROUND = Interval(2, 1, 3, 9), Interval(-2, -3, -1, 9), Interval(0.5, -1, 2, 9)
 MISSING = Interval(np.nan, np.nan, np.nan, 0)

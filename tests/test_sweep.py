@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 import standin
 
-from lnqlib import engine, ship, training
-from lnqlib.chunks import chunked, predicted_seconds
+from lnqlib import engine, training
 from lnqlib.results import COUNTS, CURVES
-from lnqlib.ship import Shipped
 from lnqlib.spec import FIELDS, RunSpec, grid, study
-from lnqlib.store import Store, StoreError
+from lnqlib.store import Store, StoreError, shipped
+from lnqlib.store.chunks import chunked, predicted_seconds
+from lnqlib.store.shipped import Shipped
 from lnqlib.sweep import SweepError, backend_store, curves, lookup, sweep
 
 SPECS = grid(
@@ -93,10 +93,10 @@ def test_refresh_returns_the_new_results(tmp_path):
 
 
 def test_shipped_goes_before_stored(tmp_path, monkeypatch):
-    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(shipped, "RESULTS", tmp_path / "results")
     made = Store(tmp_path / "maker")
     made.write([standin.train(spec) for spec in SPECS[20:]])
-    ship.ship(SPECS[20:], tmp_path / "results" / "tiny", made)
+    shipped.ship(SPECS[20:], tmp_path / "results" / "tiny", made)
     local, other = Store(tmp_path / "local"), standin.train(SPECS[20])
     other.row["return"] = -7.0
     local.write([other, standin.train(SPECS[0])])
@@ -205,7 +205,7 @@ def test_progress_counts_runs_and_is_silent_when_nothing_is_missing(tmp_path, mo
 
 
 def test_what_the_engine_cannot_do_goes_to_the_reference(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(ship, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(shipped, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(engine, "covers", lambda spec: spec.seed > 0)
     monkeypatch.setattr(engine, "train", standin.train)
     monkeypatch.setattr(training, "train", lambda s: pytest.fail() if s.seed else standin.train(s))

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib import stats, table1
-from lnqlib.check_kinds import gain_share
-from lnqlib.checks import Draws
+from lnqbook import stats, table1
+from lnqbook.claims.checks import Draws
+from lnqbook.claims.kinds import gain_share
 
 DASH = "\N{EN DASH}"
 RNG = np.random.default_rng(0)

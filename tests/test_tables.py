@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib import tables
-from lnqlib.stats import NBSP, Interval
+from lnqbook import tables
+from lnqbook.stats import NBSP, Interval
 
 
 @pytest.mark.parametrize(

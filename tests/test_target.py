@@ -12,8 +12,8 @@ import torch
 from test_engine import LEARNERS, batches, compare, distance, grid_lr, learners
 
 from lnqlib import engine, metrics, training
+from lnqlib.beyond.held_target import with_target_held
 from lnqlib.data import sample
-from lnqlib.held_target import with_target_held
 from lnqlib.networks import QNetwork
 from lnqlib.results import TARGET
 from lnqlib.run import dataset_of, initial_params_of

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib import frozen, online_statistics, target_statistics
-from lnqlib.crossfit import chosen, crossfit, fixed, halves, interval, table
-from lnqlib.online_statistics import SETTINGS, fate
-from lnqlib.online_statistics import online_statistics as online
-from lnqlib.target_statistics import PERIODS, best_period, calm
-from lnqlib.target_statistics import target_statistics as statistics
+from lnqbook import frozen, online_statistics, target_statistics
+from lnqbook.crossfit import chosen, crossfit, fixed, halves, interval, table
+from lnqbook.online_statistics import SETTINGS, fate
+from lnqbook.online_statistics import online_statistics as online
+from lnqbook.target_statistics import PERIODS, best_period, calm
+from lnqbook.target_statistics import target_statistics as statistics
 
 
 def constant(scores: list[list[float]], seeds: int = 4) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""lnqlib.theory against Monte Carlo SGD, loops over fractions, torch autograd and LayerNorm."""
+"""lnqbook.theory against Monte Carlo SGD, loops over fractions, torch autograd and LayerNorm."""
 
 from fractions import Fraction
 
@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lnqlib import theory
-from lnqlib.theory import EXAMPLES
+from lnqbook import theory
+from lnqbook.theory import EXAMPLES
 
 FINITE = st.floats(-10, 10, allow_subnormal=False).filter(lambda v: v == 0 or abs(v) > 1e-3)
 LAWS = st.tuples(arrays(float, (5, 3), elements=FINITE), arrays(float, 3, elements=FINITE))

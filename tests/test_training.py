@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from lnqlib import metrics, start, training
+from lnqbook import initialization
+from lnqlib import metrics, training
 from lnqlib.run import gi2_at
 from lnqlib.spec import RunSpec
 
 
 def test_gi2_at_another_rate_is_measured_there() -> None:
     spec = RunSpec("Pendulum", lr=0.01)
-    net, batch = start.network(spec), start.batch(spec)
+    net, batch = initialization.network(spec), initialization.batch(spec)
     measured = metrics.interference(net, batch, spec.lr)
     for lr in (spec.lr, 1e-5, 0.3):
         expected = metrics.interference(net, batch, lr)["gi2"]

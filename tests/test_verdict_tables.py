@@ -9,13 +9,13 @@ import worlds
 from bs4 import BeautifulSoup
 from conftest import ROOT
 
-from lnqlib import verdict_tables, verdicts
-from lnqlib.checks import CALM, CONTRADICTED, NO_LINK, SUPPORTED, VIEWS, Check, Evidence
-from lnqlib.claims import CLAIMS, Claim
-from lnqlib.figure_numbers import figure_numbers
-from lnqlib.rates import Sides
-from lnqlib.stats import NBSP, Interval
-from lnqlib.verdicts import SCALE, Row, Unit, Verdict
+from lnqbook.claims import verdict_tables, verdicts
+from lnqbook.claims.checks import CALM, CONTRADICTED, NO_LINK, SUPPORTED, VIEWS, Check, Evidence
+from lnqbook.claims.figure_numbers import figure_numbers
+from lnqbook.claims.statements import CLAIMS, Claim
+from lnqbook.claims.verdicts import SCALE, Row, Unit, Verdict
+from lnqbook.rates import Sides
+from lnqbook.stats import NBSP, Interval
 
 MINUS = "\N{MINUS SIGN}"
 

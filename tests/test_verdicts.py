@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqlib import checks, verdicts
-from lnqlib.checks import (
+from lnqbook.claims import checks, verdicts
+from lnqbook.claims.checks import (
     CALM,
     CONTRADICTED,
     MEDIANS,
@@ -19,8 +19,8 @@ from lnqlib.checks import (
     Check,
     Evidence,
 )
-from lnqlib.claims import Claim
-from lnqlib.verdicts import (
+from lnqbook.claims.statements import Claim
+from lnqbook.claims.verdicts import (
     FAILS,
     HOLDS,
     MIXED,

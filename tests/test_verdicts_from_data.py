@@ -15,10 +15,12 @@ from from_data_verdicts import (
     statistic,
 )
 
-from lnqlib import best_rates, claim_runs, endings, placebos, power, verdicts
-from lnqlib.checks import CONTRADICTED, NO_LINK, NO_RUNS, SUPPORTED, UNDECIDED
-from lnqlib.notebook import Parameters
-from lnqlib.rates import Sides
+from lnqbook import best_rates, placebos, power
+from lnqbook.claims import chapter, verdicts
+from lnqbook.claims import runs as claim_runs
+from lnqbook.claims.checks import CONTRADICTED, NO_LINK, NO_RUNS, SUPPORTED, UNDECIDED
+from lnqbook.notebook import Parameters
+from lnqbook.rates import Sides
 from lnqlib.spec import ENVS, LEARNING_RATES
 
 P = Parameters(ENVS, "SGD", 30, 200_000, LEARNING_RATES, 0, False, "")
@@ -26,7 +28,7 @@ P = Parameters(ENVS, "SGD", 30, 200_000, LEARNING_RATES, 0, False, "")
 
 @pytest.fixture(scope="module")
 def runs() -> pd.DataFrame:
-    return endings.looked_up(claim_runs.specs(ENVS, 30, 200_000, LEARNING_RATES))
+    return chapter.looked_up(claim_runs.specs(ENVS, 30, 200_000, LEARNING_RATES))
 
 
 @pytest.fixture(scope="module")

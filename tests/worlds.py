@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from lnqlib import claim_runs
-from lnqlib.baselines import POLICIES
+from lnqbook.baselines import POLICIES
+from lnqbook.claims import runs as claim_runs
 from lnqlib.results import ISOMETRY
 from lnqlib.spec import ENVS, LEARNING_RATES
 from lnqlib.store import Store

@@ -1,0 +1,168 @@
+"""Each network at its own best learning rate, in tables and words.
+
+Chosen on one half of the seeds and scored on the other (`returns.crossfit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from lnqlib.spec import ENVS
+
+from . import returns
+from .findings import case, listed
+from .returns import Scores
+from .stats import Interval
+from .tables import number
+
+
+def at_best(runs: pd.DataFrame, arms: Mapping[str, str]) -> pd.DataFrame:
+    """One row a task: each arm's return at its own best rate, as an `Interval`, and the rate.
+
+    **Arguments** `runs`: one row a run, one optimizer, with the column arm. `arms`: the arms and
+    what the table calls them; with "LN" and "None" among the names their difference, too.
+    """
+    rows = {}
+    for env in (env for env in ENVS if (runs["env"] == env).any()):
+        found = returns.scores(runs[runs["env"] == env], tuple(arms), "best")
+        assert found is not None  # without clamping to mind, some learning rate is left
+        rows[env] = _row(found, list(arms.values()))
+    return pd.DataFrame(rows).T
+
+
+def chosen(runs: pd.DataFrame) -> dict[str, tuple[list[float], list[float]]]:
+    """By task: the best learning rates of LN's halves of the seeds, and of None's.
+
+    **Arguments** `runs`: one row a run, one optimizer, with norm.
+    """
+    runs = runs.assign(arm=runs["norm"])
+    found = {}
+    for env in (env for env in ENVS if (runs["env"] == env).any()):
+        scores = returns.scores(runs[runs["env"] == env], ("layer", "none"), "best")
+        halves = scores.chosen if scores and scores.chosen else ((), ())
+        found[env] = (list(halves[0]), list(halves[1]))
+    return found
+
+
+def from_clamped(runs: pd.DataFrame) -> pd.Series:
+    """By task: the part of LN's averaged gain from rates at which every None run was clamped."""
+    envs = [env for env in ENVS if (runs["env"] == env).any()]
+    shares = {env: returns.share_where_none_is_clamped(runs[runs["env"] == env]) for env in envs}
+    return pd.Series(shares, dtype=object)
+
+
+def gain_in_words(table: pd.DataFrame) -> str:
+    """Where LN returns more than None when both have their own best rate.
+
+    **Arguments** `table`: of `at_best`, with the column LN minus None.
+    """
+    if table["LN minus None"].map(lambda gain: np.isnan(gain.low)).any():
+        return (
+            "With so few seeds there is no half to choose a learning rate on and one to score it."
+        )
+    signs = table["LN minus None"].map(lambda gain: gain.sign)
+    more, less = list(signs.index[signs > 0]), list(signs.index[signs < 0])
+    open_ = list(signs.index[signs == 0])
+    every = f"all {len(table)} tasks" if len(table) > 1 else listed(table.index)
+    told = case(
+        (len(more) == len(table), f"LN returns more than None in {every}."),
+        (not more, "LN returns more than None in no task."),
+        f"LN returns more than None in {listed(more)}.",
+    )
+    told += case((less, f" It returns less in {listed(less)}."), "")
+    told += case((open_, f" The interval contains 0 in {listed(open_)}."), "")
+    return f"Each network at its own best learning rate: {told}"
+
+
+def clamped_in_words(shares: pd.Series) -> str:
+    """How much of the averaged gain comes from rates at which None always diverged."""
+    known = shares[[np.isfinite(share.value) for share in shares]]
+    some = {env: share.value for env, share in known.items() if round(share.value, 2) > 0}
+    parts = [f"{value:.0%} in {env}" for env, value in some.items()]
+    beyond = [env for env, value in some.items() if value > 1]
+    told = case(
+        (not len(known), "LN gains nothing on average here, so there is no gain to take apart."),
+        (
+            not some,
+            "None of LN's gain, averaged over learning rates, comes from rates at which every "
+            "network without LN was clamped.",
+        ),
+        "Of LN's gain, averaged over learning rates, those at which every network without LN was "
+        f"clamped make up {listed(parts)}.",
+    )
+    rest = f"over the other rates LN loses in {listed(beyond)}"
+    return told + case((beyond, f" A part above 100% says that {rest}."), "")
+
+
+def shares_at_best(
+    runs: pd.DataFrame, arms: Mapping[str, tuple[str, str]]
+) -> dict[str, pd.DataFrame]:
+    """What part of LN's gain a difference is, averaged over rates and at each one's best.
+
+    **Arguments** `arms`: by the table's name an arm and its baseline.
+
+    **Returns** "average" and "best": one row a task, one column a name, `Interval`s.
+    """
+    envs = [env for env in ENVS if (runs["env"] == env).any()]
+    found = {}
+    for over in ("average", "best"):
+        rows = {
+            env: {
+                name: _interval(returns.share(runs[runs["env"] == env], arm, base, over))
+                for name, (arm, base) in arms.items()
+            }
+            for env in envs
+        }
+        found[over] = pd.DataFrame(rows).T
+    return found
+
+
+def shares_in_words(shares: pd.DataFrame, over: str) -> str:
+    """Which shares of `shares_at_best` are surely more than all of LN's gain, and how large."""
+    above = [
+        f"{name} in {env} ({share.value:.2f} of it)"
+        for name in shares
+        for env, share in shares[name].items()
+        if share.low > 1
+    ]
+    return case(
+        (above, f"{over}, these are surely more than all of LN's gain: {listed(above)}."),
+        f"{over}, none of them is surely more than all of LN's gain.",
+    )
+
+
+def _row(found: Scores, names: Sequence[str]) -> dict[str, object]:
+    row: dict[str, object] = {}
+    for i, name in enumerate(names):
+        row[name] = found.of(lambda *arms, i=i: arms[i]).interval
+    if {"LN", "None"} <= set(names):
+        ln, none = names.index("LN"), names.index("None")
+        row["LN minus None"] = found.of(lambda *arms: arms[ln] - arms[none]).interval
+    for name, rates in zip(names, found.chosen, strict=False):
+        row[f"{name}'s rate"] = " or ".join(number(rate, 1) for rate in sorted(rates))
+    return row
+
+
+def _interval(found: object) -> Interval:
+    return found.interval if found is not None else Interval(np.nan, np.nan, np.nan, 0)
+
+
+def both_ways_in_words(shares: pd.DataFrame, over: str) -> str:
+    """Where the decay could be all of LN's gain: LN loses it without, and None gains it with.
+
+    **Arguments** `shares`: of `shares_at_best`, the first column what projection loses.
+    """
+    lost, *brought = [shares[name].map(lambda share: share.low > 1) for name in shares]
+    fully = lost & pd.concat(brought, axis=1).any(axis=1)
+    tasks = list(fully.index[fully.astype(bool)])
+    return case(
+        (
+            tasks,
+            f"{over}, the decay could be all of LN's gain in {listed(tasks)}: LN loses more than "
+            "it without the decay, and None gains more than it with one.",
+        ),
+        f"{over}, the decay is in no task more than all of the gain in both directions.",
+    )

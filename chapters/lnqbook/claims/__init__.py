@@ -1,0 +1,1 @@
+"""The paper's claims, the checks that decide them, and the verdicts."""

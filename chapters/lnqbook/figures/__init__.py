@@ -1,0 +1,1 @@
+"""Figures: one function a figure, a frame in, a `Figure` out."""

@@ -1,0 +1,211 @@
+"""The book's figures: one function a figure, a frame in, a `Figure` out.
+
+Through the whole book a network has one colour, mark and dash (`style`). A triangle says that at
+least one seed had its weights clamped, a band is the 95% bootstrap interval over seeds, and a line
+at the foot says what the figure was drawn from. Beyond a dotted line, where diverged runs lie,
+decades are drawn closer together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..stats import bootstrap_interval, paired_effect, point_summary, spearman_interval
+from .axes import set_log_rates
+from .layout import SEED_CLAMPED, chosen, finish, handle, line, marks, panels, scale
+from .style import CLAMPED, GREY, LABELS, LOG, LOOKS, NAMES, WIDTH, in_style, label, rate, shades
+
+
+@in_style
+def metric_by_lr(
+    frame: pd.DataFrame, metrics: Sequence[str], envs: Sequence[str] | None = None
+) -> Figure:
+    """Fig. 2: each metric, averaged over training, against the learning rate, by norm.
+
+    **Arguments** `frame`: one row a run, one optimizer. `metrics`: columns of it, one row of panels
+    each. `envs`: one column of panels each; one environment alone has its panels side by side.
+
+    **Returns** the figure: means over seeds, their 95% bootstrap bands, triangles where at least
+    one seed was clamped. Points without a finite value are not drawn. On a logarithmic axis a band
+    is cut off at a thousandth of its mean.
+    """
+    envs = chosen(frame, envs)
+    figure, axes = panels(metrics, envs)
+    for (metric, env), ax in axes.items():
+        summary = point_summary(frame[frame["env"] == env], metric)
+        if metric in LOG:  # such an axis has no 0, and one tiny bound would stretch it
+            summary["low"] = summary["low"].clip(lower=summary["value"] / 1000)
+        set_log_rates(ax, summary["lr"].unique())
+        scale(ax, "y", metric, summary)
+        for norm, points in summary.groupby("norm", sort=False):
+            line(ax, points["lr"], points, norm)
+            marks(ax, points["lr"], points["value"], points["clamped"], norm)
+    return finish(figure, frame, LABELS["lr"], clamped=_triangles(frame))
+
+
+@in_style
+def paired_by_lr(
+    frame: pd.DataFrame,
+    metrics: Sequence[str],
+    envs: Sequence[str] | None = None,
+    norm: str = "layer",
+    baseline: str = "none",
+) -> Figure:
+    """Each metric under `norm` minus under `baseline`, paired by seed, against the learning rate.
+
+    **Arguments** `frame`, `metrics`, `envs`: as in `metric_by_lr`.
+
+    **Returns** the figure: mean differences, their 95% bootstrap bands, a line at zero, triangles
+    where at least one seed of either norm was clamped.
+    """
+    frame, envs = frame[frame["norm"].isin([norm, baseline])], chosen(frame, envs)
+    figure, axes = panels(metrics, envs)
+    for (metric, env), ax in axes.items():
+        runs = frame[frame["env"] == env]
+        clamped = runs.groupby("lr")["clamped_steps"].max() > 0
+        effects = paired_effect(runs, metric, norm, baseline).sort_values("lr")
+        effects["clamped"] = effects["lr"].map(clamped)
+        zero = pd.DataFrame({"value": [0.0], "clamped": [False]})  # in view on every axis
+        set_log_rates(ax, effects["lr"])
+        scale(ax, "y", metric, pd.concat([effects, zero]), signed=True)
+        ax.axhline(0, color=GREY, linewidth=0.8)
+        line(ax, effects["lr"], effects, norm)
+        marks(ax, effects["lr"], effects["value"], effects["clamped"], norm)
+        if env == envs[0] or len(envs) == 1:
+            ax.set_ylabel(f"{label(metric)}, difference")
+    names = {norm: f"{NAMES[norm]} \N{MINUS SIGN} {NAMES[baseline]}"}
+    return finish(figure, frame, LABELS["lr"], names, clamped=_triangles(frame))
+
+
+@in_style
+def scatter_vs(
+    frame: pd.DataFrame,
+    x: str | Sequence[str],
+    y: str = "loss",
+    envs: Sequence[str] | None = None,
+) -> Figure:
+    """Fig. 1: metric `x` against `y`, one point for each (lr, norm), averaged over seeds.
+
+    **Arguments** `frame`: one row a run, one optimizer. `x`: a metric, or several for a row of
+    panels each. `y`: the metric on the vertical axis. `envs`: one column of panels each.
+
+    **Returns** the figure; larger marks are larger learning rates, a panel's title holds Spearman's
+    rho over its points with the 95% interval from resampled seeds.
+    """
+    envs = chosen(frame, envs)
+    figure, axes = panels([x] if isinstance(x, str) else x, envs)
+    rates = np.sort(frame["lr"].unique())
+    areas = pd.Series(14 + 60 * _unit(np.log(rates)), rates)
+    for (metric, env), ax in axes.items():
+        runs = frame[frame["env"] == env]
+        xs, ys = point_summary(runs, metric), point_summary(runs, y)
+        scale(ax, "x", metric, xs)
+        scale(ax, "y", y, ys)
+        sizes = xs["lr"].map(areas).to_numpy()
+        for norm in xs["norm"].unique():
+            at = (xs["norm"] == norm).to_numpy()
+            marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
+        rho = f"{spearman_interval(runs, metric, y):.2f}".replace("-", "\N{MINUS SIGN}")
+        ax.set_title(f"{env}\n\N{GREEK SMALL LETTER RHO} = {rho}")
+        ax.set_xlabel(label(metric))
+        ax.set_ylabel(label(y) if env == envs[0] or len(envs) == 1 else "")
+    ends = areas.iloc[[0, -1]] if len(areas) > 1 else {}
+    hollow = {"marker": "o", "markerfacecolor": "white"}
+    sizes = [handle(rate(lr), **hollow, markersize=area**0.5) for lr, area in ends.items()]
+    return finish(figure, frame, parts="mark", clamped=_triangles(frame), extra=sizes)
+
+
+@in_style
+def learning_curves(
+    curves: pd.DataFrame,
+    metrics: Sequence[str] = ("loss", "return", "gi2"),
+    envs: Sequence[str] | None = None,
+    by_lr: bool = False,
+) -> Figure:
+    """Each metric against the gradient step, by norm.
+
+    **Arguments** `curves`: one row a checkpoint, with env, norm, optimizer, lr, seed and steps of
+    its run, and its first_clamp if clamping is to be marked. `metrics`, `envs`: as in
+    `metric_by_lr`. `by_lr`: one line for each learning rate, the larger the darker, instead of one
+    for all.
+
+    **Returns** the figure: means over the seeds of a line, each the mean of its learning rates,
+    with 95% bootstrap bands where there are several seeds; a triangle at the first clamped step,
+    the median over the line's clamped runs. A seed counts at a step where all its learning rates
+    have a finite value.
+    """
+    envs = chosen(curves, envs)
+    if "first_clamp" not in curves:
+        curves = curves.assign(first_clamp=-1)
+    curves = curves.assign(clamped=curves["first_clamp"].between(0, curves["step"]))
+    rates = sorted(curves["lr"].unique()) if by_lr else []
+    figure, axes = panels(metrics, envs)
+    for (metric, env), ax in axes.items():
+        runs = curves[curves["env"] == env]
+        scale(ax, "y", metric, runs.assign(value=runs[metric]))
+        for (norm, *lr), points in runs.groupby(["norm", "lr"][: 1 + by_lr], sort=False):
+            seeds = points.groupby(["step", "seed"], sort=False)[metric].mean(skipna=False)
+            steps = seeds.groupby("step")
+            means = pd.DataFrame([bootstrap_interval(values) for _, values in steps])
+            color = LOOKS[norm].color
+            if by_lr:
+                color = shades(color, len(rates))[rates.index(lr[0])]
+            line(ax, list(steps.groups), means, norm, color)
+            _mark_clamp(ax, points, list(steps.groups), means["value"], color)
+        ax.set_xlabel("")
+        ax.set_ylabel(label(metric) if env == envs[0] else "")
+        ax.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if step else "0")
+    extra = [
+        handle(rate(lr), color=shade, linestyle="-")
+        for lr, shade in zip(rates, shades(GREY, len(rates)), strict=True)
+    ]
+    clamped = "first clamped step" if (curves["first_clamp"] >= 0).any() else ""
+    return finish(figure, curves, LABELS["step"], parts="line", clamped=clamped, extra=extra)
+
+
+@in_style
+def expansion_errors(errors: pd.DataFrame) -> Figure:
+    """Eq. (10): how far each approximation of one step's loss decrement is off, by learning rate.
+
+    **Arguments** `errors`: the column lr, and one column of absolute errors an approximation.
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH * 0.6, 3.0))
+    approximations = [column for column in errors if column != "lr"]
+    colors = sns.color_palette("colorblind")[2:]
+    for name, color, marker in zip(approximations, colors, "sDv", strict=False):
+        style = {"color": color, "marker": marker, "markersize": 4, "label": label(name)}
+        ax.loglog(errors["lr"], errors[name], **style)
+    ax.set(xlabel=LABELS["lr"], ylabel="absolute error")
+    ax.legend(loc="upper left")
+    return figure
+
+
+def _triangles(frame: pd.DataFrame) -> str:
+    return SEED_CLAMPED if (frame["clamped_steps"] > 0).any() else ""
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    """`x` moved and scaled to [0, 1]; 0.5 where it is constant."""
+    spread = np.ptp(x)
+    return (x - x.min()) / spread if spread else np.full(len(x), 0.5)
+
+
+def _mark_clamp(
+    ax: Axes, points: pd.DataFrame, steps: Sequence[int], values: pd.Series, color: str
+) -> None:
+    """A triangle where the drawn line passes the median first clamp of the runs of `points`."""
+    first = points.groupby(["lr", "seed"])["first_clamp"].first()
+    if not (first >= 0).any():
+        return
+    at = first[first >= 0].median()
+    drawn = ax.yaxis.get_transform()  # the line is straight on the axis as it is drawn
+    height = np.interp(at, steps, drawn.transform(values.to_numpy()))
+    y = drawn.inverted().transform(np.array([height]))
+    ax.plot(at, y, CLAMPED, color=color, markersize=7.5, markeredgecolor="white", zorder=4)

@@ -1,0 +1,145 @@
+"""How the book's figures look: one name, colour, mark and dash for each network, and the style.
+
+None is blue, hollow and dashed, LN orange, filled and solid; what is done to either has a shade of
+its own (violet and dark blues beside None, browns beside LN). Colours that share a figure can be
+told apart without red or without green, and where there are many of them, dash and mark differ too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from ..claims.checks import ARMS
+
+WIDTH = 9.0  # inches; the page shows a figure about 800 pixels wide
+GREY = "0.45"
+CLAMPED = "^"  # the mark of a point with a clamped seed, and so of no network
+
+
+class Look(NamedTuple):
+    """A network's line, and its mark's rim, in `color`; `fill` is inside the mark."""
+
+    color: str
+    fill: str
+    dash: str | tuple
+    marker: str
+
+
+_NONE, _LN, _HOLLOW = "#0173b2", "#de8f05", "white"
+LOOKS = {
+    "none": Look(_NONE, _HOLLOW, "--", "o"),
+    "layer": Look(_LN, _LN, "-", "o"),
+    "batch": Look("#029e73", "#029e73", "-.", "s"),
+    "weight": Look("#882255", "#882255", ":", "D"),
+    "center": Look("#332288", "#332288", (0, (4, 1, 1, 1, 1, 1)), "v"),
+    "rms": Look("#117733", "#117733", "-.", "P"),
+    "layer_affine": Look("#a3190f", "#a3190f", (0, (6, 2)), "D"),
+    "layer_after_relu": Look("black", "black", ":", "s"),
+    "crossq": Look("#56b4e9", "#56b4e9", "-", "X"),
+    # trained as None or LN, measured as the other: rim and line as trained, fill as measured
+    "injected": Look("#4b1fc2", _LN, "-", "D"),
+    "removed": Look("#7f2704", _HOLLOW, "--", "D"),
+    # App. D's controls
+    "project": Look("#7f2704", "#7f2704", (0, (6, 2)), "s"),
+    "own_decay": Look("#56b4e9", _HOLLOW, ":", "D"),
+    "paired_decay": Look("#08306b", _HOLLOW, "-.", "s"),
+    # policies that nothing has trained
+    "untrained": Look(GREY, GREY, "-", "o"),
+    "uniform": Look(GREY, _HOLLOW, "-", "o"),
+}
+NAMES = {norm: ARMS[norm] for norm in LOOKS if norm in ARMS}
+NAMES |= {"center": "centring", "rms": "scaling (RMS)"}
+NAMES |= {"injected": "None, LN injected", "removed": "LN, removed"}
+LABELS = {
+    "loss": r"training loss $\ell$",
+    "qgi_plus": r"$\mathrm{QGI}_+$",
+    "sgi": r"$\mathrm{SGI}$",
+    "mgi": r"$\mathrm{MGI}$",
+    "dgi": r"$\mathrm{DGI}$",
+    "gi2": r"$\mathrm{GI}_2$",
+    "gi2_scaled": r"$\mathrm{GI}_2\,/\,\ell$",
+    "td_loss": r"batch loss $\ell$",
+    "injected_gi2": r"$\mathrm{GI}_2$, LN injected",
+    "realised": "realised decrement",
+    "second_over_first": r"kept $(\star)$ / first order",
+    "deferred_over_kept": r"deferred / kept $(\star)$",
+    "switched": r"share with another $a^*$",
+    "same_sign": "sign as realised",
+    "lr": r"learning rate $\eta$",
+    "step": "gradient step",
+    "weight_norm": r"$\|(W, b)\|$",
+    "norm_growth": r"$\|(W, b)\|$, start = 1",
+    "lr_decay": r"effective $\eta$, start = 1",
+}
+LABELS |= {f"iso_{k}": rf"$\mathrm{{ISO}}_{k}$" for k in "opt3"}
+LOG = {"second_over_first", "deferred_over_kept"}
+LOG |= {"loss", "td_loss", "weight_norm", "effective_lr", "norm_growth", "lr_decay"}
+SIGNED_LOG = {"first_order", "hessian", "realised", "realised_held", "realised_minibatch"}
+SIGNED_LOG |= {"dgi", "gi2", "gi2_scaled", "gi2_minibatch", "injected_gi2", "injected_gi2_scaled"}
+STYLE = sns.axes_style("ticks") | {
+    "figure.dpi": 160,
+    "figure.facecolor": "white",  # the dark theme shows pictures on white, so this suits both
+    "savefig.facecolor": "white",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.titley": 1.0,  # no panel has an offset such as 1e7 above it, for a title to avoid
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.92",
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def in_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draws in the book's style and leaves no figure open, so that a notebook shows it once.
+
+    An axis without a label is told where its label is: finding a place for it beside the numbers
+    of all axes would take a fifth of the figure's time. One that is labelled later needs a
+    `set_label_coords`, too.
+    """
+
+    @wraps(draw)
+    def styled(*args, **kwargs) -> Figure:
+        with plt.rc_context(STYLE):
+            figure = draw(*args, **kwargs)
+            plt.close(figure)
+        for ax in figure.axes:
+            for axis in (ax.xaxis, ax.yaxis):
+                if not axis.get_label_text():
+                    axis.set_label_coords(0.5, 0.5)
+        return figure
+
+    return styled
+
+
+def label(metric: str) -> str:
+    """A metric as an axis names it."""
+    return LABELS.get(metric, metric.replace("_", " "))
+
+
+def rate(lr: float) -> str:
+    """A learning rate as a legend names it, a power of ten where it is a whole or half one."""
+    exponent = np.log10(lr)
+    if np.isclose(2 * exponent, np.round(2 * exponent)):
+        return rf"$\eta = 10^{{{exponent:.3g}}}$"
+    return rf"$\eta$ = {lr:.2g}"
+
+
+def shades(color: str, count: int) -> list[str]:
+    """`color` from pale to dark, for values from small to large."""
+    if count == 1:
+        return [color]
+    pale, dark = sns.light_palette(color, 3)[1], sns.dark_palette(color, 3)[1]
+    return sns.blend_palette([pale, color, dark], count).as_hex()

@@ -1,0 +1,118 @@
+"""What the front page says of the finding, in sentences and a table."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lnqlib.spec import ENVS
+
+from . import ranks, stats
+from .findings import case, listed
+from .stats import Interval
+
+SIDES = {1: "above 0", -1: "below 0", 0: "contains 0, or is within chance"}
+
+
+def side(rho: Interval) -> int:
+    """1 or -1 where rho is clear of 0 and further from it than random order gets, else 0."""
+    if rho.count < ranks.MIN_POINTS or abs(rho.value) < ranks.chance_bound(rho.count):
+        return 0
+    return rho.sign
+
+
+def correlations(runs: pd.DataFrame) -> pd.DataFrame:
+    """rho with the loss by task: of SGI, of GI2, and of GI2 without clamped points."""
+    by_env = stats.by_env
+    return pd.DataFrame(
+        {
+            "SGI": by_env(runs, stats.spearman_interval, "sgi", "loss"),
+            "GI\u2082": by_env(runs, stats.spearman_interval, "gi2", "loss"),
+            "GI\u2082, without clamped": by_env(
+                runs, stats.spearman_interval, "gi2", "loss", clamped=False
+            ),
+        }
+    )
+
+
+def first_order(rhos: pd.DataFrame) -> str:
+    """What SGI does."""
+    plus, minus = _sides(rhos["SGI"])
+    return case(
+        (
+            plus and not minus,
+            "**First order.** Where the steps on two transitions agree more, the loss is higher, "
+            f"clearly so in {listed(plus)}.",
+        ),
+        (
+            plus,
+            "**First order.** Where the steps on two transitions agree more, the loss is higher in "
+            f"{listed(plus)}, and lower in {listed(minus)}.",
+        ),
+        (
+            minus,
+            "**First order.** Where the steps on two transitions agree more, the loss is lower in "
+            f"{listed(minus)}, against the paper.",
+        ),
+        "**First order.** How much the steps on two transitions agree has no clear link with the "
+        "loss in the tasks shown.",
+    )
+
+
+def second_order(rhos: pd.DataFrame) -> str:
+    """What the second-order term does, and what is left of it without clamped points."""
+    plus, minus = _sides(rhos["GI\u2082"])
+    calm_plus, calm_minus = _sides(rhos["GI\u2082, without clamped"])
+    told = case(
+        (
+            minus and plus,
+            f"**Second order.** With the second-order term the link turns round in {listed(minus)},"
+            f" and does not in {listed(plus)}.",
+        ),
+        (
+            minus,
+            "**Second order.** With the second-order term the link turns round, clearly so in "
+            f"{listed(minus)}.",
+        ),
+        "**Second order.** With the second-order term the link turns round in no task shown.",
+    )
+    return (
+        told
+        + case(
+            (
+                calm_minus,
+                " Without the points at which a run was clamped it is still negative in "
+                f"{listed(calm_minus)}.",
+            ),
+            (
+                calm_plus,
+                " Without the points at which a run was clamped it is negative in no task, and "
+                f"positive in {listed(calm_plus)}.",
+            ),
+            " Without the points at which a run was clamped no task has a clear link.",
+        )
+        + case(
+            (
+                minus and not calm_minus,
+                " What it tells apart is runs that diverged from runs that did not.",
+            ),
+            "",
+        )
+    )
+
+
+def sides_table(rhos: pd.DataFrame) -> pd.DataFrame:
+    """Which tasks lie on which side, for each of the correlations."""
+    rows = {
+        f"\u03c1({name}, loss)" if "," not in name else "the same without clamped points": {
+            word: listed((env for env in rhos.index if side(rho[env]) == sign), "\N{EN DASH}")
+            for sign, word in SIDES.items()
+        }
+        for name, rho in rhos.items()
+    }
+    return pd.DataFrame(rows).T
+
+
+def _sides(rho: pd.Series) -> tuple[list[str], list[str]]:
+    signs = {env: side(rho[env]) for env in ENVS if env in rho.index}
+    plus, minus = ([env for env, sign in signs.items() if sign == s] for s in (1, -1))
+    return plus, minus

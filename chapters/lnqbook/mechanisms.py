@@ -1,0 +1,290 @@
+"""What LN's gain is made of: the plan of the study, committed before the runs that it judges.
+
+R is the return averaged over training, each network at its own best learning rate. By task
+
+    S = (R_+ - R_None) / (R_LN - R_None),   N = (R_LN - R_-) / (R_LN - R_None),
+
+how much of LN's gain a mechanism brings to a network without LN, and how much of it LN loses
+without the mechanism. `digest()` changes with anything that is decided here.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import sys
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lnqlib.arms import definition, reference
+from lnqlib.spec import ENVS, INTERVENTIONS, PAPER_ENVS, study
+
+from . import mediators
+from .stats import Interval
+
+DRAWS = 10_000  # bootstrap draws
+LEVEL = 0.05  # divided by the number of cells (Bonferroni)
+MOST = 0.5  # of the gain
+LITTLE = 0.2
+NO_GAIN = 0.025  # share of draws without a gain, from which on there are no shares
+
+ACCOUNTS, PART, NOT = "accounts for the gain", "in part", "does not"
+SUFFICIENT, NECESSARY = "sufficient", "necessary"
+UNDECIDED, NO_SHARE = "undecided", "no gain to share"
+PASSES, FAILS = "passes", "fails"
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """What LN may owe its gain to: the arm that adds it to None, the one that takes it from LN."""
+
+    name: str
+    added: str = ""
+    removed: str = ""
+
+
+TWO_SIDED = (
+    Mechanism("forward pass", "forward", "backward"),
+    Mechanism("learning-rate decay", "decay", "projected"),
+    Mechanism("less overshoot", "overshoot", "overshoot_layer"),
+    Mechanism("isometry", "isometry", "isometry_layer"),
+)
+ONE_SIDED = (
+    Mechanism("bounded features", "bounded"),
+    Mechanism("forward pass without decay", "forward_projected"),
+)
+PRINTED = (
+    Mechanism("forward pass", "forward"),
+    Mechanism("forward pass without decay", "forward_projected"),
+    Mechanism("learning-rate decay", removed="projected"),
+    Mechanism("less overshoot", "overshoot"),
+)
+"""The second reading, networks without biases: one arm each, judged as the one-sided ones are."""
+PLACEBOS = (
+    Mechanism("isometry in random directions", "random_isometry"),
+    Mechanism("decay of another task", "other_decay", "other_decay_layer"),
+)
+
+
+class Scores(NamedTuple):
+    """Mean returns of the networks of one task, with joint bootstrap draws.
+
+    `means`: by name. `draws`: by name, (DRAWS,). `best`: the rate that each half of the seeds
+    chooses, by name.
+    """
+
+    means: dict[str, float]
+    draws: dict[str, Array]
+    best: dict[str, tuple[float, float]]
+
+
+def named(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with a column `name`, that of `spec.INTERVENTIONS`."""
+    blank = {"norm": "none", "arm": "none", "lr_control": "none"}
+    names = {tuple((blank | fields).values()): name for name, fields in INTERVENTIONS.items()}
+    keys = zip(*(runs[field] for field in blank), strict=True)
+    return runs.assign(name=[names.get(key, "") for key in keys])
+
+
+def scores(runs: pd.DataFrame, env: str, over: str = "best") -> Scores:
+    """Every network's return on one task: at its own best learning rate, or averaged over rates.
+
+    Halves are the even and the odd seeds. The rate that one half returns most at is scored on the
+    other, both ways round; each draw draws seeds within the halves, the same ones for every
+    network, and chooses anew.
+
+    **Arguments** `runs`: as `named` gives them. `over`: "best" or "average".
+
+    **Raises** `ValueError` where a run is missing or has no finite return.
+    """
+    mine = runs[runs["env"] == env]
+    table = mine.pivot(index="seed", columns=["name", "lr"], values="return").sort_index(axis=1)
+    names = list(table.columns.unique("name"))
+    rates = np.sort(mine["lr"].unique())
+    values = table.to_numpy(float)
+    if values.shape[1] != len(names) * len(rates) or not np.isfinite(values).all():
+        raise ValueError(f"runs of {env} are missing or have no finite return; train the study")
+    parity = table.index.to_numpy() % 2
+    rng = np.random.default_rng(ENVS.index(env))
+    halves, drawn = [], []
+    for half in (values[parity == 0], values[parity == 1]):
+        seeds = len(half)
+        counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS)
+        halves.append((half.mean(0)).reshape(1, len(names), len(rates)))
+        drawn.append((counts @ half / seeds).reshape(DRAWS, len(names), len(rates)))
+    if over == "best":
+        means, draws = crossfit(*halves)[0], crossfit(*drawn)
+    else:  # over seeds, not over halves
+        odd = parity.mean()
+        means, draws = (((1 - odd) * a + odd * b).mean(-1) for a, b in (halves, drawn))
+        means = means[0]
+    best = [rates[half[0].argmax(-1)] for half in halves]
+    return Scores(
+        dict(zip(names, means.tolist(), strict=True)),
+        dict(zip(names, draws.T, strict=True)),
+        {name: (float(best[0][i]), float(best[1][i])) for i, name in enumerate(names)},
+    )
+
+
+def crossfit(first: Array, second: Array) -> Array:
+    """Returns at the best learning rate, chosen on one half and scored on the other: (..., rates).
+
+    **Returns** (...), the average over both ways round.
+    """
+
+    def scored(choice: Array, score: Array) -> Array:
+        return np.take_along_axis(score, choice.argmax(-1)[..., None], -1)[..., 0]
+
+    return (scored(first, second) + scored(second, first)) / 2
+
+
+def shares(found: Scores, arm: str, removed: bool) -> tuple[float, Array]:
+    """S of an arm, or N where it is `removed`: value and draws, NaN where LN gains nothing."""
+
+    def share(score: dict) -> Array:
+        none, layer = np.asarray(score["none"]), np.asarray(score["layer"])
+        part = layer - score[arm] if removed else score[arm] - none
+        return part / np.where(layer > none, layer - none, np.nan)
+
+    return float(share(found.means)), share(found.draws)
+
+
+def interval(value: float, draws: Array, level: float) -> Interval:
+    """The percentile interval at 1 - `level`; a draw without a gain speaks against every decision.
+
+    There is none where the gain is <= 0, or is in more than `NO_GAIN` of the draws.
+    """
+    lost = np.isnan(draws)
+    if np.isnan(value) or lost.mean() > NO_GAIN:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    low = np.quantile(np.where(lost, -np.inf, draws), level / 2, method="lower")
+    high = np.quantile(np.where(lost, np.inf, draws), 1 - level / 2, method="higher")
+    return Interval(value, float(low), float(high), len(draws), int(lost.sum()))
+
+
+def two_sided(S: Interval, N: Interval) -> str:
+    """The verdict on a mechanism that was both added and removed; the first that fits."""
+    if np.isnan(S.value) or np.isnan(N.value):
+        return NO_SHARE
+    if S.low > MOST and N.low > MOST:
+        return ACCOUNTS
+    if S.high < LITTLE or N.high < LITTLE:
+        return NOT
+    return PART if S.low > 0 and N.low > 0 else UNDECIDED
+
+
+def one_sided(share: Interval, word: str = SUFFICIENT) -> str:
+    """The verdict on a mechanism that was only added, or only removed (`word` is NECESSARY)."""
+    if np.isnan(share.value):
+        return NO_SHARE
+    if share.low > MOST:
+        return word
+    return f"not {word}" if share.high < LITTLE else UNDECIDED
+
+
+def placebo(share: Interval) -> str:
+    """A placebo passes where its interval lies within +-LITTLE."""
+    if np.isnan(share.value):
+        return NO_SHARE
+    return PASSES if max(-share.low, share.high) <= LITTLE else FAILS
+
+
+def answers(runs: pd.DataFrame, bias: bool = True, over: str = "best") -> pd.DataFrame:
+    """One row a mechanism and task: mechanism, kind, env, S, N, verdict.
+
+    **Arguments** `runs`: the study's. `bias`: the reading. `over`: as for `scores`.
+
+    **Returns** S and N as an `Interval`, None where the mechanism has no such arm.
+    """
+    runs = named(runs[runs["bias"] == bias])
+    kinds = {"two-sided": TWO_SIDED, "one-sided": ONE_SIDED} if bias else {"one-sided": PRINTED}
+    cells = sum(bool(m.added) + bool(m.removed) for ms in kinds.values() for m in ms)
+    level = LEVEL / (cells * len(PAPER_ENVS))
+    kinds |= {"placebo": PLACEBOS} if bias else {}
+    rows = []
+    for env in (env for env in PAPER_ENVS if (runs["env"] == env).any()):
+        found = scores(runs, env, over)
+        for kind, mechanisms in kinds.items():
+            for mechanism in mechanisms:
+                sides = ((mechanism.added, False), (mechanism.removed, True))
+                S, N = (
+                    interval(*shares(found, arm, removed), level) if arm else None
+                    for arm, removed in sides
+                )
+                row = {"mechanism": mechanism.name, "kind": kind, "env": env, "S": S, "N": N}
+                rows.append(row | {"verdict": verdict(kind, S, N)})
+    return pd.DataFrame(rows)
+
+
+def verdict(kind: str, S: Interval | None, N: Interval | None) -> str:
+    """The verdict of a row of `answers`; a placebo with two arms passes where both do."""
+    if kind == "two-sided":
+        return two_sided(S, N)
+    if kind == "one-sided":
+        return one_sided(S) if S else one_sided(N, NECESSARY)
+    found = [placebo(share) for share in (S, N) if share]
+    return next((word for word in (FAILS, NO_SHARE) if word in found), PASSES)
+
+
+def ranking(runs: pd.DataFrame) -> pd.DataFrame:
+    """The two-sided mechanisms by the task mean of min(S, N), best first, then the one-sided by S.
+
+    Tasks without a gain to share have no part. `ahead` is the contrast with the next of the same
+    kind, from the same draws, at 95%.
+
+    **Returns** columns mechanism, kind, score, ahead (None in the last of its kind).
+    """
+    runs = named(runs[runs["bias"]])
+    found = {env: scores(runs, env) for env in PAPER_ENVS if (runs["env"] == env).any()}
+    gains = {env: interval(*shares(f, "layer", False), LEVEL) for env, f in found.items()}
+    there = [found[env] for env, gain in gains.items() if not np.isnan(gain.value)]
+    rows = []
+    for kind, mechanisms in {"two-sided": TWO_SIDED, "one-sided": ONE_SIDED}.items():
+        totals = [_total(mechanism, there) for mechanism in mechanisms]
+        order = sorted(range(len(totals)), key=lambda i: -totals[i][0])
+        for i, following in zip(order, [*order[1:], None], strict=True):
+            row = {"mechanism": mechanisms[i].name, "kind": kind}
+            row["score"] = interval(*totals[i], LEVEL)
+            gap = None
+            if following is not None:
+                gap = tuple(a - b for a, b in zip(totals[i], totals[following], strict=True))
+            rows.append(row | {"ahead": gap and interval(*gap, LEVEL)})
+    return pd.DataFrame(rows)
+
+
+def _total(mechanism: Mechanism, tasks: list[Scores]) -> tuple[float, Array]:
+    """The mean over tasks of min(S, N), or of S: value and draws."""
+    sides = ((mechanism.added, False), (mechanism.removed, True))
+    each = [[shares(f, arm, removed) for arm, removed in sides if arm] for f in tasks]
+    values = [min(value for value, _ in of_task) for of_task in each]
+    draws = [np.min([draws for _, draws in of_task], axis=0) for of_task in each]
+    if not values:
+        return np.nan, np.full(DRAWS, np.nan)
+    return float(np.mean(values)), np.mean(draws, axis=0)
+
+
+def digest() -> str:
+    """Sixteen digits that stand for the plan: the code of this module, of `mediators` and of the
+    arms, and the keys of the study's runs.
+
+    Docstrings, comments, layout and imports do not count.
+    """
+    parts = sorted(spec.key for spec in study("mechanisms"))
+    for module in (sys.modules[__name__], mediators, definition, reference):
+        code = ast.parse(inspect.getsource(module))
+        for node in ast.walk(code):
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+                node.body = [part for part in node.body if not _silent(part)] or [ast.Pass()]
+        parts.append(ast.unparse(code))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _silent(node: ast.stmt) -> bool:
+    imports = isinstance(node, ast.Import | ast.ImportFrom)
+    return imports or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))

@@ -1,0 +1,111 @@
+"""What the second-order expansion says of a step, against what the step did, run by run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..stats import by_env, spearman_interval
+
+MINUS = "\N{MINUS SIGN}"
+
+RATIOS = {
+    "second_over_first": "kept second-order term over first-order term",
+    "deferred_over_kept": "deferred second-order term over the kept one",
+    "realised_over_gi2": "realised decrement over GI2",
+    "realised_over_whole": "realised decrement over all of Eq. (10)",
+    "held_over_gi2": "realised decrement with the greedy next actions held, over GI2",
+    "held_over_whole": "the same over all of Eq. (10)",
+    "same_sign": "share of checkpoints at which GI2 has the realised decrement's sign",
+    "same_sign_held": "the same of the decrement with the greedy next actions held",
+    "lowers": "share of checkpoints at which the realised decrement is above 0",
+}
+"""Columns of `ratios` and what they are."""
+
+
+def ratios(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """Eq. (10)'s terms beside one another, a number for each run.
+
+    At a checkpoint the terms are means over the pairs of a batch (`metrics.second_order`):
+    first_order = 2 lr DGI, squared and hessian are the kept and the deferred part of (*), GI2 =
+    first_order - squared, and realised is the decrement of a step really taken, realised_held that
+    of the same step if the greedy next actions stayed as they were. Their quotients span decades
+    within a run, so a run is given their median over checkpoints; the first two quotients are of
+    sizes, without sign.
+
+    **Arguments** `runs`: one row a run. `curves`: their checkpoints, with `key` and the columns of
+    `results.SECOND_ORDER` and gi2.
+
+    **Returns** `runs` with the columns `RATIOS`; NaN where a divisor is 0 at every checkpoint.
+    """
+    c = curves.set_index("key")
+    quotients = {
+        "second_over_first": c["squared"] / c["first_order"].abs(),
+        "deferred_over_kept": c["hessian"].abs() / c["squared"],
+        "realised_over_gi2": c["realised"] / c["gi2"],
+        "realised_over_whole": c["realised"] / (c["gi2"] - c["hessian"]),
+        "held_over_gi2": c["realised_held"] / c["gi2"],
+        "held_over_whole": c["realised_held"] / (c["gi2"] - c["hessian"]),
+    }
+    signs = {name: np.sign(c[name] * c["gi2"]) for name in ("realised", "realised_held")}
+    # 0 and NaN have no sign
+    agree = {name: (sign > 0).where(sign.abs() == 1).astype(float) for name, sign in signs.items()}
+    shares = {"same_sign": agree["realised"], "same_sign_held": agree["realised_held"]}
+    shares["lowers"] = (c["realised"] > 0).where(c["realised"].abs() > 0).astype(float)
+    medians = pd.DataFrame(quotients).replace([np.inf, -np.inf], np.nan).groupby("key").median()
+    return runs.join(medians.join(pd.DataFrame(shares).groupby("key").mean()), on="key")
+
+
+CHAIN = {
+    "mgi": "MGI",
+    "dgi": "DGI",
+    "first_order": "2\u03b7 DGI",
+    "minus_kept": "\N{MINUS SIGN}kept",
+    "gi2": "GI\u2082",
+    "whole": "all of Eq. (10)",
+    "realised_held": "realised, a* held",
+    "realised": "realised",
+    "realised_minibatch": "realised, batch",
+}
+"""From the cosine to what a step does; each differs from the one before in one thing, but for the
+kept term, which stands alone so that the sum below it can be read."""
+
+
+def chain(runs: pd.DataFrame, y: str, clamped: bool = True) -> pd.DataFrame:
+    """Spearman's rho of each of `CHAIN` with `y`, by task.
+
+    **Arguments** `runs`: one row a run, one optimizer, with second_order measured. `clamped`:
+    whether points with a clamped seed take part.
+
+    **Returns** one row a task, one column for each of `CHAIN`, in it `Interval`s.
+    """
+    runs = runs.assign(minus_kept=-runs["squared"], whole=runs["gi2"] - runs["hessian"])
+    return pd.DataFrame({x: by_env(runs, spearman_interval, x, y, clamped) for x in CHAIN})
+
+
+def turns(chain: pd.DataFrame) -> dict[str, str]:
+    """In which tasks rho passes from one side of 0 to the other, on the way to GI2, and to which.
+
+    The way leads from MGI over DGI (the dot product) and 2 lr DGI (its factor) to GI2 (the
+    second-order term). One whose interval contains 0 is passed over: a turn is counted where the
+    other side is reached.
+
+    **Arguments** `chain`: as `chain` gives it.
+
+    **Returns** "Pendulum (to \N{MINUS SIGN})" and the like for each of dgi, first_order and gi2,
+    or "none".
+    """
+    found: dict[str, list[str]] = {"dgi": [], "first_order": [], "gi2": []}
+    for env, rhos in chain.iterrows():
+        side = rhos["mgi"].sign
+        for step, envs in found.items():
+            now = rhos[step].sign
+            if now * side < 0:
+                envs.append(f"{env} (to {'+' if now > 0 else MINUS})")
+            side = now or side
+    return {step: ", ".join(envs) or "none" for step, envs in found.items()}
+
+
+def same_side(chain: pd.DataFrame, x: str, y: str) -> int:
+    """In how many tasks the intervals of `x` and `y`, two of `CHAIN`, lie on one side of 0."""
+    return int(sum(a.sign * b.sign > 0 for a, b in zip(chain[x], chain[y], strict=True)))

@@ -1,0 +1,1 @@
+"""What chapters/linear_regression.ipynb alone needs."""

@@ -1,0 +1,50 @@
+"""How long the studies take: predicted from measured costs, beside what finished runs took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from lnqlib.spec import STUDIES, RunSpec, study
+from lnqlib.store import Store
+from lnqlib.store.chunks import predicted_seconds
+from lnqlib.store.shipped import Shipped
+from lnqlib.sweep import lookup
+
+
+def by_study(cores: int, store: Store, shipped: Shipped) -> pd.DataFrame:
+    """Every study's size and time.
+
+    **Arguments** `cores`: to train on. `store`, `shipped`: where finished runs are looked up.
+
+    **Returns** one row a study: runs, finished, "predicted hours" on that many cores, "predicted s
+    a run", and "measured s a run", the mean of the finished ones on one core, NaN without any.
+    """
+    rows = {}
+    for name in STUDIES:
+        specs = study(name)
+        done = lookup(specs, store, shipped)
+        rows[name] = {
+            "runs": len(specs),
+            "finished": len(done),
+            "predicted hours": hours(specs, cores),
+            "predicted s a run": 3600 * hours(specs) / len(specs),
+            "measured s a run": done["seconds"].mean(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("study")
+
+
+def hours(specs: Iterable[RunSpec], cores: int = 1) -> float:
+    """How long the engine takes for `specs` on `cores` with nothing else to do, as predicted.
+
+    A run stays on one core, so that no number of them makes it shorter.
+    """
+    seconds = [predicted_seconds(spec) for spec in specs]
+    return max(sum(seconds) / cores, max(seconds, default=0)) / 3600
+
+
+def slower() -> float:
+    """How many times longer than the engine the torch reference takes for a run, as predicted."""
+    spec = RunSpec("CartPole")
+    return predicted_seconds(spec, "reference") / predicted_seconds(spec)

@@ -1,0 +1,177 @@
+"""The placebo on the pages: a metric held against every task's loss or return.
+
+What a metric knows about its own task it cannot know about another's: only learning rate and
+network are common to the two. A correlation that is as strong with other tasks' losses needs
+nothing that belongs to the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lnqlib.spec import OPTIMIZERS
+from lnqlib.store import Store
+from lnqlib.store.shipped import Shipped
+from lnqlib.sweep import lookup
+
+from .figures.style import WIDTH, in_style, label
+from .findings import case, listed
+from .notebook import Parameters
+from .ranks import Placebo, placebo
+
+SMALL = 0.1  # a difference of rhos that no scatter plot shows
+MOST = 0.75  # of the own rho: what is left is a quarter
+READINGS = {"defaults": True, "as printed": False}
+NAMES = {"gi2": "GI\N{SUBSCRIPT TWO}", "gi2_scaled": "GI\N{SUBSCRIPT TWO} / loss", "sgi": "SGI"}
+NAMES |= {"qgi_plus": "QGI\N{SUBSCRIPT PLUS SIGN}", "mgi": "MGI", "dgi": "DGI"}
+NAMES |= {f"iso_{k}": f"ISO{sub}" for k, sub in zip("opt3", "ₒₚₜ₃", strict=True)}
+
+
+class Pair(NamedTuple):
+    """A metric, what it is held against, and the sign that the paper gives the correlation."""
+
+    x: str
+    y: str
+    sign: int
+
+
+class Case(NamedTuple):
+    """A placebo and what it is of."""
+
+    pair: Pair
+    reading: str
+    optimizer: str
+    seeds: int
+    found: Placebo
+
+
+def measure(p: Parameters, pairs: Sequence[Pair]) -> list[Case]:
+    """Each pair's placebo under both readings, with both optimizers, from finished runs alone.
+
+    A reading and optimizer with an unfinished run is left out, and so is all of it for one task.
+    """
+    cases = []
+    for reading, bias in READINGS.items():
+        for optimizer in OPTIMIZERS:
+            runs = _finished(p, bias, optimizer)
+            for pair in pairs if len(runs) else ():
+                found = placebo(runs, pair.x, pair.y)
+                if found is not None:
+                    seeds = runs["seed"].nunique()
+                    cases.append(Case(pair, reading, optimizer, seeds, found))
+    return sorted(cases, key=lambda one: pairs.index(one.pair))
+
+
+def table(cases: Sequence[Case]) -> pd.DataFrame:
+    """One row a case: rho with the own task and with the others, means over tasks; the gap."""
+    rows = [
+        {
+            "rho of": f"{NAMES[case.pair.x]} and {case.pair.y}",
+            "optimizer": case.optimizer,
+            "reading": f"{case.reading} ({case.seeds} seeds)",
+            "own task": case.found.own,
+            "other tasks": case.found.others,
+            "own minus others": case.found.difference,
+        }
+        for case in cases
+    ]
+    return pd.DataFrame(rows).set_index(["rho of", "optimizer", "reading"])
+
+
+def sentences(cases: Sequence[Case]) -> list[str]:
+    """What each case says, in words."""
+    return [_sentence(one) for one in cases] or [
+        "The placebo needs finished runs of two tasks; here there are none."
+    ]
+
+
+@in_style
+def matrices(cases: Sequence[Case]) -> Figure:
+    """Each case's matrix: a row for the metric's task, a column for the other quantity's."""
+    rows = list(dict.fromkeys(one.pair for one in cases))
+    columns = list(dict.fromkeys((one.reading, one.optimizer) for one in cases))
+    size = (WIDTH, 2.55 * len(rows) + 0.3)
+    figure, axes = plt.subplots(len(rows), len(columns), figsize=size, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    image = None
+    for one in cases:
+        place = rows.index(one.pair), columns.index((one.reading, one.optimizer))
+        ax, matrix = axes[place], one.found.matrix
+        ax.set_axis_on()
+        image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+        for i, j in ((i, j) for i in range(len(matrix)) for j in range(len(matrix))):
+            value = matrix.iloc[i, j]
+            text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+            ax.text(j, i, text, ha="center", va="center", color=_ink(value), fontsize=8)
+        for i in range(len(matrix)):
+            ax.add_patch(
+                Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=1.6)
+            )
+        ax.grid(False)
+        ax.set_xticks(range(len(matrix)), matrix.columns, rotation=35, ha="right")
+        ax.set_yticks(range(len(matrix)), matrix.index if place[1] == 0 else [""] * len(matrix))
+        ax.set_title(f"{one.optimizer}, {one.reading}", fontsize=9)
+        ax.set_xlabel(f"{'loss' if one.pair.y == 'loss' else one.pair.y} of")
+        if place[1] == 0:
+            ax.set_ylabel(f"{label(one.pair.x)} of")
+    if image is not None:
+        figure.colorbar(image, ax=axes, shrink=0.6, label="Spearman's \N{GREEK SMALL LETTER RHO}")
+    return figure
+
+
+def _sentence(one: Case) -> str:
+    """How strong a correlation is with the own task, how strong with the others, and where."""
+    own, others, gap = one.found.own, one.found.others, one.found.difference
+    name, y = NAMES[one.pair.x], one.pair.y
+    side = gap.sign * one.pair.sign
+    small = abs(gap.value) < SMALL
+    numbers = f"\u03c1 is {own.value:.2f} with the own task's {y} and {others.value:.2f} with the "
+    numbers += f"other tasks', means over tasks; own minus others is {gap:.2f}. "
+    meaning = case(
+        (
+            side > 0 and small and others.value * one.pair.sign > MOST * abs(own.value),
+            "That is clear of 0 and small: most of the link is there with another task's "
+            f"{y}, too.",
+        ),
+        (side > 0 and small, "That is clear of 0, and small."),
+        (side > 0, f"So {name} goes with its own task's {y} more than with another's, as claimed."),
+        (side < 0, f"So it goes with another task's {y} more than with its own."),
+        f"The interval contains 0: {name} is not shown to go with its own task's {y} more than "
+        "with another's.",
+    )
+    signs = one.found.excess.map(lambda excess: excess.sign * one.pair.sign)
+    ahead, behind = list(signs.index[signs > 0]), list(signs.index[signs < 0])
+    task = " Task by task the own link is the"
+    where = case(
+        (
+            ahead and behind,
+            f"{task} stronger one in {listed(ahead)}, and the weaker one in {listed(behind)}.",
+        ),
+        (ahead, f"{task} stronger one in {listed(ahead)}, and nowhere the weaker one."),
+        (behind, f"{task} weaker one in {listed(behind)}, and nowhere the stronger one."),
+        " No single task decides it.",
+    )
+    return f"**{name} and {y}, {one.optimizer}, {one.reading}.** {numbers}{meaning}{where}"
+
+
+def _finished(p: Parameters, bias: bool, optimizer: str) -> pd.DataFrame:
+    """The parameters' runs without LN and with it, none where a run is missing.
+
+    As many seeds count as all have finished.
+    """
+    specs = p.specs(optimizer=optimizer, bias=bias)
+    runs = lookup(specs, Store(), Shipped())
+    per_seed = len(specs) // p.seeds
+    complete = runs.groupby("seed")["key"].transform("size") == per_seed
+    return runs[complete]
+
+
+def _ink(value: float) -> str:
+    return "white" if abs(value) > 0.65 else "black"

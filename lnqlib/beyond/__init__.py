@@ -1,0 +1,1 @@
+"""Settings beyond the paper's: target networks and online replay."""

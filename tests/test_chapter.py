@@ -1,0 +1,78 @@
+"""A chapter's verdicts are the board's."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from lnqbook.claims import chapter, verdicts
+from lnqbook.claims import runs as claim_runs
+from lnqbook.claims.statements import CLAIMS
+from lnqbook.notebook import Parameters
+from lnqlib.spec import LEARNING_RATES
+
+NUMBERS = (3, 8, 11, 25)
+
+
+@pytest.fixture(scope="module")
+def asked() -> Parameters:
+    return Parameters(("CartPole", "Pendulum"), "SGD", 4, 200_000, LEARNING_RATES, 0, False, "")
+
+
+@pytest.fixture(scope="module")
+def pairs(asked):
+    return chapter.judged(asked, *NUMBERS)
+
+
+def test_the_verdicts_are_those_of_all_the_claims_runs(asked, pairs):
+    specs = claim_runs.specs(asked.envs, asked.seeds, asked.steps, asked.learning_rates)
+    runs = chapter.looked_up(specs)
+    assert [first.claim.number for first, _ in pairs] == list(NUMBERS)
+    # 12 repeats others, 13 compares with policies, 28 with the growth of weights
+    for pair in pairs[:3] + chapter.judged(asked, 12, 13, 28):
+        for found, bias in zip(pair, (True, False), strict=True):
+            board = verdicts.judge(found.claim, runs, "SGD", bias)
+            assert found.word == board.word
+            assert [unit.word for unit in found.units] == [unit.word for unit in board.units]
+            pd.testing.assert_frame_equal(found.rows, board.rows)
+
+
+def test_a_theorem_needs_no_runs(pairs):
+    (alone, printed), = chapter.judged(None, 25)  # fmt: skip
+    assert alone.word == printed.word == pairs[3][0].word == "holds"
+
+
+def test_runs_that_are_not_there_are_no_runs(asked, pairs):
+    assert "no runs" not in [verdict.word for verdict in pairs[0]]
+    few = replace(asked, steps=7)
+    (first, second), = chapter.judged(few, NUMBERS[0])  # fmt: skip
+    assert (first.word, second.word) == ("no runs", "no runs")
+
+
+def test_the_list_leads_to_the_board(pairs):
+    rows = BeautifulSoup(chapter.listed(pairs), "html.parser").select("tbody tr")
+    links = [row.a["href"] for row in rows]
+    assert links == [f"claims.html#claim-{number}" for number in NUMBERS]
+    for row, number, (first, second) in zip(rows, NUMBERS, pairs, strict=True):
+        words = [cell.get_text() for cell in row.select("td")]
+        assert words[0] == str(number)
+        assert words[1].split()[0] == CLAIMS[number - 1].statement.split()[0]
+        assert first.word in words[2]
+        assert words[3] == "the same" if number == 25 else second.word in words[3]
+
+
+def test_where_a_check_holds(pairs):
+    first = pairs[1][0]
+    found = chapter.where(first, "LN lowers SGI")
+    rows = first.rows.set_index(["check", "env"])["word"]
+    assert list(found.index) == ["CartPole", "Pendulum"]
+    for env, holds in found.items():
+        assert holds == (rows["LN lowers SGI", env] == "supported")
+    assert chapter.where(first, "no such check").empty
+
+
+def test_policies_are_played_only_where_a_claim_compares_with_them(asked):
+    for number, played in ((3, False), (13, True)):
+        runs = chapter.finished(asked, list(CLAIMS[number - 1].checks))
+        assert ("uniform_return" in runs) == played

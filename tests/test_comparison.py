@@ -1,0 +1,97 @@
+"""What is said of two runs side by side, from curves whose story is plain."""
+
+import pandas as pd
+import pytest
+
+from lnqbook.pages.setting import comparison
+
+STEPS = [0, 1000, 2000, 3000]
+
+
+def series(*values: float) -> pd.Series:
+    return pd.Series(values, STEPS[: len(values)])
+
+
+def rows(none: tuple[int, int], layer: tuple[int, int]) -> pd.DataFrame:
+    """Runs of 4,000 steps with (clamped steps, first clamp)."""
+    both = pd.DataFrame([none, layer], ["none", "layer"], ["clamped_steps", "first_clamp"])
+    return both.assign(steps=4000).rename_axis("norm")
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        ([0, 2, 3, 4], "higher with LN at 3 of the 4 checkpoints drawn and lower at 1; it is higher"
+         " at all of them from step 1,000 on."),
+        ([0, 2, 0, 0], "higher with LN at 1 of the 4 checkpoints drawn and lower at 3; it is lower"
+         " at all of them from step 2,000 on."),
+        ([1, 1, 0, 4], "it is higher at all of them from step 3,000 on."),
+        ([2, 2, 2, 2], "from step 0 on."),
+        ([0, 2, 2, 1], "higher with LN at 2 of the 4 checkpoints drawn and lower at 1; at the last "
+         "one they are equal."),
+    ],
+)  # fmt: skip
+def test_lead(layer, text):
+    returns = pd.DataFrame({"none": 1.0, "layer": layer}, STEPS)
+    assert comparison.lead(returns).endswith(text)
+
+
+def test_clamping():
+    assert comparison.clamping(rows((0, -1), (0, -1))) == "No weight reaches the bound."
+    assert comparison.clamping(rows((1000, 3000), (0, -1))) == (
+        "Weights reach the bound without LN first at step 3,000 and in 25% of all steps."
+    )
+    assert comparison.clamping(rows((1000, 3000), (3999, 1))) == (
+        "Weights reach the bound without LN first at step 3,000 and in 25% of all steps, "
+        "with LN first at step 1 and in 100% of all steps."
+    )
+
+
+def test_a_return_that_lasts_while_the_loss_explodes():
+    text = comparison.parting(series(1, 2, 3, 1.5e9), series(-9, -5, -1, -2), "with LN")
+    assert text == (
+        "Loss and return part with LN: both end higher than they began, the loss at "
+        "1.5 \N{MULTIPLICATION SIGN} 10⁹ after 1, "
+        "the return at \N{MINUS SIGN}2 after \N{MINUS SIGN}9."
+    )
+
+
+def test_a_return_that_is_lost_while_the_loss_falls():
+    text = comparison.parting(series(1, 3, 2, 0.5), series(0, 1, 8, 2), "without LN")
+    assert text == (
+        "Loss and return part without LN: from the checkpoint with the highest return, step 2,000, "
+        "to the last one the loss falls from 2 to 0.5, and the return from 8 to 2."
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "returns"),
+    [
+        ((3, 2, 1, 0.5), (0, 1, 2, 3)),  # learned
+        ((1, 2, 3, 1e9), (0, 8, 1, 2)),  # diverged, and more than half of the gain is lost
+        ((3, 2, 1, 0.5), (0, 8, 8, 5)),  # less than half of it is lost
+        ((1, 1, 1, 1), (0, 0, 0, 0)),  # nothing happened
+        ((1, 2, 3, 4), (0, -1, -1, -1)),  # nothing was ever gained
+        ((4, 3, 2, 1), (0, -1, -1, -1)),
+    ],
+)
+def test_loss_and_return_that_agree(loss, returns):
+    assert comparison.parting(series(*loss), series(*returns), "with LN") == ""
+
+
+def test_each_task_is_told_from_its_own_runs():
+    curves = pd.DataFrame(
+        [
+            {"env": env, "norm": norm, "step": step, "loss": 4.0 - i, "return": i * gain}
+            for env, gains in {"Pendulum": (1, 2), "CartPole": (2, 1)}.items()
+            for norm, gain in zip(("none", "layer"), gains, strict=True)
+            for i, step in enumerate(STEPS)
+        ]
+    )
+    quiet, clamped = (rows((0, -1), layer).reset_index() for layer in ((0, -1), (40, 7)))
+    runs = pd.concat([quiet.assign(env="Pendulum"), clamped.assign(env="CartPole")])
+    told = comparison.told(curves, runs)
+    assert list(told) == ["Pendulum", "CartPole"]
+    assert told["Pendulum"].endswith("higher at all of them from step 1,000 on. No weight reaches "
+                                     "the bound.")  # fmt: skip
+    assert "lower at all of them from step 1,000 on. Weights" in told["CartPole"]

@@ -1,0 +1,84 @@
+"""Who may import whom: the core, its fast twins, the store, the sweep; then the book's code."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+TOPS = {"lnqlib": ROOT, "lnqbook": ROOT / "chapters"}
+LAYERS = ("lnqlib.engine", "lnqlib.store", "lnqlib.sweep", "lnqlib.__main__")
+"""From low to high; what is in none of these is the core and lies below them."""
+
+FILES = {
+    ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+    for top, folder in TOPS.items()
+    for path in sorted((folder / top).rglob("*.py"))
+}
+NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def layer(module: str) -> int:
+    return next((i for i, name in enumerate(LAYERS, 1) if within(module, name)), 0)
+
+
+def targets(tree: ast.AST, package: str = "") -> set[str]:
+    """The project's modules that a source imports, also inside functions and for types alone."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            start = ".".join([*(above if node.level else []), *filter(None, [node.module])])
+            names = {f"{start}.{alias.name}" for alias in node.names}
+            found |= {name if name in FILES else start for name in names}
+    return {name for name in found if name.split(".")[0] in TOPS}
+
+
+def imports(module: str) -> set[str]:
+    path = FILES[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return targets(ast.parse(path.read_text()), package)
+
+
+def notebook_imports(path: Path) -> set[str]:
+    cells = json.loads(path.read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return set().union(*(targets(ast.parse(source)) for source in code))
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if within(name, "lnqlib")])
+def test_the_library_imports_downwards(module):
+    assert {t for t in imports(module) if layer(t) > layer(module)} == set()
+    assert {t for t in imports(module) if within(t, "lnqbook")} == set()
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_s_code_serves_that_page_alone(page):
+    own = f"lnqbook.pages.{page.stem}"
+    assert {
+        t for t in notebook_imports(page) if within(t, "lnqbook.pages") and not within(t, own)
+    } == set()
+    elsewhere = [name for name in FILES if not within(name, own)]
+    assert {name for name in elsewhere if any(within(t, own) for t in imports(name))} == set()
+
+
+def test_every_page_s_code_has_its_page():
+    pages = {name.split(".")[2] for name in FILES if name.startswith("lnqbook.pages.")}
+    assert pages <= {path.stem for path in NOTEBOOKS}
+
+
+def test_the_core_is_small(record_property):
+    fast = ("lnqlib.engine", "lnqlib.store")
+    library = [name for name in FILES if within(name, "lnqlib")]
+    core = [FILES[name] for name in library if not any(within(name, f) for f in fast)]
+    lines = sum(len(path.read_text().splitlines()) for path in core)
+    record_property("core", f"{len(core)} files, {lines} lines")

@@ -1,0 +1,51 @@
+"""The forecast of the studies' times, against sums and means by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import standin
+
+from lnqbook.pages import reproduce
+from lnqlib import engine
+from lnqlib.spec import STUDIES, RunSpec, study
+from lnqlib.store import Store
+from lnqlib.store.chunks import predicted_seconds
+from lnqlib.store.shipped import Shipped
+from lnqlib.sweep import sweep
+
+
+def test_studies_are_counted_and_timed(tmp_path, monkeypatch):
+    few = {name: study(name)[:6] for name in STUDIES}
+    monkeypatch.setattr(reproduce, "study", few.get)
+    places = Store(tmp_path), Shipped(tmp_path)
+    table = reproduce.by_study(1, *places)
+    assert list(table.index) == list(STUDIES)
+    assert (table["runs"] == 6).all() and (table["finished"] == 0).all()
+    assert table["measured s a run"].isna().all()
+    by_hand = [sum(predicted_seconds(s) for s in specs) for specs in few.values()]
+    assert np.allclose(table["predicted hours"], np.array(by_hand) / 3600)
+    assert np.allclose(
+        reproduce.by_study(4, *places)["predicted hours"] * 4, table["predicted hours"]
+    )
+
+
+def test_finished_runs_are_measured(tmp_path, monkeypatch):
+    short = [replace(s, steps=20, checkpoints=2, eval_episodes=1) for s in study("core")[:3]]
+    monkeypatch.setattr(reproduce, "study", lambda name: short if name == "core" else [])
+    monkeypatch.setattr(reproduce, "STUDIES", ("core",))
+    monkeypatch.setattr(engine, "train", standin.train)
+    runs = sweep(short[:2], store=tmp_path, progress=False)
+    row = reproduce.by_study(2, Store(tmp_path), Shipped(tmp_path)).loc["core"]
+    assert (row["runs"], row["finished"]) == (3, 2)
+    assert row["measured s a run"] == pytest.approx(pd.Series(runs["seconds"]).mean())
+
+
+def test_no_number_of_cores_makes_a_run_shorter():
+    specs = [RunSpec("CartPole", seed=seed) for seed in range(18)]
+    one = reproduce.hours(specs[:1])
+    assert reproduce.hours(specs) == pytest.approx(18 * one)
+    assert reproduce.hours(specs, 2) == pytest.approx(9 * one)
+    assert reproduce.hours(specs, 64) == reproduce.hours(specs[:1], 64) == one
+    assert reproduce.hours([]) == 0
