@@ -16,6 +16,7 @@ from .store import Store, StoreError
 from .store import shipped as shipping
 from .store.chunks import backend_for, trainer
 from .store.cluster import connected
+from .store.local import in_repository
 from .store.shipped import Shipped, ship
 from .store.verify import ROUNDING, differences, foreign_modules, retrain, sample, start_differences
 from .sweep import SweepError, finished, train_missing
@@ -58,6 +59,10 @@ def run(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Says how much of every study is finished."""
+    try:
+        in_repository()
+    except StoreError as error:
+        print(f"Only local runs are counted: {error}", file=sys.stderr)
     shipped, local = Shipped().keys(), Store().keys()
     width = max(map(len, STUDIES))
     for name in STUDIES:
@@ -74,6 +79,7 @@ def verify(options: argparse.Namespace) -> int:
     """Trains shipped runs again; code 1 where they differ by more than rounding explains."""
     from .compiled import pinned  # here, for it loads numba
 
+    in_repository()
     shipped = Shipped()
     rows = shipped.results()
     if rows.empty:
@@ -113,6 +119,7 @@ def verify(options: argparse.Namespace) -> int:
 
 def ship_command(options: argparse.Namespace) -> int:
     """Writes finished studies to data/results."""
+    in_repository()
     studies = {name: study(name) for name in options.studies or STUDIES}
     store, nothing = Store(), True
     for name, specs in studies.items():

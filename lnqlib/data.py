@@ -25,8 +25,8 @@ class Transitions(NamedTuple):
     terminated: np.ndarray  # (N,) bool
 
 
-_DTYPES = Transitions(*map(np.dtype, ("float32", "int64", "float32", "float32", "bool")))
-_NDIMS = Transitions(2, 1, 1, 2, 1)
+_DTYPES = tuple(map(np.dtype, ("float32", "int64", "float32", "float32", "bool")))
+_NDIMS = (2, 1, 1, 2, 1)
 
 
 def offline_dataset(env: str, seed: int, data: str = "protocol", size: int = 10_000) -> Transitions:

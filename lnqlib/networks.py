@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -137,7 +137,7 @@ class QNetwork(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """The network's own tensors under the names of `Params`; absent ones are left out."""
-        hidden = self.hidden
+        hidden: Any = self.hidden
         named = {"b": hidden.bias, "V": self.output.weight, "c": self.output.bias}
         if self.kind.weight:
             named["W"] = hidden.parametrizations.weight.original1

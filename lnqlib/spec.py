@@ -176,7 +176,7 @@ class RunSpec:
         self._require_number("lr", Real, 1e-30, 1e30, "a positive finite number", 1e-3)
         self._require_number("gradient_scale", Real, 1e-6, 1e6, "a positive finite number", 1.0)
         self._require_number("gamma", Real, 0.0, 1.0 - 1e-12, "a number below 1", 0.99)
-        self._require_number("momentum", Real, 0.0, 1.0, "a number", default("momentum"))
+        self._require_number("momentum", Real, 0.0, 1.0, "a number", 0.1)
         self._require_size()
         self._require_arm()
         layer = self.norm == "layer" or self.arm == "forward"

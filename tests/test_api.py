@@ -13,27 +13,63 @@ from lnqlib.spec import RunSpec
 from lnqlib.tasks import Task
 
 PAGE = (ROOT / "chapters" / "api.md").read_text()
-MODULES = re.findall(r"^### (\w+)$", PAGE, re.MULTILINE)
-INTERNAL = {"__init__", "__main__", "chunks", "code_cache", "files", "greedy", "instructions"}
-INTERNAL |= {"job", "lock"}
-INTERNAL |= {"looks", "panels", "scales", "sketches"}
-INTERNAL |= {"clamped_points", "endings", "forecast", "goals"}  # for the book's own pages alone
-INTERNAL |= {"own_network", "verdict_tables", "watching", "wording"}
-INTERNAL |= {"answers", "pages_beyond"}
-INTERNAL |= {"engine_arms", "training_arms", "structured_arms", "mechanisms", "mediators"}
-INTERNAL |= {"best_rates", "board_words", "equal_steps", "figure_numbers", "findings"}
-INTERNAL |= {"front_page", "gi2_words", "left_out", "link_words", "placebos"}
+MODULES = re.findall(r"^### ([\w.]+)$", PAGE, re.MULTILINE)
+INTERNAL = {
+    "lnqlib",
+    "lnqlib.__main__",
+    "lnqlib.store.chunks",
+    "lnqlib.compiled.cache",
+    "lnqlib.store.parquet",
+    "lnqlib.engine.greedy",
+    "lnqlib.compiled",
+}
+INTERNAL |= {
+    "lnqbook",
+    "lnqbook.claims",
+    "lnqbook.figures",
+    "lnqbook.pages",
+    "lnqbook.pages.interference",
+    "lnqbook.pages.linear_regression",
+    "lnqbook.pages.lr_decay",
+    "lnqbook.pages.setting",
+    "lnqlib.engine",
+    "lnqlib.store",
+}
+INTERNAL |= {"lnqlib.store.executor", "lnqlib.store.lock"}
+INTERNAL |= {
+    "lnqbook.figures.style",
+    "lnqbook.figures.layout",
+    "lnqbook.figures.axes",
+    "lnqbook.pages.setting.drawings",
+}
+INTERNAL |= {
+    "lnqbook.pages.normalizations",
+    "lnqbook.claims.chapter",
+    "lnqbook.pages.reproduce",
+    "lnqbook.pages.interference.termination",
+}  # for the book's own pages alone
+INTERNAL |= {
+    "lnqbook.claims.verdict_tables",
+    "lnqbook.pages.setting.comparison",
+    "lnqbook.sentences",
+}
 HELPERS = {  # what one module has for others and no reader calls
-    "arms": {"function_of", "record_of"},
-    "cluster": {"is_address"},
-    "metrics": {"check_batch", "check_features"},
-    "networks": {"neutral_params"},
-    "results": {"make_result"},
-    "source_digest": {"files_digest", "installed", "sources"},
-    "spec": {"shown", "cut", "default"},
-    "store": {"key_of"},
-    "structured": {"inner_products", "prepare"},
-    "sweep": {"train_missing"},
+    "lnqlib.store.cluster": {"is_address"},
+    "lnqlib.metrics": {"check_batch", "check_features"},
+    "lnqlib.networks": {"neutral_params"},
+    "lnqlib.results": {"make_result"},
+    "lnqlib.sources": {"files_digest", "installed", "sources"},
+    "lnqlib.spec": {"shown", "cut", "default"},
+    "lnqlib.store.local": {"in_repository", "key_of"},
+    "lnqlib.engine.structured": {"inner_products", "prepare"},
+    "lnqlib.sweep": {"train_missing"},
+}
+
+
+FILES = {
+    ".".join(path.relative_to(top).with_suffix("").parts).removesuffix(".__init__"): path
+    for top, package in ((ROOT, "lnqlib"), (ROOT / "chapters", "lnqbook"))
+    for path in (top / package).rglob("*.py")
 }
 
 

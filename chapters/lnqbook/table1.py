@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from lnqlib.store.local import ROOT
+from lnqlib.store.local import in_repository
 
 from . import stats
 from .baselines import POLICIES
@@ -27,7 +27,8 @@ def paper() -> pd.DataFrame:
 
     Its Random column stands twice, once for each of the `POLICIES` that it can mean.
     """
-    table = pd.read_csv(ROOT / "data" / "paper" / "table1.csv").rename(columns={"return": "paper"})
+    table = pd.read_csv(in_repository("data", "paper", "table1.csv"))
+    table = table.rename(columns={"return": "paper"})
     random = table["norm"] == "random"
     twice = [table[random].assign(norm=policy) for policy in POLICIES]
     return pd.concat([*twice, table[~random]], ignore_index=True)

@@ -40,6 +40,7 @@ from ..tasks import TASKS
 from .companions import companions
 from .greedy import _best_action, greedy_return
 from .structured import (
+    FASTMATH,
     best_values,
     structured_features,
     structured_interference,
@@ -49,7 +50,6 @@ from .structured_second import COVERED, structured_second_order
 
 VERSION = ENGINE_VERSION
 
-FASTMATH = {"reassoc", "contract", "arcp", "nsz"}  # NaN and inf keep their meaning
 BLOCK = 4  # samples whose gradients are added to W's in one sweep over the units
 BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8  # torch's defaults
 ZERO = np.float32(0.0)
@@ -188,7 +188,8 @@ class FusedLearner:
             self.spec.target_period,
             None if moves is None else self._acting(moves),
         )
-        return Progress(loss_sum, *counts.tolist(), norms)
+        clamped, first_clamp, diverged = counts.tolist()
+        return Progress(loss_sum, clamped, first_clamp, diverged, norms)
 
     def params(self) -> Params:
         return self._params(self.theta)

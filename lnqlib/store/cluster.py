@@ -58,7 +58,7 @@ def connected(scheduler: str) -> Iterator[Executor | None]:
 def is_address(text: str) -> bool:
     """Whether `text` is tcp://HOST:PORT or tls://HOST:PORT."""
     found = _ADDRESS.fullmatch(text)
-    return bool(found) and 0 < int(found[2]) < 2**16
+    return found is not None and 0 < int(found[2]) < 2**16
 
 
 def _client(address: str) -> Client:

@@ -15,6 +15,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -112,7 +113,7 @@ class Job:
                 if free := [spec for spec in left if self.keys[spec] not in theirs]:
                     chunks.append(Chunk(free, backend))
             mine = [*self.pending.values(), *chunks]
-            self.reservation.set(self.keys[spec] for chunk in mine for spec in chunk.specs)
+            self.reservation.reserve(self.keys[spec] for chunk in mine for spec in chunk.specs)
         return chunks
 
     def _collect(self) -> None:
@@ -162,12 +163,12 @@ class Job:
 
     def _give_up(self) -> None:
         for chunk in self.pending.values():
-            self.failures += _failed(chunk, GAVE_UP, "")
+            self.failures += [Failure(spec, GAVE_UP, "") for spec in chunk.specs]
         self.pending.clear()
         self.queue.clear()
 
 
-def _failed(chunk: Chunk, message: str, trace: str) -> list[Failure]:
+def _failed(chunk: Chunk, message: str, trace: str) -> list[Result | Failure]:
     return [Failure(spec, message, trace) for spec in chunk.specs]
 
 
@@ -176,13 +177,13 @@ def _lost(executor: Executor) -> bool:
     return getattr(getattr(executor, "_client", None), "status", "running") != "running"
 
 
-def _withdraw(executor: Executor) -> None:
+def _withdraw(executor: Any) -> None:
     """Cancels all futures of a dask executor in one message; a cancel() for each would wait."""
     with suppress(Exception):
         executor._client.cancel(list(executor._futures))
 
 
-def _workerless(executor: Executor) -> bool:
+def _workerless(executor: Any) -> bool:
     """Whether a dask executor waits for its first worker, or has lost its last."""
     with suppress(Exception):  # `_lost` finds a scheduler that does not answer
         return not executor._client.nthreads()

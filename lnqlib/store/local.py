@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from ..spec import RunSpec
 from .lock import Reservation, locked, share
 from .parquet import CHUNK, LISTS, ROWS, Damaged, chunk_table, decode, encode, in_order, long, place
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(os.environ.get("LNQ_REPOSITORY") or Path(__file__).parents[2]).resolve()
+"""The repository, whose `data/` holds the results; an installed package stands in none."""
 _NAME = re.compile(r"[0-9a-f]{16}-([0-9a-f]{32})\.parquet")
 _FILE = ("file", pa.string())
 _CATALOGUE_EVERY = 64  # new files, or 1/32 of all if more, before the catalogue is rewritten
@@ -35,18 +36,38 @@ class StoreError(OSError):
     """The store cannot be written; the message names the folder."""
 
 
+def in_repository(*parts: str) -> Path:
+    """A path in the repository.
+
+    **Raises** `StoreError` where this package is installed outside of it.
+    """
+    if not (ROOT / "data" / "README.md").is_file():
+        raise StoreError(
+            f"{ROOT} is no clone of the project's repository, in which the results are; "
+            "set LNQ_REPOSITORY to the folder of one"
+        )
+    return ROOT.joinpath(*parts)
+
+
+def _default_folder() -> Path:
+    with suppress(StoreError):
+        return in_repository(".lnq_store")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "lnqlib")
+
+
 class Store:
     """The finished runs in a folder.
 
     **Arguments**: `path`, the folder; without it the environment variable LNQ_STORE, else
-    `.lnq_store` in the repository. It is created at the first write.
+    `.lnq_store` in the repository, else `lnqlib` in the user's cache folder. It is created at the
+    first write.
 
     A file that is damaged, foreign or of another engine version is named in a warning and moved
     to the folder's `set_aside/`; its runs count as missing.
     """
 
     def __init__(self, path: str | os.PathLike | None = None):
-        self.path = Path(path or os.environ.get("LNQ_STORE") or ROOT / ".lnq_store").absolute()
+        self.path = Path(path or os.environ.get("LNQ_STORE") or _default_folder()).absolute()
         self._inner = False
         self._known: dict[str, int] = {}  # file name -> modification time in ns
         self._rows = ROWS.append(pa.field(*_FILE)).empty_table()
@@ -191,7 +212,7 @@ class Store:
             raise Damaged("is damaged: its content does not match the digest in its name")
         return decode(data, CHUNK, columns)
 
-    def _set_aside(self, bad: dict[str, Exception]) -> None:
+    def _set_aside(self, bad: Mapping[str, Exception]) -> None:
         """Moves damaged files away, leaves unreadable ones, and warns of both."""
         aside, outcome = self.path / "set_aside", "moved to its set_aside folder"
         for name, error in bad.items():

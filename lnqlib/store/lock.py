@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from filelock import lock_descriptor
 
@@ -50,7 +50,7 @@ class Reservation:
                 if time.time() - path.stat().st_mtime > _OLD:
                     path.unlink()
 
-    def set(self, keys: Iterable[str]) -> None:
+    def reserve(self, keys: Iterable[str]) -> None:
         """Says that the runs `keys`, and no others, are in training here."""
         self._file.seek(0)
         self._file.truncate()
@@ -87,13 +87,13 @@ def share(path: Path) -> None:
         path.chmod(stat.S_IMODE(mode | folder & (0o777 if path.is_dir() else 0o666)))
 
 
-def _open(path: Path, mode: str) -> TextIO:
+def _open(path: Path, mode: str) -> IO[str]:
     file = open(path, mode)  # noqa: SIM115, the caller closes it
     share(path)
     return file
 
 
-def _dead(path: Path, file: TextIO) -> bool:
+def _dead(path: Path, file: IO[str]) -> bool:
     host, pid, *_ = path.name.rsplit(".", 3)
     if host == socket.gethostname() and os.name == "posix":  # os.kill ends processes elsewhere
         try:

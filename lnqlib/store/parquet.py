@@ -49,7 +49,7 @@ class Damaged(ValueError):
 
 def chunk_table(results: list[Result]) -> pa.Table:
     """One row a run: key, spec, measured means and counts, and the curves as lists."""
-    columns = {"key": [r.spec.key for r in results]}
+    columns: dict[str, list] = {"key": [r.spec.key for r in results]}
     columns |= {name: [getattr(r.spec, name) for r in results] for name in FIELDS}
     columns |= {name: [float(r.row[name]) for r in results] for name in MEASURED}
     columns |= {f"curve_{name}": [r.curves[name] for r in results] for name in ("step", *CURVES)}

@@ -70,7 +70,7 @@ class Shipped:
 
         `results`, or `curves`, gives NaN there: a column newer than the file was not measured.
         """
-        rest, lacks = {key_of(run) for run in runs}, {}
+        rest, lacks = {key_of(run) for run in runs}, dict[str, set[str]]()
         for path, rows in self._files:
             here = rest & set(rows["key"])
             if here:

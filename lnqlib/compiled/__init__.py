@@ -7,19 +7,21 @@ Elsewhere, or where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES asks for another target
 stands; a run then differs by rounding, which training makes larger.
 
 Modules take `njit` from here: numba fixes its target with the first function that it decorates, and
-`cache=True` is `code_cache`'s.
+`cache=True` is `cache.py`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import llvmlite.binding as llvm
 import numba
-from numba import config
 from numba.core.dispatcher import Dispatcher
 
-from .code_cache import keep, stamp
+from .cache import keep, stamp
+
+config: Any = numba.config  # numba fills it at run time
 
 __all__ = ["njit", "pin", "pinned", "portable"]
 
@@ -51,7 +53,7 @@ def pin() -> None:
         config.CPU_NAME, config.CPU_FEATURES = TUNED_FOR, features
 
 
-def njit(cache: bool = False, **options: object) -> Callable:
+def njit(cache: bool = False, **options: Any) -> Callable:
     """numba's `njit` with `options`; `cache`, whether the code is kept on disk."""
     decorate = numba.njit(**options)
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import warnings
 from functools import cache
 from types import FunctionType
+from typing import Any
 
 import llvmlite
 from numba.core import caching
 from numba.core.compiler import CompileResult
-from numba.core.dispatcher import Dispatcher
 
-from .source_digest import files_digest, installed, sources
+from ..sources import files_digest, installed, sources
 
 
-def keep(dispatcher: Dispatcher) -> None:
+def keep(dispatcher: Any) -> None:
     """Keeps a function's compiled code on disk; where no folder can be written, says so once."""
     try:
         dispatcher._cache = CodeCache(dispatcher.py_func)
@@ -35,11 +35,11 @@ def stamp(module: str) -> str:
     return f"{files_digest(sources(module))} {llvmlite.__version__}"
 
 
-class _AllSources:
+class _AllSources(caching._CacheLocator):
     """A place for compiled code, whose stamp is not that of one file."""
 
     def __init__(self, py_func: FunctionType, py_file: str):
-        super().__init__(py_func, py_file)
+        super().__init__(py_func, py_file)  # type: ignore[call-arg]  # of the class beside it
         self._stamp = stamp(py_func.__module__)
 
     def get_source_stamp(self) -> str:
@@ -63,7 +63,7 @@ class _UserWide(_AllSources, caching.UserWideCacheLocator):
 
 
 class _Code(caching.CompileResultCacheImpl):
-    _locator_classes = (_Provided, _InTree, _UserWide)
+    _locator_classes = [_Provided, _InTree, _UserWide]  # noqa: RUF012, numba reads a list
 
 
 class CodeCache(caching.FunctionCache):
