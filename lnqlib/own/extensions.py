@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from ..source_digest import files_digest, installed, sources
+from ..sources import files_digest, installed, sources
 from ..spec import RunSpec, SpecError, cut
 
 if TYPE_CHECKING:
