@@ -78,7 +78,8 @@ def cleanrl(folder: Path) -> Iterator[Case]:
     def network(file: str, *arguments: object, name: str = "QNetwork") -> nn.Module:
         """A network of one of its scripts, without running the script."""
         tree = ast.parse((folder / file).read_text())
-        tree.body = [n for n in tree.body if isinstance(n, ast.ClassDef) and "Args" not in n.name]
+        kinds = ast.ClassDef | ast.FunctionDef
+        tree.body = [n for n in tree.body if isinstance(n, kinds) and not n.decorator_list]
         known: dict[str, Any] = {"nn": nn, "torch": torch, "np": np, "F": nn.functional}
         known |= {"math": math, "collections": collections}
         exec(compile(tree, file, "exec"), known)

@@ -1,4 +1,4 @@
-"""The reference: a class' fields as its signature, and what a package passes on."""
+"""The reference: all that a module documents, a class' fields as its signature."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 
 from autodoc2.render.myst_ import MystRenderer
 from autodoc2.sphinx.utils import get_database
+from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parents[1]
+TOPS = {"lnqlib": ROOT, "lnqbook": ROOT / "chapters"}
 PACKAGES = ("lnqlib.metrics", "lnqlib.probe")
 """Whose readers import from them what their modules define."""
 
@@ -21,15 +25,57 @@ class Fields(MystRenderer):
         """The item; for an `__init__` that is not there, one with the fields."""
         item = super().get_item(full_name)
         if item is None and full_name.endswith(".__init__"):
-            found = fields(*full_name.split(".")[1:3])
+            module, _, name = full_name.removesuffix(".__init__").rpartition(".")
+            found = fields(module, name)
             return {"args": found} if found else None
         return item
+
+
+class Reference(SphinxDirective):
+    """`{reference} lnqlib.spec`: every public function and class that has a docstring."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        module = self.arguments[0]
+        lines = [
+            line
+            for name in public(module)
+            for line in (f"```{{autodoc2-object}} {module}.{name}", "```", "")
+        ]
+        node = nodes.container()
+        self.state.nested_parse(StringList(lines, self.env.docname), 0, node)
+        return node.children
+
+
+def public(module: str) -> list[str]:
+    """The documented public functions and classes of a module, in the order of its source.
+
+    Of a package, those that it passes on in `__all__`.
+    """
+    if module in PACKAGES:
+        passed = [n for n in tree(module).body if isinstance(n, ast.Assign)]
+        return [
+            name
+            for node in passed
+            if getattr(node.targets[0], "id", "") == "__all__"
+            for name in ast.literal_eval(node.value)
+            if not name.isupper()
+        ]
+    documented = [
+        node
+        for node in tree(module).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and ast.get_docstring(node)
+    ]
+    return [node.name for node in documented if not node.name.startswith("_")]
 
 
 def fields(module: str, name: str) -> list[tuple[None, str, str, str | None]]:
     """A class' fields as autodoc2 has arguments: prefix, name, type, default."""
     found = []
-    for source in map(Path.read_text, files(module)):
+    for path in files(module):
+        source = path.read_text(encoding="utf8")
         classes = [n for n in ast.parse(source).body if isinstance(n, ast.ClassDef)]
         body = next((node.body for node in classes if node.name == name), [])
         for field in (node for node in body if isinstance(node, ast.AnnAssign)):
@@ -42,8 +88,15 @@ def fields(module: str, name: str) -> list[tuple[None, str, str, str | None]]:
 
 def files(module: str) -> list[Path]:
     """The file of a module, or all of a package's."""
-    path = ROOT / "lnqlib" / module
+    top, *rest = module.split(".")
+    path = TOPS[top].joinpath(top, *rest)
     return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
+def tree(module: str) -> ast.Module:
+    paths = files(module)
+    own = next((path for path in paths if path.name == "__init__.py"), paths[0])
+    return ast.parse(own.read_text(encoding="utf8"))
 
 
 def name_packages(app: Sphinx) -> None:
@@ -55,17 +108,12 @@ def name_packages(app: Sphinx) -> None:
             if origin in db and name not in db:
                 db.add({**db.get_item(origin), "full_name": name})
                 for child in list(db.get_children(origin)):
-                    db.add(
-                        {
-                            **child,
-                            "full_name": child["full_name"].replace(
-                                origin, name, 1
-                            ),
-                        }
-                    )
+                    inner = child["full_name"].replace(origin, name, 1)
+                    db.add({**child, "full_name": inner})
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Runs after autodoc2 has read the library."""
+    app.add_directive("reference", Reference)
     app.connect("builder-inited", name_packages, priority=900)
     return {"parallel_read_safe": True}

@@ -16,10 +16,11 @@ from scipy.stats import ks_2samp
 
 from lnqlib import engine, training
 from lnqlib.engine import fused
+from lnqlib.networks import CHAINS as NORMS
 from lnqlib.networks import Params, QNetwork
 from lnqlib.results import INTERFERENCE, ISOMETRY
 from lnqlib.run import MakeLearner, dataset_of, initial_params_of, run
-from lnqlib.spec import ENVS, NORMS, OPTIMIZERS, RunSpec
+from lnqlib.spec import ENVS, OPTIMIZERS, RunSpec
 from lnqlib.tasks import TASKS
 
 STEPS = 100

@@ -212,7 +212,7 @@ def test_the_papers_scale_is_said_of_what_has_its_seeds():
     )
     assert board.scale_in_words(frame) == (
         "With the defaults, None and LN have the paper's 30 seeds and BN and WN have the paper's "
-        "20 seeds; as printed, None and LN have 10 of its 30 and BN and WN have no runs yet."
+        "20 seeds; as printed, None and LN have 10 of its 30 seeds and BN and WN have no runs yet."
     )
 
 

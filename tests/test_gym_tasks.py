@@ -77,6 +77,7 @@ def test_cartpole_through_this_door_learns_what_the_built_in_one_does(learner):
 
 def test_what_is_known_of_a_task():
     task = TASKS[WALK]
+    assert (task.name, task.gym_id) == (WALK, "Walk-v0")  # as Minari takes it
     assert (task.obs_dim, task.num_actions, task.time_limit) == (5, 5, 20)
     assert isometry_sizes(WALK) == {"iso_o": 5, "iso_p": 10, "iso_t": 25, "iso_3": 3}
     assert list(TASKS) == ["CartPole", "Acrobot", "MountainCar", "Pendulum"]

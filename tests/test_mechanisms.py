@@ -241,6 +241,28 @@ def test_what_an_arm_moved_and_whether_it_is_clean() -> None:
     assert set(REMOVING) < set(OWN) < set(INTERVENTIONS)
 
 
+def test_what_each_arm_moved_at_its_best_rate() -> None:
+    """The decay arm, best at .01, took half of LN's decay there and all of it at .1."""
+    rates = {0.1: (1.0, 1.0), 0.01: (2.0, 2.0)}
+    table = named(runs(dict.fromkeys(("none", "layer", "decay"), rates))).reset_index(drop=True)
+    table["key"] = table.index.astype(str)
+    curves = table.loc[table.index.repeat(2), ["key"]].assign(
+        feature_norm=1.0, td_loss=1.0, gi2_minibatch_used=0.5, iso_p_used=0.5, arm_setting=1.0
+    )
+    late = np.arange(len(curves)) % 2 == 1
+    name, lr = (table[c].repeat(2).to_numpy() for c in ("name", "lr"))
+    curves["weight_norm"] = np.where(late & (name == "layer"), 2.0, 1.0)
+    curves.loc[late & (name == "decay"), "arm_setting"] = np.where(lr == 0.1, 0.25, 0.5)[
+        late & (name == "decay")
+    ]
+    found = mechanisms.mediators.moved_in(table, curves)
+    assert list(found.index) == ["decay"] and found.loc["decay", "lr"] == 0.01
+    assert found.loc["decay", "decay"] == pytest.approx(0.5)
+    assert found.loc["decay", "unclean"] == ["decay"]
+    table["clamped_steps"] = np.where(table["lr"] == 0.1, 3, 0)
+    assert mechanisms.unclamped(table).to_list() == [0.5] * 3
+
+
 def test_the_digest_is_of_what_is_decided(monkeypatch) -> None:
     monkeypatch.setattr(mechanisms, "study", lambda _: [RunSpec("Pendulum")])
     before = mechanisms.digest()

@@ -686,6 +686,13 @@ def test_nothing_of_the_callers_changes():
     assert all(torch.equal(a, b) for a, b in zip(before, q.parameters(), strict=True))
 
 
+def test_the_default_precision_of_the_process_stays_for_ordinary_networks(monkeypatch):
+    """Other threads make tensors meanwhile."""
+    monkeypatch.setattr(torch, "set_default_dtype", None)
+    assert interference(mlp(), random_batch(35), LR).dtype == "float64"
+    second_order(mlp(), random_batch(35), LR)
+
+
 def test_an_unknown_argument_is_named():
     with pytest.raises(TypeError, match="targets"):
         interference(mlp(), random_batch(36), LR, targets=mlp())

@@ -194,3 +194,21 @@ def test_a_chapters_figures_are_printed_whole_and_a_readers_own_setting_stays(sh
     inline.print_figure_kwargs = own = {"pad_inches": 0.02}
     parameters()
     assert inline.print_figure_kwargs is own
+
+
+def test_a_task_by_gymnasium_id():
+    p = parameters(env="CartPole-v1", seeds=1, steps=10)
+    assert p.envs == ("CartPole-v1",)
+    assert {s.env for s in p.specs()} == {"CartPole-v1"}
+
+
+@pytest.mark.parametrize(
+    ("env", "came"),
+    [("CartPole-v17", "Gymnasium cannot make it"), ("nowhere:A-v0", "finds none of that name")],
+)
+def test_a_gymnasium_id_that_cannot_be_made_stops_the_chapter(env, came):
+    with pytest.raises(ParameterError, match=came) as error:
+        parameters(env=env)
+    assert "; write " in str(error.value) and "-p env Pendulum" in str(error.value)
+    with pytest.raises(ParameterError, match="or a Gymnasium id such as CartPole-v1"):
+        parameters(env="Walker")

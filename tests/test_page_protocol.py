@@ -179,3 +179,9 @@ def test_the_nearest_in_words():
     assert said.startswith("The nearest is: defaults, at 0.20, in 96.0% of")
     assert "that is decisive" in said
     assert protocols.in_words(away[:0]).startswith("None of the tasks shown")
+
+
+def test_in_a_task_by_gymnasium_id_what_its_dataset_and_reset_leave_open_changes_something():
+    applied = [change.name for change in CHANGES if change.applies("CartPole-v1")]
+    assert applied == ["defaults", "no terminal mask", "gradient factor 2", "as printed"]
+    assert CHANGES[1].applies("Acrobot") and not CHANGES[1].applies("Pendulum")

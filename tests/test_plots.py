@@ -11,6 +11,7 @@ from conftest import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
+from lnqbook import stats
 from lnqbook.claims.checks import ARMS
 from lnqbook.figures import axes, layout, plots
 from lnqbook.figures.style import LOOKS
@@ -416,3 +417,16 @@ def test_chapters_ask_for_the_papers_learning_rates():
                     asked[path.stem] = tuple(names["learning_rates"])
     assert asked.keys() >= {"index", "claims", "normalizations", "protocol"}
     assert asked == dict.fromkeys(asked, LEARNING_RATES)
+
+
+def test_a_task_by_gymnasium_id_has_a_panel_after_the_books_tasks():
+    frame = pd.DataFrame({"env": ["Mine-v0", "Pendulum", "Acrobot", "Mine-v0"]})
+    assert layout.chosen(frame, None) == ["Acrobot", "Pendulum", "Mine-v0"]
+    assert list(stats.by_env(frame, len)) == [1, 1, 2]
+
+
+def test_a_task_without_a_sketch_is_drawn_and_its_data_too():
+    rows = np.random.default_rng(0).random((50, 3), np.float32)
+    data = Transitions(rows, np.zeros(50, int), rows[:, 0], rows, rows[:, 0] > 0.9)
+    assert [ax.get_title() for ax in figures.task_pictures(["Mine-v0"]).axes] == ["Mine-v0"]
+    assert figures.dataset_coverage({"Mine-v0": data}).axes[0].get_xlabel() == "first entry"

@@ -72,3 +72,9 @@ def test_rates_with_a_clamped_run_can_be_left_out():
     none_left = effect_sides(frame.assign(clamped_steps=1.0), "sgi", clamped=False)
     assert none_left[:3] == (0, 0, 0)
     assert none_left.rates == 0
+
+
+def test_one_seed_decides_nothing():
+    assert effect_sides(shifted([1] * 9, seeds=1), "sgi")[:3] == (0, 0, 9)
+    frame = shifted([1] * 9, seeds=1)
+    assert joint_sides(frame.assign(loss=frame["sgi"]), "sgi", "loss")[:3] == (0, 0, 9)

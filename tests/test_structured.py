@@ -14,8 +14,8 @@ from lnqlib.engine.structured import (
     structured_isometry,
 )
 from lnqlib.metrics import NAMES, MetricError, interference, isometry
+from lnqlib.networks import CHAINS as NORMS
 from lnqlib.networks import Params, QNetwork, initial_params
-from lnqlib.spec import NORMS
 
 SIZES = {"CartPole": (4, 2), "Acrobot": (6, 3), "MountainCar": (2, 3), "Pendulum": (3, 3)}
 EXTREMES = (1.0, 1e6)  # the largest weight; 1e6 is where App. G clamps

@@ -13,8 +13,8 @@ from test_structured import cases, random_batch, random_params
 from lnqlib.engine.structured import structured_interference
 from lnqlib.engine.structured_second import COVERED, structured_second_order
 from lnqlib.metrics import MetricError, second_order
+from lnqlib.networks import CHAINS as NORMS
 from lnqlib.results import SECOND_ORDER
-from lnqlib.spec import NORMS
 
 
 @pytest.mark.parametrize("norm", COVERED)
@@ -100,3 +100,32 @@ def test_the_bits_do_not_depend_on_the_threads_of_the_matrix_products():
         folder = ROOT / "tests"
         said.append(subprocess.run(command, cwd=folder, env=env, capture_output=True, check=True))
     assert said[0].stdout == said[1].stdout != b""
+
+
+TICKS = """
+from pathlib import Path
+import os
+for _ in range(20):
+    structured_second_order(params, "layer", True, batch, 0.1)
+tasks = Path("/proc/self/task").iterdir()
+stats = {int(p.name): (p / "stat").read_text().split(") ")[1] for p in tasks}
+ticks = {name: sum(map(int, text.split()[11:13])) for name, text in stats.items()}
+own = ticks.pop(os.getpid())
+print(sum(ticks.values()), own, len(ticks))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_matrix_products_leave_other_runs_their_cores():
+    """BLAS threads spin after a product, where a sweep trains other runs; BITS ends on Acrobot."""
+    finished = subprocess.run(
+        [sys.executable, "-c", BITS + TICKS],
+        cwd=ROOT / "tests",
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    others, own, threads = map(int, finished.stdout.splitlines()[-1].split())
+    assert threads >= 1
+    assert own > 20 and others <= own / 20

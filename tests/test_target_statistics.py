@@ -35,15 +35,19 @@ def test_halves_are_the_even_and_the_odd_seeds() -> None:
     values[1, 1] = np.nan  # seed 1 lacks a run, and seed 3 stays an odd one
     even, odd = halves(values, resamples=5)
     np.testing.assert_allclose([even[0], odd[0]], [[2, 20], [4, 40]])
+    assert np.isfinite(even).all() and np.isnan(odd[1:]).all()  # one seed left
     even, odd = halves(values[:, :1], resamples=5)
-    assert np.isfinite(even).all() and np.isnan(odd).all() and odd.shape == (6, 2)
+    assert np.isfinite(even[0]).all() and np.isnan(odd).all() and odd.shape == (6, 2)
 
 
-def test_one_seed_has_no_interval_and_stops_nothing() -> None:
-    found = statistics(np.ones((2, 5, 3, 1))) | {"shift": best_period(np.ones((2, 5, 3, 1)))}
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_few_seeds_have_no_interval_and_stop_nothing(seeds: int) -> None:
+    rng = np.random.default_rng(0)
+    found = statistics(rng.normal(size=(2, 5, 3, seeds)))
     assert all(np.isnan(value.low) for value in found.values())
-    flat = online(np.ones((3, 2, 3, 1)))
+    flat = online(rng.normal(size=(3, 2, 3, seeds)))
     assert all(np.isnan(value.low) for part in flat.values() for value in part.values())
+    assert np.isnan(best_period(rng.normal(size=(2, 5, 3, 1))).low)
 
 
 def test_scores_by_hand() -> None:

@@ -46,7 +46,8 @@ def table(runs: pd.DataFrame, arms: Mapping[str, list], metric: str = "return") 
 def halves(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> Halves:
     """Means over the even and the odd ones of the seeds, the last axis of `values`.
 
-    A seed that lacks a value anywhere is left out; the mean of a half without seeds is NaN.
+    A seed that lacks a value anywhere is left out. The mean of a half without seeds is NaN, and so
+    are the resampled means of a half of one seed, which says nothing of the spread over seeds.
     """
     whole = np.isfinite(values).all(axis=tuple(range(values.ndim - 1)))
     rng = np.random.default_rng(seed)
@@ -58,6 +59,8 @@ def halves(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> Hal
             return np.full((1 + resamples, *values.shape[:-1]), np.nan)
         weights = rng.multinomial(count, np.full(count, 1 / count), size=resamples) / count
         weights = np.concatenate([np.full((1, count), 1 / count), weights])
+        if count == 1:
+            weights[1:] = np.nan
         return np.tensordot(weights, half, axes=(1, half.ndim - 1))
 
     return means(0), means(1)

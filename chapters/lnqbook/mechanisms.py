@@ -269,6 +269,12 @@ def _total(mechanism: Mechanism, tasks: list[Scores]) -> tuple[float, Array]:
     return float(np.mean(values)), np.mean(draws, axis=0)
 
 
+def unclamped(runs: pd.DataFrame) -> pd.Series:
+    """The share of learning rates at which no seed was clamped, by task and name."""
+    worst = named(runs).groupby(["env", "name", "lr"])["clamped_steps"].max()
+    return (worst == 0).groupby(["env", "name"]).mean()
+
+
 def digest() -> str:
     """Sixteen digits that stand for the plan: the code of this module, of `mediators` and of the
     arms, and the keys of the study's runs.

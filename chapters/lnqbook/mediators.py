@@ -11,7 +11,7 @@ import pandas as pd
 
 OWN_WITHIN = 0.1  # of the share that an arm is to give its own mediator
 OTHERS_WITHIN = 0.2
-MEDIATORS = ("feature norm", "decay", "overshoot", "isometry")
+MEDIATORS = ["feature norm", "decay", "overshoot", "isometry"]
 OWN = {
     "forward": "feature norm",
     "backward": "feature norm",
@@ -86,3 +86,26 @@ def unclean(name: str, shares: pd.Series) -> list[str]:
         if abs(shares[mediator] - goal) > (OWN_WITHIN if own else OTHERS_WITHIN):
             wrong.append(mediator)
     return wrong
+
+
+def moved_in(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """What each arm of one task moved at its best learning rate, that of the highest mean return.
+
+    **Arguments** `runs`: one task and reading, as `mechanisms.named` gives them. `curves`: their
+    checkpoints.
+
+    **Returns** one row an arm of `OWN` that is there, by name: lr, each mediator's share, unclean.
+    """
+    columns = ["name", "lr"]
+    told = curves.drop(columns=columns, errors="ignore").join(
+        runs.set_index("key")[columns], on="key"
+    )
+    measured = mediators(told).join(runs.set_index("key")[columns])
+    rows = {}
+    for name in (name for name in OWN if (runs["name"] == name).any()):
+        best = runs[runs["name"] == name].groupby("lr")["return"].mean().idxmax()
+        at_best = measured[measured["lr"] == best]
+        tables = (at_best.loc[at_best["name"] == n, MEDIATORS] for n in (name, "none", "layer"))
+        shares = moved(*tables)
+        rows[name] = {"lr": best, **shares, "unclean": unclean(name, shares)}
+    return pd.DataFrame.from_dict(rows, orient="index")

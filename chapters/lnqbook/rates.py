@@ -102,6 +102,8 @@ def _drawn_effects(
     if runs.empty:
         return [np.empty((resamples, 0)) for _ in metrics]
     tables = stats.paired_differences(runs, metrics, norm, baseline)
+    if len(tables[0]) < 2:  # one seed says nothing about the spread over seeds
+        return [np.full((resamples, table.shape[1]), np.nan) for table in tables]
     return [stats.means_of(table.to_numpy(float), resamples, seed=seed) for table in tables]
 
 

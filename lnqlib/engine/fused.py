@@ -295,7 +295,8 @@ def kernel(
     `target` and `online` are constants, too: without them the loop has none of their code.
 
     Names in the loop: x, y the inputs (B, n) of s and s', n = k + bias (+ 1 for the affine shift);
-    We, Ve the weights of the equivalent network without norm; G, GV gradients in those weights.
+    We, Ve the weights of the equivalent network without norm; G, GV gradients in those weights;
+    Wt, Vt, ct, root_t the target network's, else the network's own.
     """
     n = k + bias
     D, B = width, batch_size
@@ -373,13 +374,9 @@ def kernel(
             shift = extra[D:] if affine else np.zeros(D, np.float32)
             scratch = np.empty(D, np.float32)
             # taken out of their tuples once: each time counts references to all of its arrays
-            replay, moves, starts, seen = (
-                acting.replay,
-                acting.action,
-                acting.starts,
-                acting.replay.obs,
-            )
-            task, time_limit, code = acting.index, acting.time_limit, acting.norm
+            replay, moves, starts = acting.replay, acting.action, acting.starts
+            seen, code = replay.obs, acting.norm
+            task, time_limit = acting.index, acting.time_limit
 
         for t in range(len(batches)):
             if online:

@@ -8,6 +8,7 @@ depend on one another, weights that `parameters()` does not name.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Network:
         self.notes: list[str] = []
         module = copied(q, self.notes)
         self.device, own = place(module)
-        self.module, self.dtype, self.default = module, own, torch.get_default_dtype()
+        self.module, self.dtype, self.default = module, own, None
         reads = [(obs, rows) for obs, rows in reads if len(rows)]
         obs, rows = reads[0]
         wanted = dtype or torch.float64
@@ -73,7 +74,7 @@ class Network:
 
     def __call__(self, obs: Any, rows: np.ndarray) -> Tensor:
         """Q(s, .) of these rows: (n, num_actions)."""
-        with default_dtype(self.default):
+        with default_dtype(self.default) if self.default else nullcontext():
             values = self.forward(self.module, self.input(obs, rows))
         return self._checked(values, len(rows))
 
@@ -104,7 +105,7 @@ class Network:
         return last
 
     def _become(self, q: nn.Module, dtype: torch.dtype) -> None:
-        self.module, self.dtype, self.default = copied(q, []).to(dtype), dtype, dtype
+        self.module, self.dtype, self.default = copied(q, []).to(dtype), dtype, None
 
     def _convert(
         self, q: nn.Module, obs: Any, rows: np.ndarray, dtype: torch.dtype, insist: bool
@@ -112,20 +113,24 @@ class Network:
         """Moves on to another precision where the network follows."""
         own = self.module, self.dtype, self.default
         self._become(q, dtype)
-        try:
-            with torch.no_grad():
-                answered = self(obs, rows).dtype
-            refusal = "" if answered == dtype else f"it answers in {_name(answered)}"
-        except Exception as error:
-            refusal = one_line(error)
-        if refusal and insist:
+        # the default is the whole process's, so it is changed only for x / 255 of bytes and for
+        # networks that make tensors of their own
+        for self.default in (None, dtype):
+            try:
+                with torch.no_grad():
+                    answered = self(obs, rows).dtype
+                refusal = "" if answered == dtype else f"it answers in {_name(answered)}"
+            except Exception as error:
+                refusal = one_line(error)
+            if not refusal:
+                return
+        if insist:
             raise MetricError(
                 f"q does not compute in {_name(dtype)} ({refusal}); its own precision is "
                 f"{_name(own[1])}; leave dtype out, or pass dtype=torch.{_name(own[1])}"
             )
-        if refusal:
-            self.module, self.dtype, self.default = own
-            self.notes.append(f"measured in {_name(own[1])}, on which the network insists")
+        self.module, self.dtype, self.default = own
+        self.notes.append(f"measured in {_name(own[1])}, on which the network insists")
 
     def _checked(self, values: Any, n: int) -> Tensor:
         shape = tuple(values.shape) if isinstance(values, Tensor) else None

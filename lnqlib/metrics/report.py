@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..data import Transitions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What `report` found; print it, or take `frame`, `layers` or `plot()`.
 
@@ -56,6 +56,8 @@ class Report:
         says = [f"{name}: {said}" for name, said in table.pop("how to read it").items() if said]
         layers = self.layers.to_string(float_format="%.3g", na_rep="")
         return "\n".join([head, *self.notes, "", table.to_string(), "", *says, "", layers])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<p>{note}</p>" for note in self.notes)

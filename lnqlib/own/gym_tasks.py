@@ -75,7 +75,7 @@ def _task(env: str, source: str) -> Task:
     size, actions = world.observation_space.shape[0], int(world.action_space.n)
     limit = world.spec.max_episode_steps if world.spec else None
     world.close()
-    return Task(env, env, OUTSIDE, size, actions, 0, limit, source)
+    return Task(env, env.rpartition(":")[2], OUTSIDE, size, actions, 0, limit, source)
 
 
 def rollout(env: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:

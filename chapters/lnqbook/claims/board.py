@@ -105,7 +105,7 @@ def scale_in_words(runs: pd.DataFrame) -> str:
             told.append(
                 case(
                     (fewest >= paper, f"{names} have the paper's {paper} seeds"),
-                    (fewest, f"{names} have {fewest} of its {paper}"),
+                    (fewest, f"{names} have {fewest} of its {paper} seeds"),
                     f"{names} have no runs yet",
                 )
             )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
@@ -21,13 +22,26 @@ from torch import nn
 from lnqlib.probe import Probe, sb3_callback
 from lnqlib.tasks import TASKS
 
+from ..figures.plots import learning_curves
+from ..stats import bootstrap_interval
+
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from stable_baselines3 import DQN
 
 RECORD = Path(__file__).parents[1] / "data" / "own_network" / "CartPole.csv"
 NORMS = ("none", "layer")
 SEEDS, STEPS, EVERY = range(5), 50_000, 2_500
-SETTINGS = {
+SHOWN = {
+    "return": "the return",
+    "sgi": "SGI",
+    "gi2_scaled": "GI₂ over the loss",
+    "iso_3": "ISO₃",
+    "stable_rank": "the stable rank",
+    "dormant": "the share of dormant units",
+}
+"""What the page draws, and what it calls them."""
+SETTINGS: dict[str, float] = {
     "learning_rate": 2.3e-3,
     "batch_size": 64,
     "buffer_size": 100_000,
@@ -42,12 +56,13 @@ SETTINGS = {
 """What RL Baselines3 Zoo trains CartPole's DQN with; its network has two layers of 256."""
 
 
-def agent(env: str, optimizer: str, norm: str, seed: int) -> DQN:
+def agent(env: str, optimizer: str, norm: str, seed: int, **changes: float) -> DQN:
     """A DQN with LN between each hidden layer and its ReLU, or without.
 
     Both start from the same linear layers.
 
-    **Arguments** `env`: a name of `TASKS`; `optimizer`: "SGD" or "Adam"; `norm`: "none" or "layer".
+    **Arguments** `env`: a name of `TASKS`; `optimizer`: "SGD" or "Adam"; `norm`: "none" or "layer";
+    `changes`: to `SETTINGS`.
     """
     from stable_baselines3 import DQN
     from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
@@ -68,7 +83,9 @@ def agent(env: str, optimizer: str, norm: str, seed: int) -> DQN:
             return Normalized(**self._update_features_extractor(self.net_args, None))
 
     kinds = {"net_arch": [256, 256], "optimizer_class": getattr(torch.optim, optimizer)}
-    return DQN(Policy, task(env), seed=seed, device="cpu", policy_kwargs=kinds, **SETTINGS)
+    return DQN(
+        Policy, task(env), seed=seed, device="cpu", policy_kwargs=kinds, **SETTINGS | changes
+    )
 
 
 def task(env: str) -> gymnasium.Env:
@@ -83,12 +100,17 @@ def task(env: str) -> gymnasium.Env:
 def train(env: str, optimizer: str, norm: str, seed: int, steps: int, every: int) -> pd.DataFrame:
     """Trains one agent and measures it on its replay buffer, every so many steps.
 
+    Runs of fewer than 20,000 steps begin to learn earlier, and in smaller portions.
+
     **Returns** one row a measurement, as `probe.Probe` keeps them, with env, optimizer, norm, seed.
     """
+    changes = {}
+    if steps < 20_000:
+        changes = {"learning_starts": steps // 8, "train_freq": 16, "gradient_steps": 8}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # these matrices are too small to share
     try:
-        dqn = agent(env, optimizer, norm, seed)
+        dqn = agent(env, optimizer, norm, seed, **changes)
         probe = Probe(lr=SETTINGS["learning_rate"], every=every, gamma=SETTINGS["gamma"])
         dqn.learn(steps, callback=sb3_callback(probe))
     finally:
@@ -97,9 +119,71 @@ def train(env: str, optimizer: str, norm: str, seed: int, steps: int, every: int
     return probe.frame.assign(**names)[[*names, *probe.frame.columns]]
 
 
-def record() -> pd.DataFrame:
-    """The recorded runs: CartPole, Adam, both networks."""
+def live(envs: Sequence[str], optimizer: str, seeds: int, steps: int) -> pd.DataFrame:
+    """`train` of both networks on each task and seed, measured four times."""
+    runs = product(envs, NORMS, range(seeds))
+    every = max(1, steps // 4)
+    return pd.concat([train(env, optimizer, norm, s, steps, every) for env, norm, s in runs])
+
+
+def record(envs: Sequence[str], optimizer: str) -> pd.DataFrame | None:
+    """The recorded runs, where a page asks for their task and optimizer and they are there."""
+    if tuple(envs) != ("CartPole",) or optimizer != "Adam" or not RECORD.exists():
+        return None
     return pd.read_csv(RECORD)
+
+
+def figure(curves: pd.DataFrame, envs: Sequence[str]) -> Figure:
+    """Return and metrics against the agent's steps, with LN and without."""
+    fields = {"lr": SETTINGS["learning_rate"], "steps": curves["step"].max()}
+    drawn = learning_curves(curves.assign(**fields), list(SHOWN), envs)
+    for ax in drawn.axes:
+        if ax.get_xlabel():
+            ax.set_xlabel("environment step")
+    return drawn
+
+
+def differences(curves: pd.DataFrame) -> pd.DataFrame:
+    """LN minus None of each metric's mean over training, paired by seed: one row a metric."""
+    means = curves.groupby(["norm", "seed"])[list(SHOWN)].mean()
+    return pd.DataFrame(
+        {
+            "None": {name: means.loc["none", name].mean() for name in SHOWN},
+            "LN": {name: means.loc["layer", name].mean() for name in SHOWN},
+            "LN minus None": {
+                name: bootstrap_interval(means.loc["layer", name] - means.loc["none", name])
+                for name in SHOWN
+            },
+        }
+    ).rename(index=SHOWN)
+
+
+def finding(curves: pd.DataFrame | None, optimizer: str) -> str:
+    """What the recorded runs show, in a sentence for each case."""
+    if curves is None:
+        return (
+            "The recorded runs are of another task or optimizer than this page was asked for, or "
+            "not there; `python -m lnqbook.pages.own_network` makes them."
+        )
+    seeds, steps = curves["seed"].nunique(), int(curves["step"].max())
+    signs = differences(curves)["LN minus None"].map(lambda interval: interval.sign)
+    said = [
+        f"{verb} {_listed(list(signs.index[signs == sign]))}"
+        for verb, sign in (("raises", 1), ("lowers", -1))
+        if (signs == sign).any()
+    ]
+    head = f"In a DQN of stable-baselines3 on {curves['env'].iloc[0]}, over {seeds} seeds and "
+    head += f"{steps:,} steps with {optimizer}, LN "
+    if not said:
+        return head + "changes none of these means in a way that the seeds decide."
+    open_ = list(signs.index[signs == 0])
+    tail = f" The interval of {_listed(open_)} contains 0." if open_ else ""
+    return f"{head}{' and '.join(said)} (means over training, paired by seed).{tail}"
+
+
+def _listed(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def main() -> None:

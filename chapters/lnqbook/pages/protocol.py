@@ -66,9 +66,9 @@ def by_protocol(runs: pd.DataFrame, changes: Iterable[Change] = CHANGES) -> pd.D
     """
     parts = []
     for change in changes:
-        here = runs["env"].map(change.applies)
+        here = runs["env"].map(change.applies).astype(bool)  # of no runs, too
         mine = runs[(here & _has(runs, change.fields)) | (~here & _has(runs, {}))]
-        changed = mine["env"].map(change.applies) & (change != DEFAULTS)
+        changed = mine["env"].map(change.applies).astype(bool) & (change != DEFAULTS)
         value = mine[change.metric].where(changed, mine["return"])
         part = {"return": value, "gi2": _gi2_of_step(mine)}
         part |= {"protocol": change.name, "changed": changed}
