@@ -107,8 +107,8 @@ def covers(spec: RunSpec) -> bool:
     expanded = spec.norm in COVERED and spec.arm != "bounded"
     if not (known and acts and (expanded or not spec.second_order)):
         return False
-    if spec.env in WRITTEN_FOR["env"]:
-        return True
+    if "env" not in spec.own:
+        return spec.env in WRITTEN_FOR["env"]
     task = TASKS[spec.env]
     return task.num_actions in ACTIONS and task.obs_dim <= MOST_INPUTS
 
