@@ -25,14 +25,15 @@ class Fields(MystRenderer):
         """The item; for an `__init__` that is not there, one with the fields."""
         item = super().get_item(full_name)
         if item is None and full_name.endswith(".__init__"):
-            module, _, name = full_name.removesuffix(".__init__").rpartition(".")
+            owner = full_name.removesuffix(".__init__")
+            module, _, name = owner.rpartition(".")
             found = fields(module, name)
             return {"args": found} if found else None
         return item
 
 
 class Reference(SphinxDirective):
-    """`{reference} lnqlib.spec`: every public function and class that has a docstring."""
+    """`{reference} lnqlib.spec`: every public function and class with a docstring."""
 
     required_arguments = 1
 
@@ -49,7 +50,7 @@ class Reference(SphinxDirective):
 
 
 def public(module: str) -> list[str]:
-    """The documented public functions and classes of a module, in the order of its source.
+    """A module's documented public functions and classes, in its source's order.
 
     Of a package, those that it passes on in `__all__`.
     """
