@@ -8,9 +8,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from lnqbook.figures.axes import SUPERSCRIPT
-from lnqbook.stats import NBSP
-from lnqbook.tables import TIMES, minus
+from lnqbook.numbers import NBSP, printed
 
 
 class Typography(SphinxPostTransform):
@@ -22,24 +20,10 @@ class Typography(SphinxPostTransform):
         for span in list(self.document.findall(nodes.inline)):
             if "pasted-text" in span["classes"]:
                 for text in list(span.findall(nodes.Text)):
-                    text.parent.replace(text, nodes.Text(number(text.astext())))
+                    text.parent.replace(text, nodes.Text(printed(text.astext())))
         for formula in list(self.document.findall(nodes.math)):
             keep_together(formula)
         keep_percents(self.document)
-
-
-def number(text: str) -> str:
-    """-0.83 with a minus sign, 4e-15 and 1e-07 as tables show powers of ten."""
-    text = re.sub(r"(?<![\d.])1e([+-]\d+)", lambda m: power(m[1]), text)
-    text = re.sub(
-        r"(?<=\d)e([+-]\d+)", lambda m: f"{NBSP}{TIMES}{NBSP}{power(m[1])}", text
-    )
-    return minus(text)
-
-
-def power(exponent: str) -> str:
-    """10 to that power."""
-    return "10" + str(int(exponent)).translate(SUPERSCRIPT)
 
 
 def keep_together(formula: nodes.math) -> None:

@@ -1,4 +1,4 @@
-"""lnqbook.pages.lr_decay.lemma5 against the library's own network and torch's own optimizers."""
+"""lnqbook.lemma5 against the library's own network and torch's own optimizers."""
 
 from functools import partial
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lnqbook import theory
-from lnqbook.pages.lr_decay import figures, lemma5
+from lnqbook import lemma5
+from lnqbook.pages import lr_decay
 from lnqlib.data import offline_dataset, sample
 from lnqlib.networks import EPS, QNetwork, initial_params
 from lnqlib.tasks import TASKS
@@ -48,7 +48,7 @@ def test_its_loss_is_the_networks_training_loss(setting):
     w = lemma5.first_layer(weights)
     assert f(EPS)(torch.tensor(w)).item() == pytest.approx(loss.item(), rel=1e-12)
     trained = np.column_stack([q.hidden.weight.grad, q.hidden.bias.grad])
-    assert theory.autograd(f(EPS))(w) == pytest.approx(trained, rel=1e-9, abs=1e-15)
+    assert lemma5.autograd(f(EPS))(w) == pytest.approx(trained, rel=1e-9, abs=1e-15)
 
 
 def test_the_lemmas_own_case_is_of_second_order_and_the_others_are_of_first(setting):
@@ -68,7 +68,7 @@ def test_the_lemmas_own_case_is_of_second_order_and_the_others_are_of_first(sett
 def test_the_cases_step_on_what_they_name(setting):
     weights, *_, f = setting
     w = lemma5.first_layer(weights)
-    whole = theory.autograd(f(0.0))(w)
+    whole = lemma5.autograd(f(0.0))(w)
     cases = lemma5.cases(f, w, EPS)
     steps = {name: gradient(at) for name, (gradient, at) in cases.items()}
     assert steps["W alone"] == pytest.approx(whole[:, :-1])
@@ -87,7 +87,7 @@ def test_eps_turns_the_gradient_towards_the_weights(setting):
     scaled = f(EPS)(torch.tensor(3 * w)).item()
     assert scaled == pytest.approx(f(EPS / 9)(torch.tensor(w)).item(), rel=1e-12)
     above, below = (f(EPS * factor)(torch.tensor(w)).item() for factor in (1.001, 0.999))
-    radial = (w * theory.autograd(f(EPS))(w)).sum()
+    radial = (w * lemma5.autograd(f(EPS))(w)).sum()
     assert radial == pytest.approx(-2 * (above - below) / 0.002, rel=1e-4)
 
 
@@ -109,7 +109,7 @@ def test_the_figure_draws_every_case_and_every_learning_rate(setting):
     w = lemma5.first_layer(weights)
     by_lr = lemma5.residuals(lemma5.cases(f, w, EPS), RATES)
     by_eps = by_lr.assign(eps=1e-5).drop_duplicates("lr")
-    left, right = figures.lemma5_errors(by_lr, by_eps).axes
+    left, right = lr_decay.lemma5_errors(by_lr, by_eps).axes
     assert [line.get_label() for line in left.get_lines()][:5] == list(dict.fromkeys(by_lr.case))
     for line, (_, rows) in zip(left.get_lines(), by_lr.groupby("case", sort=False), strict=False):
         assert line.get_xydata() == pytest.approx(rows[["lr", "direction"]].to_numpy())

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lnqbook import initialization
+from lnqbook import initialization, theorem4
 from lnqbook.pages import isometry
 from lnqlib.data import offline_dataset
 from lnqlib.spec import RunSpec, grid
@@ -29,13 +29,13 @@ def test_terms_by_eigenvalues():
     z = x / np.linalg.norm(x, axis=1, keepdims=True)
     lengths = (9 * 25 * 6) ** (1 / 3) / (40 / 3)
     expected = {"iso_x": iso(x), "iso_z": iso(z), "lengths": lengths}
-    assert isometry.terms(x) == pytest.approx(expected)
+    assert theorem4.terms(x) == pytest.approx(expected)
     assert iso(x) == pytest.approx(iso(z) * lengths)
 
 
 def test_random_sets_hold_the_identity_and_have_room_to_break_it():
-    sets = isometry.random_sets(300, seed=1)
-    found = isometry.identity(sets)
+    sets = theorem4.random_sets(300, seed=1)
+    found = theorem4.identity(sets)
     assert found["count"] == 300
     assert found["dependent"] == 0
     assert found["residual"] < 1e-8
@@ -49,7 +49,7 @@ def test_identity_counts_and_leaves_out():
         [(0.0, 0.0, 0.5), (0.4, 0.8, 0.5), (0.3, 0.4, 0.5), (0.45, 0.9, 0.5)],
         columns=["iso_x", "iso_z", "lengths"],
     )
-    found = isometry.identity(sets)
+    found = theorem4.identity(sets)
     assert found == pytest.approx(
         {"count": 3, "dependent": 1, "residual": 0.5, "most": 0.75, "gain": 2.0}
     )

@@ -15,8 +15,8 @@ from lnqbook import stats
 from lnqbook.claims.checks import ARMS
 from lnqbook.figures import axes, layout, plots
 from lnqbook.figures.style import LOOKS
+from lnqbook.pages import setting
 from lnqbook.pages.linear_regression import figures as plots_theory
-from lnqbook.pages.setting import figures
 from lnqbook.stats import NBSP
 from lnqlib.data import Transitions
 from lnqlib.spec import ENVS, LEARNING_RATES
@@ -293,7 +293,7 @@ def test_dataset_coverage_counts_terminated_transitions():
     obs = RNG.normal(size=(50, 2)).astype(np.float32)
     terminated = np.arange(50) % 10 == 0
     data = Transitions(obs, np.zeros(50, int), np.zeros(50), obs + 1, terminated)
-    figure = figures.dataset_coverage({"MountainCar": data}, note="seed 7")
+    figure = setting.dataset_coverage({"MountainCar": data}, note="seed 7")
     assert "MountainCar\n5 of 50 terminated" in texts(figure)
     assert "seed 7" in texts(figure)
     (crosses,) = figure.axes[0].get_lines()
@@ -302,17 +302,17 @@ def test_dataset_coverage_counts_terminated_transitions():
 
 
 def test_task_pictures_draw_every_task():
-    figure = figures.task_pictures()
+    figure = setting.task_pictures()
     assert [ax.get_title() for ax in figure.axes] == list(ENVS)
     assert ink(figure) > 5
-    assert len(figures.task_pictures(("Pendulum",)).axes) == 1
+    assert len(setting.task_pictures(("Pendulum",)).axes) == 1
 
 
 def test_drawing_leaves_no_figure_open_and_no_style_behind(runs, monkeypatch):
     monkeypatch.setitem(plt.rcParams, "font.size", 3.5)
     monkeypatch.setitem(plt.rcParams, "axes.grid", False)
     plots.scatter_vs(runs, "gi2")
-    figures.task_pictures()
+    setting.task_pictures()
     assert plt.get_fignums() == []
     assert (plt.rcParams["font.size"], plt.rcParams["axes.grid"]) == (3.5, False)
 

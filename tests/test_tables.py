@@ -2,38 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from lnqbook import tables
 from lnqbook.stats import NBSP, Interval
-
-
-@pytest.mark.parametrize(
-    ("x", "text"),
-    [
-        (0.0, "0"),
-        (178_400.0, "178,400"),
-        (-1001.0, "\N{MINUS SIGN}1,001"),
-        (264.3, "264"),
-        (1234.5, "1,230"),
-        (-1000.6, "\N{MINUS SIGN}1,000"),
-        (0.012345, "0.0123"),
-        (5.772e27, "5.77 x 10²⁷"),
-        (-0.0002299, "\N{MINUS SIGN}2.3 x 10⁻⁴"),
-        (1e-5, "10⁻⁵"),
-        (-1e20, "\N{MINUS SIGN}10²⁰"),
-        (np.nan, "\N{EN DASH}"),
-        (np.inf, "\N{EN DASH}"),
-    ],
-)
-def test_a_number_is_short_and_has_no_e(x, text):
-    assert tables.number(x) == text.replace("x", "\N{MULTIPLICATION SIGN}")
-
-
-def test_a_hyphen_is_a_minus_before_a_number_and_between_spaces():
-    assert tables.minus("-0.8 [-0.9, -.7], LN - None").count("\N{MINUS SIGN}") == 4
-    for text in ("CartPole-v1", "one-hot", "1e-05", "2-3"):
-        assert tables.minus(text) == text
 
 
 def test_shown_names_networks_and_drops_the_names_of_the_axes():

@@ -1,4 +1,4 @@
-"""lnqbook.theory against Monte Carlo SGD, loops over fractions, torch autograd and LayerNorm."""
+"""Theorems 2 to 4 and Lemma 5 against Monte Carlo SGD, fractions, autograd and LayerNorm."""
 
 from fractions import Fraction
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lnqbook import theory
+from lnqbook import lemma5, theorem4, theory
 from lnqbook.theory import EXAMPLES
 
 FINITE = st.floats(-10, 10, allow_subnormal=False).filter(lambda v: v == 0 or abs(v) > 1e-3)
@@ -255,21 +255,21 @@ def test_theorem_4_row_normalizing_never_lowers_isometry():
         x = rng.standard_normal((4, 6)) * rng.lognormal(0, 1, (4, 1))
         squared = (x**2).sum(1)
         z = x / squared[:, None] ** 0.5
-        assert theory.isometry_of_rows(x) == pytest.approx(iso(x))
+        assert theorem4.isometry_of_rows(x) == pytest.approx(iso(x))
         assert iso(x) <= iso(z) * (1 + 1e-9)
         gap = np.exp(np.log(squared).mean()) / squared.mean()
-        assert theory.isometry_of_rows(x) == pytest.approx(gap * theory.isometry_of_rows(z))
+        assert theorem4.isometry_of_rows(x) == pytest.approx(gap * theorem4.isometry_of_rows(z))
 
 
 def test_theorem_4_covers_neither_centring_nor_relu():
     x = np.eye(2, 3)
     centred = x - x.mean(1, keepdims=True)
-    assert theory.isometry_of_rows(x) == pytest.approx(1)
-    assert theory.isometry_of_rows(centred) == pytest.approx(0.75**0.5)
-    assert theory.isometry_of_rows(np.eye(3) - 1 / 3) == 0.0  # rank 2
+    assert theorem4.isometry_of_rows(x) == pytest.approx(1)
+    assert theorem4.isometry_of_rows(centred) == pytest.approx(0.75**0.5)
+    assert theorem4.isometry_of_rows(np.eye(3) - 1 / 3) == 0.0  # rank 2
     crossed = np.array([[1.0, -1.0], [1.0, 1.0]])
-    assert theory.isometry_of_rows(crossed) == pytest.approx(1)
-    assert theory.isometry_of_rows(crossed.clip(0)) == pytest.approx(2 / 3)
+    assert theorem4.isometry_of_rows(crossed) == pytest.approx(1)
+    assert theorem4.isometry_of_rows(crossed.clip(0)) == pytest.approx(2 / 3)
 
 
 def layer_norm_gradient(eps, bias_in_norm=True):
@@ -284,12 +284,12 @@ def layer_norm_gradient(eps, bias_in_norm=True):
         z = torch.nn.functional.linear(obs, w[:, :4], w[:, 4] if bias_in_norm else shift)
         return 0.5 * torch.nn.functional.mse_loss(head(torch.relu(norm(z))), targets)
 
-    return theory.autograd(loss), torch.randn(16, 5 if bias_in_norm else 4).double().numpy()
+    return lemma5.autograd(loss), torch.randn(16, 5 if bias_in_norm else 4).double().numpy()
 
 
 def test_lemma_5_norm_is_exact_and_direction_second_order():
     gradient, w = layer_norm_gradient(eps=0)
-    results = [theory.lemma5_residuals(gradient, w, lr) for lr in (40.0, 20.0, 10.0, 5.0)]
+    results = [lemma5.lemma5_residuals(gradient, w, lr) for lr in (40.0, 20.0, 10.0, 5.0)]
     assert max(abs(r["norm"]) for r in results) < 1e-10
     assert max(abs(r["radial"]) for r in results) < 1e-12
     errors = np.array([r["direction"] for r in results])
@@ -303,7 +303,7 @@ def test_lemma_5_norm_is_exact_and_direction_second_order():
 @pytest.mark.parametrize(("eps", "bias_in_norm"), [(1e-2, True), (0.0, False)])
 def test_lemma_5_needs_no_eps_and_a_scaled_bias(eps, bias_in_norm):
     gradient, w = layer_norm_gradient(eps, bias_in_norm)
-    assert abs(theory.lemma5_residuals(gradient, w, 0.1)["norm"]) > 1e-3
+    assert abs(lemma5.lemma5_residuals(gradient, w, 0.1)["norm"]) > 1e-3
 
 
 def test_lemma_5_holds_for_the_layer_and_not_for_its_rows():
@@ -324,12 +324,12 @@ def test_layer_norm_loss_is_torch_layers():
     norm = torch.nn.LayerNorm(16, eps=0.1, elementwise_affine=False)
     out = torch.relu(norm(z)) @ torch.tensor(readout)
     expected = 0.5 * torch.nn.functional.mse_loss(out, torch.tensor(targets))
-    got = theory.layer_norm_loss(obs, targets, readout, eps=0.1)(torch.tensor(w))
+    got = lemma5.layer_norm_loss(obs, targets, readout, eps=0.1)(torch.tensor(w))
     assert got.item() == pytest.approx(expected.item())
     factors = rng.random(6)  # each sample its own readout, here a multiple of the one
     out = torch.relu(norm(z)) @ torch.tensor(readout) * torch.tensor(factors)
     expected = 0.5 * torch.nn.functional.mse_loss(out, torch.tensor(targets))
-    got = theory.layer_norm_loss(obs, targets, np.outer(factors, readout), eps=0.1)
+    got = lemma5.layer_norm_loss(obs, targets, np.outer(factors, readout), eps=0.1)
     assert got(torch.tensor(w)).item() == pytest.approx(expected.item())
 
 

@@ -2,7 +2,6 @@
 
 import sys
 
-import pytest
 from conftest import ROOT
 from docutils import nodes
 
@@ -11,26 +10,6 @@ import typography
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}"
-
-
-@pytest.mark.parametrize(
-    ("glued", "printed"),
-    [
-        ("-0.83 [-0.90, 0.71]", f"{MINUS}0.83 [{MINUS}0.90, 0.71]"),
-        ("+0.05", "+0.05"),
-        ("4e-15", f"4{TIMES}10⁻¹⁵"),
-        ("-1.5e+20", f"{MINUS}1.5{TIMES}10²⁰"),
-        ("1e-07", "10⁻⁷"),
-        ("1.1e-07", f"1.1{TIMES}10⁻⁷"),
-        ("-1e-07", f"{MINUS}10⁻⁷"),
-        ("x86-64-v3", "x86-64-v3"),
-        ("1,458", "1,458"),
-        ("-7/25", f"{MINUS}7/25"),
-        ("Theorem 2 and SGD", "Theorem 2 and SGD"),
-    ],
-)
-def test_a_number_as_print_sets_it(glued, printed):
-    assert typography.number(glued) == printed
 
 
 def paragraph(*children) -> nodes.paragraph:

@@ -1,4 +1,4 @@
-"""Words for what a page's intervals say, made from the intervals themselves."""
+"""Lists and answers in words, made from a page's intervals."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from .numbers import number
 from .stats import NBSP
 
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+
+def listed(names: Iterable[str], nothing: str = "none", last: str = ", ") -> str:
+    """The names in a row, as in "CartPole, Acrobot"; `nothing` for none.
+
+    **Arguments** `last`: what stands before the last name, as in " and ".
+    """
+    *first, end = list(names) or [nothing]
+    return f"{', '.join(first)}{last}{end}" if first else end
 
 
 def tasks(which: pd.Series) -> str:
@@ -19,27 +27,22 @@ def tasks(which: pd.Series) -> str:
     """
     if which.all() and len(which) > 1:
         return f"all {len(which)} tasks"
-    *first, last = list(which.index[which]) or ["no task"]
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed(which.index[which], "no task", " and ")
 
 
 def changes(by_task: pd.Series, spec: str = "+.2f") -> str:
-    """A number for each task, as in "CartPole +0.21, Pendulum +0.23"; a dash where it is none."""
-    shown = [
-        f"{task}{NBSP}{format(x, spec).replace('-', MINUS) if np.isfinite(x) else DASH}"
-        for task, x in by_task.items()
-    ]
-    return ", ".join(shown)
+    """A number for each task, as in "CartPole +0.21, Pendulum +0.23"; a dash for NaN."""
+    return listed(f"{task}{NBSP}{number(x, spec=spec)}" for task, x in by_task.items())
 
 
 def points_left(whole: pd.Series, part: pd.Series) -> pd.Series:
-    """From how many points the intervals in `part` are, of those in `whole`: "6 of 18"."""
+    """How many points the intervals in `part` keep of those in `whole`: "6 of 18"."""
     counts = [f"{b.count}{NBSP}of{NBSP}{a.count}" for a, b in zip(whole, part, strict=True)]
     return pd.Series(counts, whole.index)
 
 
 def exception(env: str, shares: pd.Series) -> str:
-    """Whether a task is an exception: its share's interval is not above one half, all others' are.
+    """Whether all tasks' shares have intervals above one half, except this task's.
 
     **Arguments** `shares`: intervals by task. **Returns** "yes", "no", or "open" where there is no
     interval, or no other task.
@@ -50,10 +53,10 @@ def exception(env: str, shares: pd.Series) -> str:
 
 
 def exceptions(env: str, cases: Iterable[tuple[str, str, pd.Series, pd.DataFrame]]) -> pd.DataFrame:
-    """`exception` for several measures and optimizers, with what it rests on.
+    """`exception` for several measures and optimizers, with its evidence.
 
-    **Arguments** `cases`: for each the optimizer, the measure's name, the share of learning rates
-    with a raised mean by task, and `summaries.effect_sides`.
+    **Arguments** `cases`: the optimizer, the measure's name, by task the share of learning rates
+    with a raised mean, and `summaries.effect_sides`.
 
     **Returns** one row a case: optimizer, measure; raised, lowered, open (learning rates); share,
     others (how many other tasks' shares lie above one half) and exception.
@@ -75,8 +78,8 @@ def exceptions(env: str, cases: Iterable[tuple[str, str, pd.Series, pd.DataFrame
 def answered(table: pd.DataFrame, answer: str) -> str:
     """The cases of `exceptions` with this answer, as in "GI₂ with SGD"; "none of the cases"."""
     mine = table[table["exception"] == answer]
-    cases = [f"{row.measure} with {row.optimizer}" for row in mine.itertuples()]
-    return ", ".join(cases) or "none of the cases"
+    cases = (f"{row.measure} with {row.optimizer}" for row in mine.itertuples())
+    return listed(cases, "none of the cases")
 
 
 def _above_half(shares: pd.Series) -> pd.Series:

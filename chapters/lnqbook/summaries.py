@@ -1,4 +1,4 @@
-"""Tables of intervals: one for several metrics, counted by side, and put into words."""
+"""Tables of intervals for several metrics, their sides counted, and their words."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from .sentences import listed
 from .stats import Interval, by_env, paired_effect
 
 Column = tuple[Callable[..., Interval], ...]
-"""A statistic of `stats` and what follows metric: `(stats.sign_share, -1)`."""
+"""A statistic of `stats` and its arguments after the metric: `(stats.sign_share, -1)`."""
 
 
 def by_metric(
@@ -18,7 +19,7 @@ def by_metric(
 ) -> pd.DataFrame:
     """`statistic(runs of a task, metric, *arguments)` for each metric, task and column.
 
-    **Arguments** `runs`: one row a run. `metrics`: columns of it and how the table calls them.
+    **Arguments** `runs`: one row a run. `metrics`: its columns and their names in the table.
 
     **Returns** intervals, indexed by (metric, task) under the table's names.
     """
@@ -53,7 +54,7 @@ def side_counts(table: pd.DataFrame, prefix: str = "") -> dict[str, int]:
 
     The last, `open_i`, contain 0 or are missing.
 
-    **Arguments** `prefix`: of the names, where a page counts several tables.
+    **Arguments** `prefix`: before each name, for a page that counts several tables.
     """
     signs = table.map(lambda interval: interval.sign)
     words = {"above": 1, "below": -1, "open": 0}
@@ -65,7 +66,7 @@ def side_counts(table: pd.DataFrame, prefix: str = "") -> dict[str, int]:
 
 
 def tasks_by_side(table: pd.DataFrame) -> pd.DataFrame:
-    """Which tasks' intervals lie above 0, below, or contain it, for each metric and column.
+    """The tasks with intervals above 0, below 0, or around it, for each metric and column.
 
     **Arguments** `table`: as `by_metric` gives it.
     """
@@ -83,13 +84,13 @@ def tasks_by_side(table: pd.DataFrame) -> pd.DataFrame:
 
 def names(which: pd.Series) -> str:
     """The labels at which `which` is true, as in "CartPole, Acrobot"; "none" where it never is."""
-    return ", ".join(which.index[which]) or "none"
+    return listed(which.index[which])
 
 
 def effect_sides(
     runs: pd.DataFrame, envs: Sequence[str], metric: str, norm: str, baseline: str
 ) -> pd.DataFrame:
-    """At how many learning rates the paired difference's interval lies above 0, below, or neither.
+    """How many learning rates have a paired difference above 0, below 0, or neither, by interval.
 
     **Returns** one row a task: raised, lowered, open.
     """

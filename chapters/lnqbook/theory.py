@@ -1,4 +1,4 @@
-"""Sec. 3.4, App. B-D: what one SGD step on linear regression gains, and Lemma 5 and Theorem 4.
+"""Sec. 3.4, App. B: the gain of one SGD step on linear regression, Theorems 2 and 3.
 
 Throughout y = <x, theta*>, e = theta - theta* is the error, and x = a z splits into its norm
 a = |x| and its direction z. A law of x is a list of atoms with weights; atoms without weights are
@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from .lemma5 import autograd, layer_norm_loss, lemma5_residuals  # noqa: F401 claims call them here
+from .theorem4 import isometry_of_rows, squared_norms, unit  # noqa: F401
 
 Array = np.ndarray
 Number = float | Fraction
@@ -44,7 +47,7 @@ EXAMPLES = {
 
 
 def exact(values: tuple) -> Array:
-    """The same numbers as an array of fractions, on which this module's functions are exact."""
+    """The same numbers as an array of fractions; with them this module's functions are exact."""
     values = np.asarray(values)
     return np.vectorize(Fraction, otypes=[object])(values)
 
@@ -93,19 +96,19 @@ def expected_loss(x: Array, error: Array, weights: Array | None = None) -> Numbe
 
 
 def distance_after(x: Array, error: Array, lr: float, weights: Array | None = None) -> float:
-    """E|e - lr x <x, e>|^2: R after one SGD step, by taking the step from every atom."""
+    """E|e - lr x <x, e>|^2: R after one SGD step, from a step on every atom."""
     x, error, weights = _law(x, error, weights)
     return weights @ squared_norms(_steps(x, error, lr))
 
 
 def loss_after(x: Array, error: Array, lr: float, weights: Array | None = None) -> float:
-    """E[L(theta_{t+1})] after one SGD step, by taking the step from every atom."""
+    """E[L(theta_{t+1})] after one SGD step, from a step on every atom."""
     x, error, weights = _law(x, error, weights)
     return weights @ ((_steps(x, error, lr) @ x.T) ** 2 @ weights)
 
 
 def best_decrement(first: Number, second: Number) -> Number:
-    """max over lr of 2 lr A - lr^2 B = A^2 / B, at lr = A / B; 0 where nothing can be gained.
+    """max over lr of 2 lr A - lr^2 B = A^2 / B, at lr = A / B; 0 if B is 0.
 
     (The paper prints A^2 / B^2.)
     """
@@ -137,13 +140,13 @@ def magnitude_direction_law(
 
 
 def constant_norm(x: Array, error: Array, weights: Array | None = None) -> Array:
-    """The atoms with their directions kept and one norm for all, chosen such that L stays."""
+    """The atoms with their own directions and one norm for all that leaves L the same."""
     x = np.asarray(x, float)
-    return with_loss_of(x, x / np.sqrt(squared_norms(x))[:, None], error, weights)
+    return with_loss_of(x, unit(x), error, weights)
 
 
 def with_loss_of(x: Array, other: Array, error: Array, weights: Array | None = None) -> Array:
-    """`other` in the scale that gives it the L of x: (n, d)."""
+    """`other` scaled to have the L of x: (n, d)."""
     return other * np.sqrt(expected_loss(x, error, weights) / expected_loss(other, error, weights))
 
 
@@ -187,14 +190,14 @@ def noisy_distances(
 def realizability_gap(x: Array, target: Array, weights: Array | None = None) -> float:
     """min over theta of E[(<z, theta> - y)^2] / E[y^2] with y = <x, theta*> and z = x / |x|.
 
-    Assumption 1 for the normalized inputs; 0 means that it survives, 1 that nothing does.
+    Assumption 1 for the normalized inputs: it holds at 0, and nothing of y is left at 1.
 
     **Arguments**: atoms (n, d), theta* (d,), weights (n,).
     """
     x, target, weights = _law(np.asarray(x, float), target, weights)
     root = np.sqrt(weights)
     y = root * (x @ target)
-    z = root[:, None] * x / np.sqrt(squared_norms(x))[:, None]
+    z = root[:, None] * unit(x)
     residual = y - z @ np.linalg.lstsq(z, y, rcond=None)[0]
     return (residual @ residual) / (y @ y)
 
@@ -202,13 +205,13 @@ def realizability_gap(x: Array, target: Array, weights: Array | None = None) -> 
 def random_laws(trials: int, dimension: int, seed: int) -> pd.DataFrame:
     """Theorems 2 and 3 on random laws, two rows a trial.
 
-    Every trial draws directions, their probabilities, an error of length 1 and norms; the norms are
-    once independent of the direction and once one for each direction.
+    Every trial draws directions, their probabilities, an error of length 1 and norms: once
+    independent of the direction, once one for each direction.
 
     **Returns** one row a law: `independent`; `spread`, `distance_ratio` and `loss_ratio`, as in
-    `ratios`; `distance_residual` and `loss_residual`, how far the one-step identities are off,
+    `ratios`; `distance_residual` and `loss_residual`, the errors of the one-step identities,
     relative to R and L; `rival_ratio`, A^2 / B over that of a constant norm with other directions
-    (R kept).
+    and the same R.
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -226,7 +229,7 @@ def random_laws(trials: int, dimension: int, seed: int) -> pd.DataFrame:
 
 
 def ratios(x: Array, error: Array, weights: Array | None = None) -> dict[str, float]:
-    """Theorems 2 and 3, what one step can gain, relative to a constant norm.
+    """Theorems 2 and 3, the possible gain of one step, relative to a constant norm.
 
     With norm and direction independent both ratios are 1 / (1 + spread^2). Arguments and errors as
     in `distance_terms`.
@@ -242,91 +245,6 @@ def ratios(x: Array, error: Array, weights: Array | None = None) -> dict[str, fl
         "distance_ratio": distance / distance_bound(x, error, weights),
         "loss_ratio": loss / constant,
     }
-
-
-def isometry_of_rows(x: Array) -> float:
-    """App. C, ISO(X) = det(G)^(1/n) / (tr G / n) with the Gram matrix G = X X^T; 0 if singular.
-
-    Theorem 4: ISO(X) = ISO(Z) times the geometric over the arithmetic mean of the squared row
-    norms, Z the rows at length 1; so giving all rows one length never lowers it.
-
-    **Arguments**: rows (n, d), not all zero.
-    """
-    gram = np.asarray(x, float) @ np.asarray(x, float).T
-    sign, logdet = np.linalg.slogdet(gram)
-    if sign <= 0 or np.linalg.matrix_rank(x) < len(gram):
-        return 0.0
-    return float(np.exp(logdet / len(gram)) / (np.trace(gram) / len(gram)))
-
-
-def lemma5_residuals(gradient: Callable[[Array], Array], w: Array, lr: float) -> dict[str, float]:
-    """Lemma 5, |w+|^2 = |w|^2 + lr^2 / |w|^2 |grad f(w^)|^2 and w^+ = w^ - lr / |w|^2 grad f(w^).
-
-    Here w+ = w - lr grad f(w), f does not change with the scale of w, and w^ = w / |w|. The first
-    is then exact. The second leaves lr^2 / (2 |w|^4) |grad f(w^)|^2 w^ and higher orders.
-
-    **Arguments**
-
-    - `gradient`: grad f as a function of an array like w; `autograd` makes one.
-    - `w`: any shape; all scale-invariant weights together, for layer norm W and b.
-    - `lr`: learning rate of the plain SGD step.
-
-    **Returns** `norm`, the first identity's error relative to the predicted growth of |w|^2;
-    `direction`, the length of the second's error; `expected`, that length for an invariant f,
-    sqrt(1 + rho^2) - 1 with rho = lr / |w|^2 |grad f(w^)|; `radial`, cos(w, grad f(w)), 0 for such
-    an f.
-    """
-    norm = np.linalg.norm(w)
-    step, unit_gradient = -lr * gradient(w), gradient(w / norm)
-    after = w + step
-    growth = lr**2 / norm**2 * (unit_gradient**2).sum()
-    measured = ((after - w) * (after + w)).sum()  # |w+|^2 - |w|^2 without its cancellation
-    rho_squared = growth / norm**2
-    direction = after / np.linalg.norm(after) - (w / norm - lr / norm**2 * unit_gradient)
-    return {
-        "norm": float(measured / growth - 1),
-        "direction": float(np.linalg.norm(direction)),
-        "expected": float(rho_squared / (1 + np.sqrt(1 + rho_squared))),  # without its cancellation
-        "radial": float(-(step * w).sum() / (np.linalg.norm(step) * norm)),
-    }
-
-
-def autograd(f: Callable) -> Callable[[Array], Array]:
-    """The gradient, in float64, of a torch function f from one tensor to a number."""
-    import torch  # here alone, so that the rest of the module needs no torch
-
-    def gradient(w: Array) -> Array:
-        tensor = torch.tensor(w, dtype=torch.float64, requires_grad=True)
-        return torch.autograd.grad(f(tensor), tensor)[0].numpy()
-
-    return gradient
-
-
-def layer_norm_loss(obs: Array, targets: Array, readout: Array, eps: float = 0.0) -> Callable:
-    """f(W, b) = mean of (<v, relu(LN(W s + b))> - y)^2 / 2, Eq. (3)'s loss in the first layer.
-
-    **Arguments**: observations s (B, k), targets y (B,), v, one for all (d,) or each sample's
-    (B, d), LN's `eps`.
-
-    **Returns** f of one tensor (d, k + 1), W with b as its last column, for `autograd`.
-    """
-    import torch
-
-    obs, targets, readout = (
-        torch.as_tensor(v, dtype=torch.float64) for v in (obs, targets, readout)
-    )
-
-    def loss(weight: torch.Tensor) -> torch.Tensor:
-        z = obs @ weight[:, :-1].T + weight[:, -1]  # (B, d)
-        features = torch.relu(torch.nn.functional.layer_norm(z, z.shape[-1:], eps=eps))
-        return 0.5 * (((features * readout).sum(1) - targets) ** 2).mean()
-
-    return loss
-
-
-def squared_norms(x: Array) -> Array:
-    """|x|^2 of every row: (n, d) -> (n,)."""
-    return (x * x).sum(1)
 
 
 def _law(x: Array, error: Array, weights: Array | None) -> tuple[Array, Array, Array]:
@@ -352,8 +270,7 @@ def _steps(x: Array, error: Array, lr: float) -> Array:
 
 
 def _directions(rng: np.random.Generator, count: int, dimension: int) -> Array:
-    x = rng.standard_normal((count, dimension))
-    return x / np.sqrt(squared_norms(x))[:, None]
+    return unit(rng.standard_normal((count, dimension)))
 
 
 def _measure(x: Array, error: Array, weights: Array, rival: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Axes for values that span tens of decades, as losses and GI2 do once a run diverges."""
+"""Axes for values that span tens of decades: losses and GI2 of runs that diverge."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")  # set ten times as fast as $10^{3}$
+from ..numbers import minus, power, printed
 
 
 @dataclass(frozen=True)
 class Decades:
-    """A map from values to an axis on which a decade is one unit, and less beyond a knee.
+    """A map from values to positions on an axis: a decade is one unit, and less beyond a knee.
 
     With t = log10(x / unit), or sign(x) log10(1 + |x| / unit) where `signed`,
     the position is sign(t) (min(|t|, knee) + max(|t| - knee, 0) / squeeze).
@@ -46,7 +46,7 @@ class Decades:
 
     @property
     def knees(self) -> list[float]:
-        """The values at which decades begin to be drawn closer together; none if none are."""
+        """The values beyond which decades are drawn closer together; often none."""
         if self.squeeze == 1:
             return []
         return [
@@ -56,8 +56,8 @@ class Decades:
     def ticks(self, values: np.ndarray, most: int) -> list[float]:
         """At most about `most` powers of ten around `values`, evenly spread.
 
-        Within a decade or two, 2 and 5 times powers of ten as well; within a factor of two, 1.1,
-        1.2, ..., 3, 4, ... times.
+        Within a decade or two, also 2 and 5 times powers of ten; within a factor of two, also
+        1.1, 1.2, ..., 3, 4, ... times.
         """
         gap = max(np.ptp(self.forward(values)) / most, 1e-9)
         if not self.signed:
@@ -75,7 +75,7 @@ class Decades:
         return ticks
 
     def _spread(self, candidates: list[float], gap: float) -> list[float]:
-        """The candidates in order, without those closer than `gap` to the one before."""
+        """The candidates in order, each at least `gap` from the one before."""
         kept: list[float] = []
         for tick in candidates:
             if not kept or abs(self.forward(tick) - self.forward(kept[-1])) >= gap:
@@ -87,7 +87,7 @@ def decades(values: np.ndarray, usual: np.ndarray, signed: bool) -> Decades:
     """The `Decades` that shows `usual` values on at least two thirds of the axis.
 
     **Arguments** `values`: all values to show, finite and, unless `signed`, positive. `usual`:
-    those among them that matter most; all of them if there are none.
+    the most important of them; if empty, all of them.
     """
     usual = usual if len(usual) else values
     usual_sizes = np.abs(usual[usual != 0])
@@ -104,10 +104,10 @@ def decades(values: np.ndarray, usual: np.ndarray, signed: bool) -> Decades:
 
 
 def set_decades(ax: Axes, axis: str, values: np.ndarray, usual: np.ndarray, signed: bool) -> None:
-    """Gives `ax` a `Decades` axis; dotted lines mark where decades begin to be squeezed.
+    """Gives `ax` a `Decades` axis; decades are squeezed beyond dotted lines.
 
-    **Arguments** `axis`: "x" or "y". `values`, `usual`, `signed`: as in `decades`; values that are
-    not finite, and values that are not positive unless `signed`, are passed over.
+    **Arguments** `axis`: "x" or "y". `values`, `usual`, `signed`: as in `decades`; values without a
+    place on the axis are skipped: infinite, NaN and, unless `signed`, 0 and below.
     """
     values, usual = (np.asarray(v, float) for v in (values, usual))
     values, usual = (v[np.isfinite(v) & (signed | (v > 0))] for v in (values, usual))
@@ -117,7 +117,7 @@ def set_decades(ax: Axes, axis: str, values: np.ndarray, usual: np.ndarray, sign
     getattr(ax, f"set_{axis}scale")("function", functions=(scale.forward, scale.inverse))
     which = getattr(ax, f"{axis}axis")
     ticks = scale.ticks(values, most=4 if axis == "x" else 8)
-    which.set_ticks(ticks, [_power(tick) for tick in ticks])
+    which.set_ticks(ticks, [_tick(tick) for tick in ticks])
     which.set_minor_locator(plt.NullLocator())
     positions = scale.forward(values)
     margin = 0.07 * np.ptp(positions) + 0.1
@@ -130,18 +130,17 @@ def set_decades(ax: Axes, axis: str, values: np.ndarray, usual: np.ndarray, sign
 
 
 def set_log_rates(ax: Axes, rates: np.ndarray) -> None:
-    """Gives `ax` a horizontal log axis of learning rates; up to four of them are named each."""
+    """Gives `ax` a horizontal log axis of learning rates, with a tick for each of up to four."""
     ax.set_xscale("log")
     if len(rates) <= 4:
         ax.set_xticks(rates)
         ax.xaxis.set_minor_locator(plt.NullLocator())
-    ax.xaxis.set_major_formatter(lambda x, _: _power(float(f"{x:.3g}")))
+    ax.xaxis.set_major_formatter(lambda x, _: _tick(float(f"{x:.3g}")))
 
 
-def _power(x: float) -> str:
-    """A tick's label: a power of ten as such, but for 1 and 10; other numbers written out."""
+def _tick(x: float) -> str:
+    """A tick's label: powers of ten as such, except 1 and 10; other numbers written out."""
     exponent = 0 if x == 0 else np.log10(abs(x))
     if x == 0 or not np.isclose(exponent, round(exponent)) or abs(x) in (1, 10):
-        return f"{x:g}".replace("-", "\N{MINUS SIGN}")
-    sign = "\N{MINUS SIGN}" if x < 0 else ""
-    return f"{sign}10{str(round(exponent)).translate(SUPERSCRIPT)}"
+        return printed(f"{x:g}")
+    return minus(f"{'-' * (x < 0)}{power(round(exponent))}")

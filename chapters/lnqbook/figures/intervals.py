@@ -1,4 +1,4 @@
-"""A table as a figure: one row for each arm, a dot with its interval, a panel for each task."""
+"""A table as a figure: one row for each arm, a dot with its interval, one panel for each task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .layout import SEED_CLAMPED, handle
+from .layout import SEED_CLAMPED, finish, handle
 from .style import CLAMPED, GREY, LOOKS, NAMES, WIDTH, in_style
 
 APART = 0.3  # rows between the dots that share one
@@ -30,13 +30,13 @@ def dots(
 
     **Arguments**
 
-    - `cells`: columns env, row (its label), norm (its colour), value, low, high; where they are
-      there also paper (NaN: no bar) and clamped (a triangle instead of a dot).
-    - `xlabel`: what is measured, with its unit. `envs`: one panel each.
-    - `note`: what it was drawn from, for the foot. `zero`: draw a line at zero.
-    - `legend`: the norms that the legend names, where a row holds several.
+    - `cells`: columns env, row (its label), norm (its colour), value, low, high; optional columns
+      paper (NaN: no bar) and clamped (a triangle instead of a dot).
+    - `xlabel`: the measured quantity, with its unit. `envs`: one panel each.
+    - `note`: the runs behind the figure, for the foot. `zero`: draw a line at zero.
+    - `legend`: the norms to name in the legend, if a row holds several.
 
-    **Returns** the figure; rows come from above in the order of `cells`.
+    **Returns** the figure, with the first row of `cells` on top.
     """
     rows = list(dict.fromkeys(cells["row"]))
     columns = min(len(envs), 2)
@@ -53,12 +53,7 @@ def dots(
         _draw(ax, cells[cells["env"] == env], rows)
     for ax in axes.flat[len(envs) :]:
         ax.remove()
-    for ax in axes[-1]:
-        ax.set_xlabel(xlabel)
-    if handles := _handles(cells, legend):
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    figure.supxlabel(note, x=0.995, ha="right", fontsize=7.5, color=GREY)
-    return figure
+    return finish(figure, _handles(cells, legend), note, xlabel)
 
 
 def _draw(ax: Axes, cells: pd.DataFrame, rows: list[str]) -> None:

@@ -1,22 +1,23 @@
-"""What the figures against learning rate, step and one another share: panels, marks, legends."""
+"""What figures share: panels, lines, marks, axes of learning rates, legends and feet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lnqlib.spec import in_order
 
-from .axes import set_decades
+from .axes import set_decades, set_log_rates
 from .style import CLAMPED, GREY, LOG, LOOKS, NAMES, SIGNED_LOG, WIDTH, label
 
-SWITCHED = ("injected", "removed")  # their bands cover those of the same networks as trained
+SWITCHED = ("injected", "removed")  # hatched, since their bands cover those of the trained networks
 SEED_CLAMPED = "at least one seed was clamped"
 
 
@@ -25,7 +26,7 @@ def chosen(frame: pd.DataFrame, envs: Sequence[str] | None) -> list[str]:
     return list(envs or in_order(frame["env"]))
 
 
-def panels(
+def subplots(
     metrics: Sequence[str], envs: Sequence[str]
 ) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """One panel for each (metric, env), labelled; one environment's panels stand side by side."""
@@ -43,12 +44,40 @@ def panels(
     return figure, found
 
 
-def scale(ax: Axes, axis: str, metric: str, points: pd.DataFrame, signed: bool = False) -> None:
-    """A log axis for what spans decades, a signed one where it has both signs; else as it is."""
+def set_scale(ax: Axes, axis: str, metric: str, points: pd.DataFrame, zero: bool = False) -> None:
+    """A log axis for metrics that span decades, with both signs where they have both.
+
+    **Arguments** `zero`: show 0 and both signs of every metric.
+    """
     if metric in LOG or metric in SIGNED_LOG:
         values = points.filter(["value", "low", "high"])
-        usual = values[~points["clamped"]]
-        set_decades(ax, axis, np.ravel(values), np.ravel(usual), signed or metric in SIGNED_LOG)
+        both = (np.append(v, [0.0] * zero) for v in (values, values[~points["clamped"]]))
+        set_decades(ax, axis, *both, zero or metric in SIGNED_LOG)
+
+
+def draw_by_lr(ax: Axes, metric: str, points: pd.DataFrame, zero: bool = False) -> None:
+    """Each norm's line and marks against the learning rate.
+
+    **Arguments** `points`: columns norm, lr, value, low, high and clamped. `zero`: a line at 0.
+    """
+    set_log_rates(ax, points["lr"].unique())
+    set_scale(ax, "y", metric, points, zero)
+    if zero:
+        ax.axhline(0, color=GREY, linewidth=0.8)
+    for norm, some in points.groupby("norm", sort=False):
+        line(ax, some["lr"], some, norm)
+        marks(ax, some["lr"], some["value"], some["clamped"], norm)
+
+
+def log_lines(
+    ax: Axes,
+    lines: Iterable[tuple[str, pd.Series, pd.Series]],
+    colors: Iterable[str],
+    markers: Iterable[str],
+) -> None:
+    """A marked line on log axes for each (name, x, y)."""
+    for (name, x, y), color, marker in zip(lines, colors, markers, strict=False):
+        ax.loglog(x, y, color=color, marker=marker, markersize=4, label=name)
 
 
 def line(
@@ -58,7 +87,7 @@ def line(
     color = color or LOOKS[norm].color
     alone = "." if len(x) == 1 else None  # one point makes no line
     style = {"linestyle": LOOKS[norm].dash, "linewidth": 1.4, "marker": alone}
-    ax.plot(x, points["value"], color=color, **style)
+    ax.plot(x, points["value"], color=color, label=NAMES[norm], **style)
     style = {"color": color, "alpha": 0.2, "linewidth": 0}
     if norm in SWITCHED:
         style = {"facecolor": "none", "edgecolor": color, "hatch": "////", "alpha": 0.5}
@@ -92,7 +121,7 @@ def marks(
 
 
 def provenance(frame: pd.DataFrame) -> str:
-    """What a figure was drawn from, as in `3 seeds, 20,000 steps, SGD`."""
+    """The runs behind a figure, as in `3 seeds, 20,000 steps, SGD`."""
     seeds = frame.groupby(["env", "norm"])["seed"].nunique()
     counts = sorted({seeds.min(), seeds.max()})
     steps = sorted(frame["steps"].unique())
@@ -103,7 +132,7 @@ def provenance(frame: pd.DataFrame) -> str:
 
 
 def handle(text: str, norm: str = "", parts: str = "mark", **style) -> Line2D:
-    """A legend's entry: a norm's "line", "mark" or "line and mark", or a grey one of `style`."""
+    """A legend's entry: a norm's "line", "mark" or "line and mark", or a grey mark in `style`."""
     usual = {"color": GREY, "linestyle": "", "markersize": 5}
     if norm:
         look = LOOKS[norm]
@@ -113,30 +142,35 @@ def handle(text: str, norm: str = "", parts: str = "mark", **style) -> Line2D:
     return Line2D([], [], label=text, **usual | style)
 
 
-def finish(
-    figure: Figure,
+def legend_handles(
     frame: pd.DataFrame,
-    xlabel: str = "",
     names: dict[str, str] | None = None,
     parts: str = "line and mark",
     clamped: str = "",
     extra: Sequence[Line2D] = (),
-) -> Figure:
-    """The legend above, the axis' label and the provenance below.
+) -> list[Line2D]:
+    """The legend's entries for the norms in the frame.
 
-    **Arguments** `names`: norms and what the legend calls them, by default those in the frame.
-    `parts`: what they are drawn with. `clamped`: what a triangle means, if there are any. `extra`:
-    more of the legend.
+    **Arguments** `names`: norms with their names, instead of those in the frame. `parts`: as in
+    `handle`. `clamped`: the meaning of a triangle, if there are any. `extra`: further entries.
     """
+    names = names or {norm: NAMES[norm] for norm in LOOKS if (frame["norm"] == norm).any()}
+    triangle = [handle(clamped, marker=CLAMPED)] if clamped else []
+    return [*(handle(name, norm, parts) for norm, name in names.items()), *extra, *triangle]
+
+
+def finish(
+    figure: Figure, handles: Sequence[Artist], note: str = "", xlabel: str = "", **legend
+) -> Figure:
+    """The legend above, the axis' label below, and a note such as the provenance at the foot."""
     if xlabel:
         for ax in figure.axes:
             if ax.get_subplotspec().is_last_row():
                 ax.set_xlabel(xlabel)
-    names = names or {norm: NAMES[norm] for norm in LOOKS if (frame["norm"] == norm).any()}
-    handles = [*(handle(name, norm, parts) for norm, name in names.items()), *extra]
-    handles += [handle(clamped, marker=CLAMPED)] if clamped else []
-    rows = 1 + (len(handles) > 5)
-    columns = -(-len(handles) // rows)
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
-    figure.supxlabel(provenance(frame), x=0.995, ha="right", fontsize=7.5, color=GREY)
+    if handles:
+        rows = 1 + (len(handles) > 5)
+        where = {"loc": "outside upper center", "ncols": -(-len(handles) // rows)}
+        figure.legend(handles=handles, **where, **legend)
+    if note:
+        figure.supxlabel(note, x=0.995, ha="right", fontsize=7.5, color=GREY)
     return figure

@@ -1,9 +1,8 @@
 """The book's figures: one function a figure, a frame in, a `Figure` out.
 
-Through the whole book a network has one colour, mark and dash (`style`). A triangle says that at
-least one seed had its weights clamped, a band is the 95% bootstrap interval over seeds, and a line
-at the foot says what the figure was drawn from. Beyond a dotted line, where diverged runs lie,
-decades are drawn closer together.
+A network has one colour, mark and dash in the whole book (`style`). A triangle marks points with at
+least one clamped seed, a band is the 95% bootstrap interval over seeds, and the line at the foot
+names the runs. Decades beyond a dotted line, where diverged runs lie, are drawn closer together.
 """
 
 from __future__ import annotations
@@ -17,9 +16,22 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..numbers import MINUS, interval
 from ..stats import bootstrap_interval, paired_effect, point_summary, spearman_interval
-from .axes import set_log_rates
-from .layout import SEED_CLAMPED, chosen, finish, handle, line, marks, panels, scale
+from .layout import (
+    SEED_CLAMPED,
+    chosen,
+    draw_by_lr,
+    finish,
+    handle,
+    legend_handles,
+    line,
+    log_lines,
+    marks,
+    provenance,
+    set_scale,
+    subplots,
+)
 from .style import CLAMPED, GREY, LABELS, LOG, LOOKS, NAMES, WIDTH, in_style, label, rate, shades
 
 
@@ -37,17 +49,14 @@ def metric_by_lr(
     is cut off at a thousandth of its mean.
     """
     envs = chosen(frame, envs)
-    figure, axes = panels(metrics, envs)
+    figure, axes = subplots(metrics, envs)
     for (metric, env), ax in axes.items():
         summary = point_summary(frame[frame["env"] == env], metric)
         if metric in LOG:  # such an axis has no 0, and one tiny bound would stretch it
             summary["low"] = summary["low"].clip(lower=summary["value"] / 1000)
-        set_log_rates(ax, summary["lr"].unique())
-        scale(ax, "y", metric, summary)
-        for norm, points in summary.groupby("norm", sort=False):
-            line(ax, points["lr"], points, norm)
-            marks(ax, points["lr"], points["value"], points["clamped"], norm)
-    return finish(figure, frame, LABELS["lr"], clamped=_triangles(frame))
+        draw_by_lr(ax, metric, summary)
+    legend = legend_handles(frame, clamped=_triangles(frame))
+    return finish(figure, legend, provenance(frame), LABELS["lr"])
 
 
 @in_style
@@ -66,22 +75,18 @@ def paired_by_lr(
     where at least one seed of either norm was clamped.
     """
     frame, envs = frame[frame["norm"].isin([norm, baseline])], chosen(frame, envs)
-    figure, axes = panels(metrics, envs)
+    figure, axes = subplots(metrics, envs)
     for (metric, env), ax in axes.items():
         runs = frame[frame["env"] == env]
         clamped = runs.groupby("lr")["clamped_steps"].max() > 0
         effects = paired_effect(runs, metric, norm, baseline).sort_values("lr")
-        effects["clamped"] = effects["lr"].map(clamped)
-        zero = pd.DataFrame({"value": [0.0], "clamped": [False]})  # in view on every axis
-        set_log_rates(ax, effects["lr"])
-        scale(ax, "y", metric, pd.concat([effects, zero]), signed=True)
-        ax.axhline(0, color=GREY, linewidth=0.8)
-        line(ax, effects["lr"], effects, norm)
-        marks(ax, effects["lr"], effects["value"], effects["clamped"], norm)
-        if env == envs[0] or len(envs) == 1:
+        effects = effects.assign(norm=norm, clamped=effects["lr"].map(clamped))
+        draw_by_lr(ax, metric, effects, zero=True)
+        if env == envs[0]:
             ax.set_ylabel(f"{label(metric)}, difference")
-    names = {norm: f"{NAMES[norm]} \N{MINUS SIGN} {NAMES[baseline]}"}
-    return finish(figure, frame, LABELS["lr"], names, clamped=_triangles(frame))
+    names = {norm: f"{NAMES[norm]} {MINUS} {NAMES[baseline]}"}
+    legend = legend_handles(frame, names, clamped=_triangles(frame))
+    return finish(figure, legend, provenance(frame), LABELS["lr"])
 
 
 @in_style
@@ -96,30 +101,31 @@ def scatter_vs(
     **Arguments** `frame`: one row a run, one optimizer. `x`: a metric, or several for a row of
     panels each. `y`: the metric on the vertical axis. `envs`: one column of panels each.
 
-    **Returns** the figure; larger marks are larger learning rates, a panel's title holds Spearman's
-    rho over its points with the 95% interval from resampled seeds.
+    **Returns** the figure: larger marks for larger learning rates; in each title Spearman's rho of
+    the panel's points with the 95% interval from resampled seeds.
     """
     envs = chosen(frame, envs)
-    figure, axes = panels([x] if isinstance(x, str) else x, envs)
+    figure, axes = subplots([x] if isinstance(x, str) else x, envs)
     rates = np.sort(frame["lr"].unique())
     areas = pd.Series(14 + 60 * _unit(np.log(rates)), rates)
     for (metric, env), ax in axes.items():
         runs = frame[frame["env"] == env]
         xs, ys = point_summary(runs, metric), point_summary(runs, y)
-        scale(ax, "x", metric, xs)
-        scale(ax, "y", y, ys)
+        set_scale(ax, "x", metric, xs)
+        set_scale(ax, "y", y, ys)
         sizes = xs["lr"].map(areas).to_numpy()
         for norm in xs["norm"].unique():
             at = (xs["norm"] == norm).to_numpy()
             marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
-        rho = f"{spearman_interval(runs, metric, y):.2f}".replace("-", "\N{MINUS SIGN}")
+        rho = interval(spearman_interval(runs, metric, y), ".2f")
         ax.set_title(f"{env}\n\N{GREEK SMALL LETTER RHO} = {rho}")
         ax.set_xlabel(label(metric))
-        ax.set_ylabel(label(y) if env == envs[0] or len(envs) == 1 else "")
+        ax.set_ylabel(label(y) if env == envs[0] else "")
     ends = areas.iloc[[0, -1]] if len(areas) > 1 else {}
     hollow = {"marker": "o", "markerfacecolor": "white"}
     sizes = [handle(rate(lr), **hollow, markersize=area**0.5) for lr, area in ends.items()]
-    return finish(figure, frame, parts="mark", clamped=_triangles(frame), extra=sizes)
+    legend = legend_handles(frame, parts="mark", clamped=_triangles(frame), extra=sizes)
+    return finish(figure, legend, provenance(frame))
 
 
 @in_style
@@ -132,9 +138,8 @@ def learning_curves(
     """Each metric against the gradient step, by norm.
 
     **Arguments** `curves`: one row a checkpoint, with env, norm, optimizer, lr, seed and steps of
-    its run, and its first_clamp if clamping is to be marked. `metrics`, `envs`: as in
-    `metric_by_lr`. `by_lr`: one line for each learning rate, the larger the darker, instead of one
-    for all.
+    its run, and first_clamp to mark clamping. `metrics`, `envs`: as in `metric_by_lr`. `by_lr`: one
+    line for each learning rate, darker for larger ones, instead of one for all.
 
     **Returns** the figure: means over the seeds of a line, each the mean of its learning rates,
     with 95% bootstrap bands where there are several seeds; a triangle at the first clamped step,
@@ -146,10 +151,10 @@ def learning_curves(
         curves = curves.assign(first_clamp=-1)
     curves = curves.assign(clamped=curves["first_clamp"].between(0, curves["step"]))
     rates = sorted(curves["lr"].unique()) if by_lr else []
-    figure, axes = panels(metrics, envs)
+    figure, axes = subplots(metrics, envs)
     for (metric, env), ax in axes.items():
         runs = curves[curves["env"] == env]
-        scale(ax, "y", metric, runs.assign(value=runs[metric]))
+        set_scale(ax, "y", metric, runs.assign(value=runs[metric]))
         for (norm, *lr), points in runs.groupby(["norm", "lr"][: 1 + by_lr], sort=False):
             seeds = points.groupby(["step", "seed"], sort=False)[metric].mean(skipna=False)
             steps = seeds.groupby("step")
@@ -167,21 +172,19 @@ def learning_curves(
         for lr, shade in zip(rates, shades(GREY, len(rates)), strict=True)
     ]
     clamped = "first clamped step" if (curves["first_clamp"] >= 0).any() else ""
-    return finish(figure, curves, LABELS["step"], parts="line", clamped=clamped, extra=extra)
+    legend = legend_handles(curves, parts="line", clamped=clamped, extra=extra)
+    return finish(figure, legend, provenance(curves), LABELS["step"])
 
 
 @in_style
 def expansion_errors(errors: pd.DataFrame) -> Figure:
-    """Eq. (10): how far each approximation of one step's loss decrement is off, by learning rate.
+    """Eq. (10), the error of each approximation of one step's loss decrement, by learning rate.
 
     **Arguments** `errors`: the column lr, and one column of absolute errors an approximation.
     """
     figure, ax = plt.subplots(figsize=(WIDTH * 0.6, 3.0))
-    approximations = [column for column in errors if column != "lr"]
-    colors = sns.color_palette("colorblind")[2:]
-    for name, color, marker in zip(approximations, colors, "sDv", strict=False):
-        style = {"color": color, "marker": marker, "markersize": 4, "label": label(name)}
-        ax.loglog(errors["lr"], errors[name], **style)
+    lines = ((label(name), errors["lr"], errors[name]) for name in errors if name != "lr")
+    log_lines(ax, lines, sns.color_palette("colorblind")[2:], "sDv")
     ax.set(xlabel=LABELS["lr"], ylabel="absolute error")
     ax.legend(loc="upper left")
     return figure
@@ -192,7 +195,7 @@ def _triangles(frame: pd.DataFrame) -> str:
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
-    """`x` moved and scaled to [0, 1]; 0.5 where it is constant."""
+    """`x` shifted and scaled to [0, 1]; 0.5 where it is constant."""
     spread = np.ptp(x)
     return (x - x.min()) / spread if spread else np.full(len(x), 0.5)
 

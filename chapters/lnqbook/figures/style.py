@@ -1,8 +1,8 @@
-"""How the book's figures look: one name, colour, mark and dash for each network, and the style.
+"""The look of the book's figures: a name, colour, mark and dash for each network, and the style.
 
-None is blue, hollow and dashed, LN orange, filled and solid; what is done to either has a shade of
-its own (violet and dark blues beside None, browns beside LN). Colours that share a figure can be
-told apart without red or without green, and where there are many of them, dash and mark differ too.
+None is blue, hollow and dashed, LN orange, filled and solid. Variants of either have shades of
+their own: violet and dark blues for None, browns for LN. Colours in one figure can be told apart
+without red or without green; where there are many, dashes and marks differ, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..claims.checks import ARMS
 
 WIDTH = 9.0  # inches; the page shows a figure about 800 pixels wide
 GREY = "0.45"
-CLAMPED = "^"  # the mark of a point with a clamped seed, and so of no network
+CLAMPED = "^"  # the mark of a point with a clamped seed; no network has it
 
 
 class Look(NamedTuple):
@@ -50,13 +50,18 @@ LOOKS = {
     "project": Look("#7f2704", "#7f2704", (0, (6, 2)), "s"),
     "own_decay": Look("#56b4e9", _HOLLOW, ":", "D"),
     "paired_decay": Look("#08306b", _HOLLOW, "-.", "s"),
-    # policies that nothing has trained
+    # policies without training
     "untrained": Look(GREY, GREY, "-", "o"),
     "uniform": Look(GREY, _HOLLOW, "-", "o"),
+    # the inputs of linear regression
+    "spread": Look("#029e73", "#029e73", "-", "o"),
+    "shuffled": Look(_NONE, _NONE, ":", "v"),
+    "constant": Look("#cc78bc", "#cc78bc", "--", "s"),
 }
 NAMES = {norm: ARMS[norm] for norm in LOOKS if norm in ARMS}
 NAMES |= {"center": "centring", "rms": "scaling (RMS)"}
 NAMES |= {"injected": "None, LN injected", "removed": "LN, removed"}
+NAMES |= {kind: f"{kind} norm" for kind in ("spread", "shuffled", "constant")}
 LABELS = {
     "loss": r"training loss $\ell$",
     "qgi_plus": r"$\mathrm{QGI}_+$",
@@ -90,7 +95,7 @@ STYLE = sns.axes_style("ticks") | {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
-    "axes.titley": 1.0,  # no panel has an offset such as 1e7 above it, for a title to avoid
+    "axes.titley": 1.0,  # titles need not avoid an offset such as 1e7: no panel has one
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "axes.spines.top": False,
@@ -105,9 +110,8 @@ STYLE = sns.axes_style("ticks") | {
 def in_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Draws in the book's style and leaves no figure open, so that a notebook shows it once.
 
-    An axis without a label is told where its label is: finding a place for it beside the numbers
-    of all axes would take a fifth of the figure's time. One that is labelled later needs a
-    `set_label_coords`, too.
+    Empty axis labels get fixed coordinates: placing them beside all tick labels would take a fifth
+    of the figure's time. To label such an axis later, call its `set_label_coords`, too.
     """
 
     @wraps(draw)
@@ -130,7 +134,7 @@ def label(metric: str) -> str:
 
 
 def rate(lr: float) -> str:
-    """A learning rate as a legend names it, a power of ten where it is a whole or half one."""
+    """A learning rate in a legend: a power of ten if the exponent is a multiple of one half."""
     exponent = np.log10(lr)
     if np.isclose(2 * exponent, np.round(2 * exponent)):
         return rf"$\eta = 10^{{{exponent:.3g}}}$"

@@ -1,1 +1,1 @@
-"""What one page needs and nothing else imports: a module or a folder named after its notebook."""
+"""The code of one page each: a module or a folder named after its notebook."""

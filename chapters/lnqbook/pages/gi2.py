@@ -1,13 +1,13 @@
-"""What the second-order expansion says of a step, against what the step did, run by run."""
+"""The second-order expansion of a step against the step really taken, run by run."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from ..numbers import MINUS
+from ..sentences import listed
 from ..stats import by_env, spearman_interval
-
-MINUS = "\N{MINUS SIGN}"
 
 RATIOS = {
     "second_over_first": "kept second-order term over first-order term",
@@ -24,14 +24,13 @@ RATIOS = {
 
 
 def ratios(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """Eq. (10)'s terms beside one another, a number for each run.
+    """Eq. (10)'s terms relative to one another, one number for each run.
 
     At a checkpoint the terms are means over the pairs of a batch (`metrics.second_order`):
-    first_order = 2 lr DGI, squared and hessian are the kept and the deferred part of (*), GI2 =
-    first_order - squared, and realised is the decrement of a step really taken, realised_held that
-    of the same step if the greedy next actions stayed as they were. Their quotients span decades
-    within a run, so a run is given their median over checkpoints; the first two quotients are of
-    sizes, without sign.
+    first_order = 2 lr DGI; squared and hessian are the kept and the deferred part of (*); GI2 =
+    first_order - squared. realised is the decrement of a step really taken, realised_held that of
+    the same step with the greedy next actions held fixed. Quotients span decades within a run, so
+    a run has their median over checkpoints. The first two quotients ignore signs.
 
     **Arguments** `runs`: one row a run. `curves`: their checkpoints, with `key` and the columns of
     `results.SECOND_ORDER` and gi2.
@@ -60,15 +59,15 @@ CHAIN = {
     "mgi": "MGI",
     "dgi": "DGI",
     "first_order": "2\u03b7 DGI",
-    "minus_kept": "\N{MINUS SIGN}kept",
+    "minus_kept": f"{MINUS}kept",
     "gi2": "GI\u2082",
     "whole": "all of Eq. (10)",
     "realised_held": "realised, a* held",
     "realised": "realised",
     "realised_minibatch": "realised, batch",
 }
-"""From the cosine to what a step does; each differs from the one before in one thing, but for the
-kept term, which stands alone so that the sum below it can be read."""
+"""From the cosine to the effect of a step. Each differs from the one before in one thing, except
+the kept term: it stands alone to make the sum below it readable."""
 
 
 def chain(runs: pd.DataFrame, y: str, clamped: bool = True) -> pd.DataFrame:
@@ -77,18 +76,18 @@ def chain(runs: pd.DataFrame, y: str, clamped: bool = True) -> pd.DataFrame:
     **Arguments** `runs`: one row a run, one optimizer, with second_order measured. `clamped`:
     whether points with a clamped seed take part.
 
-    **Returns** one row a task, one column for each of `CHAIN`, in it `Interval`s.
+    **Returns** `Interval`s, one row a task, one column for each of `CHAIN`.
     """
     runs = runs.assign(minus_kept=-runs["squared"], whole=runs["gi2"] - runs["hessian"])
     return pd.DataFrame({x: by_env(runs, spearman_interval, x, y, clamped) for x in CHAIN})
 
 
 def turns(chain: pd.DataFrame) -> dict[str, str]:
-    """In which tasks rho passes from one side of 0 to the other, on the way to GI2, and to which.
+    """The tasks in which rho changes its side of 0 on the way from MGI to GI2, with the new side.
 
     The way leads from MGI over DGI (the dot product) and 2 lr DGI (its factor) to GI2 (the
-    second-order term). One whose interval contains 0 is passed over: a turn is counted where the
-    other side is reached.
+    second-order term). Steps with an interval around 0 are skipped: a turn counts at the step that
+    reaches the other side.
 
     **Arguments** `chain`: as `chain` gives it.
 
@@ -103,9 +102,9 @@ def turns(chain: pd.DataFrame) -> dict[str, str]:
             if now * side < 0:
                 envs.append(f"{env} (to {'+' if now > 0 else MINUS})")
             side = now or side
-    return {step: ", ".join(envs) or "none" for step, envs in found.items()}
+    return {step: listed(envs) for step, envs in found.items()}
 
 
 def same_side(chain: pd.DataFrame, x: str, y: str) -> int:
-    """In how many tasks the intervals of `x` and `y`, two of `CHAIN`, lie on one side of 0."""
+    """How many tasks have the intervals of `x` and `y`, two of `CHAIN`, on the same side of 0."""
     return int(sum(a.sign * b.sign > 0 for a, b in zip(chain[x], chain[y], strict=True)))

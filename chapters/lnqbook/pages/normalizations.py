@@ -1,9 +1,10 @@
-"""What networks return where every one of their runs hit the bound of the weights."""
+"""Returns at the learning rates where every run hit the bound of the weights."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from ..sentences import listed
 from ..stats import point_summary
 
 
@@ -25,15 +26,15 @@ def all_clamped(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_good(points: pd.DataFrame, names: dict[str, str]) -> str:
-    """Where the return is no worse for it, as in "LN in CartPole (at 0.001, 0.003)".
+    """The points without a worse return, as in "LN in CartPole (at 0.001, 0.003)".
 
-    **Arguments** `points`: as `all_clamped` gives them. `names`: what the text calls a norm.
+    **Arguments** `points`: as `all_clamped` gives them. `names`: of the norms in the text.
     """
-    told = [
+    points_of = [
         f"{names[norm]} in {env} (at {', '.join(f'{lr:.1g}' for lr in group['lr'])})"
         for (env, norm), group in points[points["as_good"]].groupby(["env", "norm"], sort=False)
     ]
-    return ", ".join(told) or "no network"
+    return listed(points_of, "no network")
 
 
 _POINT, _VALUE = ["env", "norm", "lr"], ["value", "low", "high"]

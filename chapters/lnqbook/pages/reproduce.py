@@ -1,4 +1,4 @@
-"""How long the studies take: predicted from measured costs, beside what finished runs took."""
+"""How long the studies take: predicted from measured costs, and as finished runs measured it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lnqlib.sweep import lookup
 def by_study(cores: int, store: Store, shipped: Shipped) -> pd.DataFrame:
     """Every study's size and time.
 
-    **Arguments** `cores`: to train on. `store`, `shipped`: where finished runs are looked up.
+    **Arguments** `cores`: that train. `store`, `shipped`: where finished runs are looked up.
 
     **Returns** one row a study: runs, finished, "predicted hours" on that many cores, "predicted s
     a run", and "measured s a run", the mean of the finished ones on one core, NaN without any.
@@ -36,15 +36,15 @@ def by_study(cores: int, store: Store, shipped: Shipped) -> pd.DataFrame:
 
 
 def hours(specs: Iterable[RunSpec], cores: int = 1) -> float:
-    """How long the engine takes for `specs` on `cores` with nothing else to do, as predicted.
+    """The predicted hours that the engine takes for `specs` on `cores` with nothing else to do.
 
-    A run stays on one core, so that no number of them makes it shorter.
+    A run stays on one core, so its own time is the least.
     """
     seconds = [predicted_seconds(spec) for spec in specs]
     return max(sum(seconds) / cores, max(seconds, default=0)) / 3600
 
 
 def slower() -> float:
-    """How many times longer than the engine the torch reference takes for a run, as predicted."""
+    """The predicted time of a run on the torch reference, as a multiple of the engine's."""
     spec = RunSpec("CartPole")
     return predicted_seconds(spec, "reference") / predicted_seconds(spec)

@@ -7,19 +7,17 @@ from collections import Counter
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...figures.axes import set_decades, set_log_rates
-from ...figures.layout import chosen, panels, provenance
-from ...figures.style import GREY, LABELS, WIDTH, in_style
+from ...figures.axes import set_log_rates
+from ...figures.layout import chosen, finish, line, provenance, set_scale, subplots
+from ...figures.style import GREY, LABELS, LOOKS, WIDTH, Look, in_style
 from ...stats import Interval, geometric_mean
 from ...theory import Example
+from .regression import INPUTS
 
-SPREAD, CONSTANT = (sns.color_palette("colorblind")[i] for i in (2, 4))
-SHUFFLED = sns.color_palette("colorblind")[0]
-KINDS = ("spread", SPREAD, "-"), ("shuffled", SHUFFLED, ":"), ("constant", CONSTANT, "--")
+SPREAD, CONSTANT = LOOKS["spread"], LOOKS["constant"]
 SHOWN = 1_500  # points of a kind in a panel: more of them hide each other
 
 
@@ -29,13 +27,13 @@ def ratios_by_spread(laws: pd.DataFrame) -> Figure:
 
     **Arguments** `laws`: the rows of `theory.random_laws`.
     """
-    panels = {
+    ratios = {
         "distance_ratio": ("Theorem 2", r"$A^2/B$, relative to constant $\|x\|$"),
         "loss_ratio": ("Theorem 3", r"$C^2/D$, relative to constant $\|x\|$"),
     }
     figure, axes = plt.subplots(1, 2, figsize=(0.8 * WIDTH, 3.4), sharex=True, sharey=True)
-    for ax, (ratio, (title, label)) in zip(axes, panels.items(), strict=True):
-        for independent, color, marker in ((False, CONSTANT, "x"), (True, SPREAD, "o")):
+    for ax, (ratio, (title, label)) in zip(axes, ratios.items(), strict=True):
+        for independent, color, marker in ((False, CONSTANT.color, "x"), (True, SPREAD.color, "o")):
             kind = laws[laws.independent == independent]
             points = kind.loc[kind.index[:SHOWN].union([kind[ratio].idxmax()])]  # the extreme, too
             name = "independent of" if independent else "depends on"
@@ -47,35 +45,31 @@ def ratios_by_spread(laws: pd.DataFrame) -> Figure:
         ax.axhline(1, color=GREY, linestyle="--", label=r"constant $\|x\|$")
         ax.set(title=title, xlabel=r"spread $s$ of $\|x\|^2$ (its std / mean)", ylabel=label)
         ax.set(xscale="log", yscale="log", xlim=(0.1, None))  # left of it all ratios are 1
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, markerscale=2)
-    return figure
+    return finish(figure, axes[0].get_legend_handles_labels()[0], markerscale=2)
 
 
 @in_style
 def duel(
     example: Example, terms: dict[str, tuple[tuple, tuple]], quantity: str = "distance"
 ) -> Figure:
-    """The atoms of two laws, and what a step of each learning rate takes off on average.
+    """The atoms of two laws, and the mean decrement of a step by learning rate.
 
     **Arguments**
 
     - `example`: two laws in the plane and their error.
     - `terms`: by panel title, (first, second)-order terms of the spread law, then the constant one;
       the decrement is 2 lr first - lr^2 second.
-    - `quantity`: what is decreased, for the label.
+    - `quantity`: the decreased quantity, for the label.
     """
     width = 0.7 * WIDTH if len(terms) == 1 else 0.85 * WIDTH
     figure, axes = plt.subplots(1, 1 + len(terms), figsize=(width, 3.1))
     _atoms(axes[0], example)
     for ax, (title, pairs) in zip(axes[1:], terms.items(), strict=True):
-        _parabola(ax, pairs[0], SPREAD, "o", "-")
-        _parabola(ax, pairs[1], CONSTANT, "s", "--")
+        for pair, look in zip(pairs, (SPREAD, CONSTANT), strict=True):
+            _parabola(ax, pair, look)
         ax.set(title=title, xlabel=r"learning rate $\eta$", xlim=(0, None), ylim=(0, None))
     axes[1].set_ylabel(f"expected decrement\nof the {quantity}")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-    return figure
+    return finish(figure, axes[0].get_legend_handles_labels()[0])
 
 
 @in_style
@@ -85,41 +79,34 @@ def trained_by_lr(trained: pd.DataFrame) -> Figure:
     **Arguments** `trained`: rows of `regression.train`, of one network.
 
     **Returns** the figure: geometric means over seeds and their 95% bootstrap bands, without the
-    learning rates at which mean or band is above the start.
+    learning rates with mean or band above the start.
     """
     envs = chosen(trained, None)
-    figure, axes = panels(("distance", "loss"), envs)
+    figure, axes = subplots(("distance", "loss"), envs)
     for (metric, env), ax in axes.items():
         drawn = []
-        for name, color, dash in KINDS:
-            at = trained[(trained["env"] == env) & (trained["inputs"] == name)]
+        for kind in INPUTS:
+            at = trained[(trained["env"] == env) & (trained["inputs"] == kind)]
             table = at.pivot(index="seed", columns="lr", values=metric)
             means = [geometric_mean(table[lr]) for lr in table]
-            lines = pd.DataFrame(means, table.columns, Interval._fields, dtype=float)
-            lines = lines[np.isfinite(table).all() & (lines["high"].fillna(lines["value"]) <= 1)]
-            ax.plot(lines["value"], dash, color=color, linewidth=1.4, label=f"{name} norm")
-            ax.fill_between(lines.index, lines["low"], lines["high"], color=color, alpha=0.2)
-            drawn.append(lines[["value", "low", "high"]])
+            points = pd.DataFrame(means, table.columns, Interval._fields, dtype=float)
+            shown = np.isfinite(table).all() & (points["high"].fillna(points["value"]) <= 1)
+            drawn.append(points[shown].assign(clamped=False))
+            line(ax, drawn[-1].index, drawn[-1], kind)
         set_log_rates(ax, trained["lr"].unique())
         ax.set_xlim(trained["lr"].min() / 1.25, trained["lr"].max() * 1.25)
-        if metric == "loss":
-            values = np.concatenate([np.ravel(lines) for lines in drawn])
-            set_decades(ax, "y", values, values, signed=False)
-        if ax.get_subplotspec().is_last_row():
-            ax.set_xlabel(LABELS["lr"])
+        set_scale(ax, "y", metric, pd.concat(drawn))
         if env == envs[0]:
             ax.set_ylabel(f"{metric} ${'L' if metric == 'loss' else 'R'}$, start = 1")
-    handles, labels = axes["loss", envs[0]].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-    figure.supxlabel(provenance(trained), x=0.995, ha="right", fontsize=7.5, color=GREY)
-    return figure
+    handles = axes["loss", envs[0]].get_legend_handles_labels()[0]
+    return finish(figure, handles, provenance(trained), LABELS["lr"])
 
 
 def _atoms(ax: Axes, example: Example) -> None:
-    """Every sample as a mark, larger where it repeats, and the direction of the error."""
+    """Every sample as a mark, larger for repeated ones, and the direction of the error."""
     limit = 1.2 * np.abs([*example.spread, *example.constant]).max()
-    laws = (("spread norm", "o", SPREAD, 60), ("constant norm", "s", CONSTANT, 45))
-    for (name, marker, color, size), atoms in zip(laws, example[1:], strict=True):
+    laws = (("spread norm", SPREAD, 60), ("constant norm", CONSTANT, 45))
+    for (name, (color, _, _, marker), size), atoms in zip(laws, example[1:], strict=True):
         counts = Counter(atoms)
         x = np.array(list(counts), float)
         area = size * np.array(list(counts.values()))
@@ -134,11 +121,9 @@ def _atoms(ax: Axes, example: Example) -> None:
     ax.set(title="the data", xlabel="$x_1$", ylabel="$x_2$")
 
 
-def _parabola(
-    ax: Axes, pair: tuple, color: tuple[float, float, float], marker: str, line: str
-) -> None:
+def _parabola(ax: Axes, pair: tuple, look: Look) -> None:
     """2 lr first - lr^2 second where it is positive, and a mark at its top."""
     first, second = map(float, pair)
     lr = np.linspace(0, 2 * first / second, 300)
-    ax.plot(lr, 2 * lr * first - lr**2 * second, line, color=color)
-    ax.plot(first / second, first**2 / second, marker, color=color, clip_on=False)
+    ax.plot(lr, 2 * lr * first - lr**2 * second, look.dash, color=look.color)
+    ax.plot(first / second, first**2 / second, look.marker, color=look.color, clip_on=False)

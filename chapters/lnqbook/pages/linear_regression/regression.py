@@ -1,9 +1,8 @@
 """Sec. 3.4 beyond one step: linear regression on the features that a Q-network starts with.
 
-Three kinds of `INPUTS` have the same directions, and by their scale the same loss at the start:
-the features with their norms as they are, the same norms dealt out to the directions at random, so
-that norm and direction are independent, and one norm for all. The targets are <x, theta*> each
-time, so Assumption 1 holds.
+Three kinds of `INPUTS` have the same directions, and by their scale the same loss at the start: the
+features themselves; the same norms shuffled over the directions, so norm and direction are
+independent; and one norm for all. The targets are <x, theta*>, so Assumption 1 holds.
 """
 
 from __future__ import annotations
@@ -20,22 +19,23 @@ from lnqlib.spec import RunSpec
 from ... import theory
 from ...initialization import hidden_and_features
 from ...stats import geometric_mean
+from ...theorem4 import squared_norms
 
 Array = np.ndarray
 INPUTS = ("spread", "shuffled", "constant")
 RATES = tuple(10.0 ** (-i / 8) for i in range(4, 33))  # 0.3 to 1e-4, closer than most 1 + s^2
-SAMPLES = 500  # transitions whose features are the inputs
-TOGETHER = 40  # specs whose regressions are trained at once; they take 60 MB
+SAMPLES = 500  # transitions a regression has as inputs
+TOGETHER = 40  # specs trained at once; their regressions take 60 MB
 
 
 def features(spec: RunSpec) -> Array:
-    """The features with which the run of `spec` starts, of `SAMPLES` transitions: (n, width)."""
+    """The features of `SAMPLES` transitions at the start of the run of `spec`: (n, width)."""
     return hidden_and_features(replace(spec, batch_size=SAMPLES))[1]
 
 
 def kinds(x: Array, error: Array, rng: np.random.Generator) -> dict[str, Array]:
-    """The `INPUTS` that are made of features x (n, d), each (n, d), for one error (d,)."""
-    norms = np.sqrt(theory.squared_norms(x))[:, None]
+    """The `INPUTS` made from features x (n, d), each (n, d), for one error (d,)."""
+    norms = np.sqrt(squared_norms(x))[:, None]
     shuffled = theory.with_loss_of(x, x / norms * rng.permutation(norms), error)
     made = x, shuffled, theory.constant_norm(x, error)
     return dict(zip(INPUTS, made, strict=True))
@@ -49,14 +49,13 @@ def train(specs: Sequence[RunSpec], rates: Sequence[float] = RATES) -> pd.DataFr
 
     **Arguments**
 
-    - `specs`: env, norm, seed and width say which features; steps and optimizer, the same for all,
-      how they are learned from.
+    - `specs`: env, norm, seed and width choose the features; steps and optimizer, the same for all,
+      the training.
     - `rates`: learning rates.
 
     **Returns** one row for each spec, kind and learning rate: env, norm, seed, steps, optimizer,
-    `inputs`, lr; `distance` R and `loss` L after the last step over those before the first, inf
-    where they are no numbers any more; and of the kind `spread`, `distance_ratio` and `loss_ratio`,
-    as in `theory.ratios`.
+    `inputs`, lr; `distance` R and `loss` L after the last step over those before the first, inf for
+    NaN; and the kind's `spread`, `distance_ratio` and `loss_ratio`, as in `theory.ratios`.
     """
     groups = [specs[i : i + TOGETHER] for i in range(0, len(specs), TOGETHER)]
     return pd.DataFrame([row for group in groups for row in _train(group, rates)])
@@ -65,7 +64,7 @@ def train(specs: Sequence[RunSpec], rates: Sequence[float] = RATES) -> pd.DataFr
 def constant_over(trained: pd.DataFrame, metric: str) -> pd.Series:
     """`metric` after training on constant norms over that on the others: below 1, constant is best.
 
-    Each seed at the learning rate that turned out best for it.
+    Each seed has its own best learning rate.
 
     **Arguments**: the rows of `train`; "distance" or "loss".
 
@@ -80,7 +79,7 @@ def constant_over(trained: pd.DataFrame, metric: str) -> pd.Series:
 
 
 def by_network(trained: pd.DataFrame) -> pd.DataFrame:
-    """What a constant norm gains in one step and in many, for each task, network and kind of input.
+    """The gain of a constant norm in one step and in many, by task, network and kind of input.
 
     **Arguments** `trained`: the rows of `train`.
 
@@ -103,7 +102,7 @@ def by_network(trained: pd.DataFrame) -> pd.DataFrame:
 
 
 def sides(ratios: pd.Series) -> dict[str, int]:
-    """How many ratios' intervals lie `below` 1, how many `above`; of one seed, how many values."""
+    """How many ratios have intervals `below` 1 and `above`; with one seed, how many have values."""
     bounds = [(r.value, r.value) if np.isnan(r.low) else (r.low, r.high) for r in ratios]
     return {
         "below": sum(high < 1 for _, high in bounds),
@@ -119,8 +118,8 @@ def errors_after(
     With e = theta - theta* the residual is <x, e>, and SGD and Adam move e as they move theta.
     Their steps are proportional to the learning rate, so one optimizer, of rate 1, moves all.
 
-    **Arguments**: inputs (P, n, d) and errors (P, d) of P regressions; `samples` (steps, P), which
-    input each of them steps on; learning rates; "SGD" or "Adam".
+    **Arguments**: inputs (P, n, d) and errors (P, d) of P regressions; `samples` (steps, P), the
+    index of each step's input; learning rates; "SGD" or "Adam".
 
     **Returns** (P, rates, d).
     """

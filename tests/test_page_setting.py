@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from lnqbook.pages.setting import comparison
+from lnqbook.pages import setting
+from lnqbook.stats import NBSP
 
 STEPS = [0, 1000, 2000, 3000]
 
@@ -33,31 +34,31 @@ def rows(none: tuple[int, int], layer: tuple[int, int]) -> pd.DataFrame:
 )  # fmt: skip
 def test_lead(layer, text):
     returns = pd.DataFrame({"none": 1.0, "layer": layer}, STEPS)
-    assert comparison.lead(returns).endswith(text)
+    assert setting.lead(returns).endswith(text)
 
 
 def test_clamping():
-    assert comparison.clamping(rows((0, -1), (0, -1))) == "No weight reaches the bound."
-    assert comparison.clamping(rows((1000, 3000), (0, -1))) == (
+    assert setting.clamping(rows((0, -1), (0, -1))) == "No weight reaches the bound."
+    assert setting.clamping(rows((1000, 3000), (0, -1))) == (
         "Weights reach the bound without LN first at step 3,000 and in 25% of all steps."
     )
-    assert comparison.clamping(rows((1000, 3000), (3999, 1))) == (
+    assert setting.clamping(rows((1000, 3000), (3999, 1))) == (
         "Weights reach the bound without LN first at step 3,000 and in 25% of all steps, "
         "with LN first at step 1 and in 100% of all steps."
     )
 
 
 def test_a_return_that_lasts_while_the_loss_explodes():
-    text = comparison.parting(series(1, 2, 3, 1.5e9), series(-9, -5, -1, -2), "with LN")
+    text = setting.parting(series(1, 2, 3, 1.5e9), series(-9, -5, -1, -2), "with LN")
     assert text == (
         "Loss and return part with LN: both end higher than they began, the loss at "
-        "1.5 \N{MULTIPLICATION SIGN} 10⁹ after 1, "
+        f"1.5{NBSP}\N{MULTIPLICATION SIGN}{NBSP}10⁹ after 1, "
         "the return at \N{MINUS SIGN}2 after \N{MINUS SIGN}9."
     )
 
 
 def test_a_return_that_is_lost_while_the_loss_falls():
-    text = comparison.parting(series(1, 3, 2, 0.5), series(0, 1, 8, 2), "without LN")
+    text = setting.parting(series(1, 3, 2, 0.5), series(0, 1, 8, 2), "without LN")
     assert text == (
         "Loss and return part without LN: from the checkpoint with the highest return, step 2,000, "
         "to the last one the loss falls from 2 to 0.5, and the return from 8 to 2."
@@ -76,7 +77,7 @@ def test_a_return_that_is_lost_while_the_loss_falls():
     ],
 )
 def test_loss_and_return_that_agree(loss, returns):
-    assert comparison.parting(series(*loss), series(*returns), "with LN") == ""
+    assert setting.parting(series(*loss), series(*returns), "with LN") == ""
 
 
 def test_each_task_is_told_from_its_own_runs():
@@ -90,7 +91,7 @@ def test_each_task_is_told_from_its_own_runs():
     )
     quiet, clamped = (rows((0, -1), layer).reset_index() for layer in ((0, -1), (40, 7)))
     runs = pd.concat([quiet.assign(env="Pendulum"), clamped.assign(env="CartPole")])
-    told = comparison.told(curves, runs)
+    told = setting.in_words(curves, runs)
     assert list(told) == ["Pendulum", "CartPole"]
     assert told["Pendulum"].endswith("higher at all of them from step 1,000 on. No weight reaches "
                                      "the bound.")  # fmt: skip

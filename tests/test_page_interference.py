@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from lnqbook.pages.interference import termination
+from lnqbook.pages import interference
+from lnqbook.pages.interference import gain_without_goal
 from lnqbook.stats import Interval
 
 SEEDS = 12
@@ -28,44 +29,44 @@ def runs() -> pd.DataFrame:
 
 
 def test_the_two_kinds_of_dataset_are_told_apart(runs):
-    table = termination.split(runs)
+    table = interference.split_by_goal(runs)
     assert table["seeds"].to_dict() == {
-        termination.WITH: SEEDS // 3,
-        termination.WITHOUT: 2 * SEEDS // 3,
+        interference.WITH: SEEDS // 3,
+        interference.WITHOUT: 2 * SEEDS // 3,
     }
     gains = table["LN's gain in return"].map(lambda gain: gain.value)
-    assert gains.to_dict() == pytest.approx({termination.WITH: 5, termination.WITHOUT: 1})
-    assert [rho.value for rho in table[termination.CORRELATIONS["sgi"]]] == pytest.approx([1, 1])
-    assert [rho.value for rho in table[termination.CORRELATIONS["gi2"]]] == pytest.approx([-1, 1])
-    assert termination.compared(table) == (
-        f"The two intervals do not overlap in: LN's gain in return, {termination.RHO}(GI₂, loss). "
-        f"They lie on opposite sides of 0 in: {termination.RHO}(GI₂, loss)."
+    assert gains.to_dict() == pytest.approx({interference.WITH: 5, interference.WITHOUT: 1})
+    assert [rho.value for rho in table[interference.CORRELATIONS["sgi"]]] == pytest.approx([1, 1])
+    assert [rho.value for rho in table[interference.CORRELATIONS["gi2"]]] == pytest.approx([-1, 1])
+    assert interference.kinds_compared(table) == (
+        f"The two intervals do not overlap in: LN's gain in return, {interference.RHO}(GI₂, loss). "
+        f"They lie on opposite sides of 0 in: {interference.RHO}(GI₂, loss)."
     )
 
 
 def test_datasets_of_one_kind(runs):
-    table = termination.split(runs[runs["goal_transitions"] == 0])
-    assert list(table.index) == [termination.WITHOUT]
-    assert "nothing to compare" in termination.compared(table)
+    table = interference.split_by_goal(runs[runs["goal_transitions"] == 0])
+    assert list(table.index) == [interference.WITHOUT]
+    assert "nothing to compare" in interference.kinds_compared(table)
 
 
 def test_no_dataset_is_shown(runs):
-    assert termination.compared(termination.split(runs[:0])).startswith(
+    assert interference.kinds_compared(interference.split_by_goal(runs[:0])).startswith(
         "Acrobot is not among the tasks"
     )
 
 
 def test_nothing_differs():
     row = {"seeds": 3, "a": Interval(1, 0.5, 2, 3), "b": Interval(-1, -2, 0.5, 3)}
-    text = termination.compared(pd.DataFrame([row, row]))
+    text = interference.kinds_compared(pd.DataFrame([row, row]))
     assert text.startswith("The two intervals do not overlap in: none of the columns.")
     assert text.endswith("on opposite sides of 0 in: none of them.")
 
 
 def test_a_gain_without_a_goal_is_told(runs):
-    assert "cannot come from learning rewards better" in termination.told(runs)
+    assert "cannot come from learning rewards better" in gain_without_goal(runs)
     one = (runs["goal_transitions"] > 0) | (runs["seed"] == 1)  # of eight seeds without a goal
     some = runs.assign(**{"return": runs["return"].where(one, 0.0)})
-    assert termination.told(some).endswith("does not lie above 0.")  # though the mean does
-    assert "No dataset without a goal" in termination.told(runs[runs["goal_transitions"] > 0])
-    assert "No dataset without a goal" in termination.told(runs[:0])
+    assert gain_without_goal(some).endswith("does not lie above 0.")  # though the mean does
+    assert "No dataset without a goal" in gain_without_goal(runs[runs["goal_transitions"] > 0])
+    assert "No dataset without a goal" in gain_without_goal(runs[:0])

@@ -1,1 +1,0 @@
-"""What chapters/interference.ipynb alone needs."""

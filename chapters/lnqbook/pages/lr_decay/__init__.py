@@ -1,1 +1,0 @@
-"""What chapters/lr_decay.ipynb alone needs."""

@@ -1,1 +1,0 @@
-"""What chapters/setting.ipynb alone needs."""
