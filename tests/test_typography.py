@@ -8,9 +8,6 @@ from docutils import nodes
 sys.path.insert(0, str(ROOT / "chapters"))
 import typography
 
-MINUS = "\N{MINUS SIGN}"
-TIMES = "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}"
-
 
 def paragraph(*children) -> nodes.paragraph:
     whole = nodes.paragraph()

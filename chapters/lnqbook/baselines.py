@@ -1,9 +1,9 @@
-"""Table 1's Random column, both ways of reading it: returns without any training.
+"""Table 1's Random column in both readings: returns without any training.
 
 The caption speaks of random actions, App. G of the network before its first step (erratum 13).
 
-Claims and figures need the policies' names alone, so training code, and with it numba and torch, is
-imported where something is played.
+Training code, with numba and torch, is imported only to play: claims and figures need just the
+policies' names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def random_returns(
 ) -> pd.DataFrame:
     """Table 1's Random column, one row for each env, policy and seed.
 
-    Both policies of a seed play from the same `episodes` start states, those of the protocol.
+    Both policies of a seed play from the same `episodes` start states of the protocol.
 
     **Returns** columns env, policy (one of `POLICIES`), seed, return (mean undiscounted return).
     """
@@ -80,7 +80,7 @@ def _episodes(
     """Start states and uniformly random actions of a seed."""
     from lnqlib.tasks import OUTSIDE, start_states
 
-    # children of the evaluation's generator: no run draws from them
+    # children of the evaluation's generator, which no run uses
     start_rng, action_rng = generator(task.name, seed, "evaluation").spawn(2)
     starts = start_states(task, episodes, start_rng, widened=True)
     if task.index == OUTSIDE:

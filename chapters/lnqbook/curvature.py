@@ -1,6 +1,6 @@
-"""Eqs. (10) and (11), the second order of one step's loss decrement, held against torch.
+"""Eqs. (10) and (11), the second order of one step's loss decrement, checked against torch.
 
-The Jacobians and Hessians are torch's own, which know nothing of the book's formulas.
+The Jacobians and Hessians are torch's own, independent of the book's formulas.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .one_step import Flat, full_gradients, semi_gradients
 
 
 def gradient_gap(flat: Flat) -> float:
-    """How far d Delta^2 / d theta is from 2 f, relative to its largest entry."""
+    """The largest error of d Delta^2 / d theta = 2 f, relative to its largest entry."""
     autodiff = jacobian(lambda theta: flat.td_error(theta) ** 2, flat.theta)
     return float((autodiff - 2 * full_gradients(flat)).abs().max() / autodiff.abs().max())
 
@@ -27,7 +27,7 @@ def hessian_identity(flat: Flat) -> dict[str, float]:
     """(1/2) Hessian of l_j = f_j f_j^T / l_j + Delta_j Hessian of h_j, for the j of largest l.
 
     **Returns** `hessian_gap`: the largest difference of the two sides, relative to the largest
-    entry; `deferred_size`: the norm of the last term, which GI2 leaves out, over that of the whole.
+    entry; `deferred_size`: the norm of the last term, not in GI2, over that of the whole.
     """
     td_error = flat.td_error(flat.theta).detach()
     j = int(td_error.abs().argmax())
@@ -42,9 +42,9 @@ def hessian_identity(flat: Flat) -> dict[str, float]:
 
 
 def updates(flat: Flat) -> tuple[Tensor, Tensor]:
-    """Delta (B,) and u (B, B): u_ij = <g_i, grad h_j>, by how much a step on i lowers Delta_j.
+    """Delta (B,) and u (B, B), u_ij = <g_i, grad h_j>: a step on i lowers Delta_j by lr u_ij.
 
-    Per unit of learning rate, to first order.
+    That is to first order.
     """
     u = semi_gradients(flat) @ jacobian(flat.h, flat.theta).T
     return flat.td_error(flat.theta).detach(), u
@@ -57,7 +57,7 @@ def gi2_as_squares(flat: Flat, lr: float) -> float:
 
 
 def expansion_errors(net: nn.Module, batch: Transitions, rates: np.ndarray) -> pd.DataFrame:
-    """Eq. (10): how far each approximation is from the mean decrement of steps really taken.
+    """Eq. (10), the error of each approximation of the mean decrement of real steps.
 
     **Arguments** `rates`: learning rates, one row of the frame each.
 

@@ -1,4 +1,4 @@
-"""A run before its first step: its network, and the batch that its first checkpoint measures."""
+"""A run before its first step: its network, and the batch of its first checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lnqlib.tasks import TASKS, isometry_sizes
 
 
 def network(spec: RunSpec) -> QNetwork:
-    """The Q-network of `spec` with the weights that its run starts from, the same for every norm.
+    """The Q-network of `spec` with its run's initial weights, the same for every norm.
 
     **Returns** a float32 network.
     """
@@ -26,13 +26,13 @@ def network(spec: RunSpec) -> QNetwork:
 
 
 def batch(spec: RunSpec) -> Transitions:
-    """The `batch_size` transitions that the run's first checkpoint measures all metrics on."""
+    """The `batch_size` transitions for all metrics of the run's first checkpoint."""
     dataset = offline_dataset(spec.env, spec.seed, spec.data, spec.dataset_size)
     return sample(dataset, spec.rng("metrics"), spec.batch_size)
 
 
 def hidden_and_features(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
-    """W s + b and the features that the output layer reads, for `batch`: (B, width) each."""
+    """W s + b and the output layer's input, the features, for `batch`: (B, width) each."""
     net = network(spec).double()
     obs = torch.as_tensor(batch(spec).obs).double()
     with torch.no_grad():
@@ -40,7 +40,7 @@ def hidden_and_features(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def isometry(specs: Iterable[RunSpec]) -> pd.DataFrame:
-    """App. C, ISO_p of the features before any training, p observation size plus actions.
+    """App. C, ISO_p of the features before any training, p = observation size + actions.
 
     **Returns** one row a spec: env, norm, seed; `iso_p`; `before_relu`, the same of W s + b.
     """

@@ -1,4 +1,4 @@
-"""What a chapter needs from its notebook: checked parameters, and numbers glued into its text."""
+"""A chapter's checked parameters, and the numbers glued into its text."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ SPELLING = {
     "refresh": "-p refresh True",
     "scheduler": f"-p scheduler {EXAMPLE}",
 }
-"""The parameters of a chapter that sweeps, each with a way to give it to papermill."""
+"""The parameters of a chapter that sweeps, each with an example for papermill."""
 OTHER = "a Gymnasium id such as CartPole-v1 or my_module:MyEnv-v0"
-SHARED = ("env", "optimizer", "seeds", "steps")  # what every chapter takes
+SHARED = ("env", "optimizer", "seeds", "steps")  # the parameters of every chapter
 _USUAL = {"lr": "learning_rates", "lrs": "learning_rates", "cluster": "scheduler"}
 
 
 class ParameterError(ValueError):
     """A parameter that a chapter cannot use; the message names it, what is allowed, what to write.
 
-    IPython, and so papermill, shows the message alone: it is the last line of the output.
+    IPython, and so papermill, shows only the message, as the last line of the output.
     """
 
     def _render_traceback_(self) -> list[str]:
@@ -72,7 +72,7 @@ class Parameters:
     scheduler: str
 
     def specs(self, norms: tuple[str, ...] = ("none", "layer"), **fields: object) -> list[RunSpec]:
-        """The runs these parameters ask for, one for each env, norm, learning rate and seed.
+        """The runs of these parameters, one for each env, norm, learning rate and seed.
 
         They have the `usual_checkpoints` of their steps. `fields` sets further fields of
         `RunSpec`; a list or tuple is one more axis.
@@ -93,7 +93,7 @@ class Parameters:
 
         **Raises** `ParameterError` where the scheduler cannot be used.
         """
-        from lnqlib.sweep import sweep  # here, so that a chapter's check need not wait for torch
+        from lnqlib.sweep import sweep  # late: checking parameters need not wait for torch
 
         try:
             with connected(self.scheduler) as executor:
@@ -102,7 +102,7 @@ class Parameters:
             raise ParameterError(str(error)) from None
 
     def curves(self, specs: list[RunSpec]) -> pd.DataFrame:
-        """`lnqlib.sweep.curves` of `specs`, of the same runs whose rows `sweep` returns."""
+        """`lnqlib.sweep.curves` of `specs`, from the same runs as the rows of `sweep`."""
         from lnqlib.sweep import curves
 
         return curves(specs, local_first=self.refresh)
@@ -121,9 +121,8 @@ def parameters(
 ) -> Parameters:
     """Checks a chapter's parameters; call it in the cell that follows the `parameters` cell.
 
-    Papermill passes what it does not understand: an unknown name only warns, a list given with
-    `-p` arrives as a string, and so does `false`. Here each of them stops the chapter before
-    anything is trained.
+    Papermill is lenient: an unknown name only causes a warning, and a list or `false` given with
+    `-p` arrives as a string. Here each of them stops the chapter before anything is trained.
 
     **Arguments**
 
@@ -132,12 +131,12 @@ def parameters(
     - `seeds`: how many seeds, counted from 0.
     - `steps`: gradient steps a run; below 20,000 it has fewer than 100 checkpoints.
     - `learning_rates`: a list of positive numbers.
-    - `workers`: how many threads train; 0 is one for each core. Of a cluster, how many are used.
-    - `refresh`: train again what is already in the results.
-    - `scheduler`: the address of a dask scheduler whose workers train, as in tcp://localhost:8786;
-      "" is this machine.
-    - `own`: for a chapter that does not sweep, what it takes beside `SHARED`, each with a way to
-      give it to papermill; the chapter checks their values.
+    - `workers`: how many threads train; 0 is one for each core. On a cluster, how many workers.
+    - `refresh`: train again even if the results hold the runs.
+    - `scheduler`: the address of a dask scheduler with workers that train, as in
+      tcp://localhost:8786; "" is this machine.
+    - `own`: the parameters besides `SHARED` of a chapter that does not sweep, each with an example
+      for papermill; the chapter checks their values.
 
     **Raises** `ParameterError`.
     """
@@ -159,7 +158,7 @@ def parameters(
 def whole_number(name: str, value: object, low: int, high: int, example: str = "") -> int:
     """`value` as an int from `low` to `high`; 2e4 on the command line arrives as 20000.0.
 
-    **Arguments**: `example`, a way to give it to papermill; needed for names not in `SPELLING`.
+    **Arguments**: `example`, for papermill; needed for names not in `SPELLING`.
 
     **Raises** `ParameterError`.
     """
@@ -171,7 +170,7 @@ def whole_number(name: str, value: object, low: int, high: int, example: str = "
 
 
 def choice(name: str, value: object, choices: tuple[str, ...], other: str = "") -> str:
-    """`value`, one of `choices` spelled exactly so; the error names the closest one.
+    """`value`, exactly one of `choices`; the error names the closest one.
 
     **Arguments** `other`: what else is allowed, in words; the caller has looked for it.
 
@@ -201,9 +200,8 @@ def _envs(name: str, value: object) -> tuple[str, ...]:
 def _check_names(spelling: Mapping[str, str]) -> None:
     """Stops the chapter if papermill was given a name that is not in `spelling`.
 
-    Papermill puts what it is given into a cell of plain assignments under the comment
-    "# Parameters", so the names are read from that cell in the kernel's history. Without such a
-    cell, in JupyterLab or in the book, there is nothing to check.
+    Papermill adds a cell of plain assignments under the comment "# Parameters"; the kernel's
+    history has that cell with the names. JupyterLab and the book have none, and nothing to check.
     """
     for name, value in _injected(get_ipython()).items():
         if name not in spelling:
@@ -225,7 +223,7 @@ def _injected(shell: InteractiveShell | None) -> dict[str, str]:
 
 
 def _keep_figures_whole() -> None:
-    """Spares a chapter the search for empty margins, which a figure's layout does not leave."""
+    """Disables tight bounding boxes, which cost time; figures have no empty margins to cut."""
     if shell := get_ipython():
         shell.config.InlineBackend.setdefault("print_figure_kwargs", {"bbox_inches": None})
 
@@ -258,7 +256,7 @@ def _learning_rates(value: object) -> tuple[float, ...]:
 
 
 def _list_spelling(text: str) -> str:
-    """How to give papermill the learning rates that `text` seems to mean."""
+    """An example for papermill with the learning rates in `text`."""
     found = re.findall(r"(?<![\w.+-])\d*\.?\d+(?:[eE][-+]?\d+)?(?![\w.])", text[:1000])
     rates = [float(number) for number in found if 1e-30 <= float(number) <= 1e30][:9]
     if not rates:
@@ -267,7 +265,7 @@ def _list_spelling(text: str) -> str:
 
 
 def _yaml_number(x: float) -> str:
-    """`x` as YAML reads a float: with a point, and a sign in the exponent."""
+    """`x` as a float in YAML: with a point, and a sign in the exponent."""
     mantissa, _, exponent = repr(x).partition("e")
     if not exponent:
         return mantissa
@@ -290,7 +288,7 @@ def _text(value: object) -> str:
 def glue(**values: object) -> None:
     """Stores each value under its name for the chapters' text, ``{glue:text}`name:.2f` ``.
 
-    Nothing is shown in the cell. Works under papermill and in JupyterLab, too.
+    The cell shows nothing. Works under papermill and in JupyterLab, too.
     """
     for name, value in values.items():
         # a numpy number would be stored as "np.float64(1.5)"

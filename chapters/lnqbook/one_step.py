@@ -1,7 +1,7 @@
-"""What an SGD step on one transition does to the others: first order, by autograd and for real.
+"""The effect of an SGD step on one transition on the others: by autograd, and from real steps.
 
-i is the transition that is trained on, j the one that is evaluated. `metrics.py` measures the same
-things faster; nothing here calls it, so that one can be held against the other.
+A step trains on transition i, and transition j is evaluated. `metrics.py` measures the same faster;
+nothing here calls it, so each can check the other.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def cosines(x: Tensor, y: Tensor) -> Tensor:
 
 
 def first_order(flat: Flat, lr: float) -> dict[str, float]:
-    """Eqs. (5) and (7), checked on steps theta - lr g_i that are really taken.
+    """Eqs. (5) and (7), checked on real steps theta - lr g_i.
 
     Q_j changes by about -lr <g_i, grad Q_j>, and Delta_j^2 by about -2 lr <g_i, f_j>.
 
@@ -81,8 +81,8 @@ def first_order(flat: Flat, lr: float) -> dict[str, float]:
 
     - `moved`: share of the pairs (i, j) in which Q_j changes at all.
     - `first_order_gap`: Eq. (5)'s error over the norm of the changes.
-    - `same_direction`: share of the i whose own value moves against its TD error.
-    - `factor`: what the changes of Delta_j^2 are in units of -lr <g_i, f_j>, by least squares.
+    - `same_direction`: share of the i with their own value moved against its TD error.
+    - `factor`: the changes of Delta_j^2 in units of -lr <g_i, f_j>, by least squares.
     """
     with torch.no_grad():
         q, td_error = flat.q(flat.theta), flat.td_error(flat.theta)
