@@ -26,10 +26,8 @@ def shown(frame: pd.DataFrame, spec: str | Mapping[str, str] = "") -> pd.DataFra
     specs = spec if isinstance(spec, Mapping) else dict.fromkeys(frame.columns, spec)
     text = frame.apply(lambda column: column.map(lambda x: _cell(x, specs.get(column.name, ""))))
     text = text.rename(index=_label, columns=_label)
-    text.index.names, text.columns.names = (
-        [None] * text.index.nlevels,
-        [None] * text.columns.nlevels,
-    )
+    for axis in (text.index, text.columns):
+        axis.names = [None] * axis.nlevels
     return text
 
 

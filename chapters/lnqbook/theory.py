@@ -48,7 +48,6 @@ EXAMPLES = {
 
 def exact(values: tuple) -> Array:
     """The same numbers as an array of fractions; with them this module's functions are exact."""
-    values = np.asarray(values)
     return np.vectorize(Fraction, otypes=[object])(values)
 
 

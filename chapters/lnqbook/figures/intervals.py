@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .layout import SEED_CLAMPED, finish, handle
+from .layout import SEED_CLAMPED, finish, handle, mark_style
 from .style import CLAMPED, GREY, LOOKS, NAMES, WIDTH, in_style
 
 APART = 0.3  # rows between the dots that share one
@@ -60,19 +60,11 @@ def _draw(ax: Axes, cells: pd.DataFrame, rows: list[str]) -> None:
     for row, group in cells.groupby("row", sort=False):
         offsets = APART * (np.arange(len(group)) - (len(group) - 1) / 2)
         for offset, (_, cell) in zip(offsets, group.iterrows(), strict=True):
-            y, look = rows.index(row) + offset, LOOKS[cell["norm"]]
-            ax.plot([cell["low"], cell["high"]], [y, y], color=look.color, linewidth=2, zorder=2)
-            ax.scatter(
-                cell["value"],
-                y,
-                26,
-                marker=CLAMPED if cell.get("clamped", False) else "o",
-                facecolor=look.fill,
-                edgecolor=look.color,
-                linewidth=1.2,
-                zorder=3,
-                label=f"{row} {cell['norm']}",
-            )
+            y, norm = rows.index(row) + offset, cell["norm"]
+            line = {"color": LOOKS[norm].color, "linewidth": 2, "zorder": 2}
+            ax.plot([cell["low"], cell["high"]], [y, y], **line)
+            style = {"marker": CLAMPED if cell.get("clamped", False) else "o"} | mark_style(norm)
+            ax.scatter(cell["value"], y, 26, label=f"{row} {norm}", **style)
             if np.isfinite(cell.get("paper", np.nan)):
                 ax.plot(cell["paper"], y, "|", color="black", markersize=11, zorder=4)
 

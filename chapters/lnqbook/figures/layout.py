@@ -69,12 +69,7 @@ def draw_by_lr(ax: Axes, metric: str, points: pd.DataFrame, zero: bool = False) 
         marks(ax, some["lr"], some["value"], some["clamped"], norm)
 
 
-def log_lines(
-    ax: Axes,
-    lines: Iterable[tuple[str, pd.Series, pd.Series]],
-    colors: Iterable[str],
-    markers: Iterable[str],
-) -> None:
+def log_lines(ax: Axes, lines: Iterable[tuple], colors: Sequence, markers: str) -> None:
     """A marked line on log axes for each (name, x, y)."""
     for (name, x, y), color, marker in zip(lines, colors, markers, strict=False):
         ax.loglog(x, y, color=color, marker=marker, markersize=4, label=name)
@@ -106,18 +101,18 @@ def marks(
     sizes, look = np.full(len(x), 22.0) if sizes is None else sizes, LOOKS[norm]
     sizes = sizes * (0.75 if look.marker in "sD" else 1)  # these fill more of their box
     for marker, at in ((look.marker, ~clamped.to_numpy(bool)), (CLAMPED, clamped.to_numpy(bool))):
-        ax.scatter(
-            x[at],
-            y[at],
-            sizes[at],
-            marker=marker,
-            facecolor=look.fill,
-            edgecolor=look.color,
-            linewidth=1.2,
-            zorder=3,
-            clip_on=False,  # a mark at the edge keeps its shape
-            label=f"{norm} {marker}",
-        )
+        style = {
+            "marker": marker,
+            "label": f"{norm} {marker}",
+            "clip_on": False,
+        }  # whole at the edge
+        ax.scatter(x[at], y[at], sizes[at], **style, **mark_style(norm))
+
+
+def mark_style(norm: str) -> dict[str, object]:
+    """The look of a norm's mark, for `Axes.scatter`."""
+    look = LOOKS[norm]
+    return {"facecolor": look.fill, "edgecolor": look.color, "linewidth": 1.2, "zorder": 3}
 
 
 def provenance(frame: pd.DataFrame) -> str:
@@ -142,23 +137,6 @@ def handle(text: str, norm: str = "", parts: str = "mark", **style) -> Line2D:
     return Line2D([], [], label=text, **usual | style)
 
 
-def legend_handles(
-    frame: pd.DataFrame,
-    names: dict[str, str] | None = None,
-    parts: str = "line and mark",
-    clamped: str = "",
-    extra: Sequence[Line2D] = (),
-) -> list[Line2D]:
-    """The legend's entries for the norms in the frame.
-
-    **Arguments** `names`: norms with their names, instead of those in the frame. `parts`: as in
-    `handle`. `clamped`: the meaning of a triangle, if there are any. `extra`: further entries.
-    """
-    names = names or {norm: NAMES[norm] for norm in LOOKS if (frame["norm"] == norm).any()}
-    triangle = [handle(clamped, marker=CLAMPED)] if clamped else []
-    return [*(handle(name, norm, parts) for norm, name in names.items()), *extra, *triangle]
-
-
 def finish(
     figure: Figure, handles: Sequence[Artist], note: str = "", xlabel: str = "", **legend
 ) -> Figure:
@@ -174,3 +152,25 @@ def finish(
     if note:
         figure.supxlabel(note, x=0.995, ha="right", fontsize=7.5, color=GREY)
     return figure
+
+
+def finish_runs(
+    figure: Figure,
+    frame: pd.DataFrame,
+    xlabel: str = "",
+    names: dict[str, str] | None = None,
+    parts: str = "line and mark",
+    clamped: str | None = None,
+    extra: Sequence[Line2D] = (),
+) -> Figure:
+    """`finish` with the norms in the frame for legend, and their `provenance`.
+
+    **Arguments** `names`: the norms to name, with their names, instead of all. `parts`: as in
+    `handle`. `clamped`: the meaning of a triangle. `extra`: further entries.
+    """
+    if clamped is None:
+        clamped = SEED_CLAMPED if (frame["clamped_steps"] > 0).any() else ""
+    names = names or {norm: NAMES[norm] for norm in LOOKS if (frame["norm"] == norm).any()}
+    handles = [*(handle(name, norm, parts) for norm, name in names.items()), *extra]
+    handles += [handle(clamped, marker=CLAMPED)] if clamped else []
+    return finish(figure, handles, provenance(frame), xlabel)

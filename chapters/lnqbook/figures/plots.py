@@ -18,20 +18,7 @@ from matplotlib.figure import Figure
 
 from ..numbers import MINUS, interval
 from ..stats import bootstrap_interval, paired_effect, point_summary, spearman_interval
-from .layout import (
-    SEED_CLAMPED,
-    chosen,
-    draw_by_lr,
-    finish,
-    handle,
-    legend_handles,
-    line,
-    log_lines,
-    marks,
-    provenance,
-    set_scale,
-    subplots,
-)
+from . import layout
 from .style import CLAMPED, GREY, LABELS, LOG, LOOKS, NAMES, WIDTH, in_style, label, rate, shades
 
 
@@ -48,15 +35,14 @@ def metric_by_lr(
     one seed was clamped. Points without a finite value are not drawn. On a logarithmic axis a band
     is cut off at a thousandth of its mean.
     """
-    envs = chosen(frame, envs)
-    figure, axes = subplots(metrics, envs)
+    envs = layout.chosen(frame, envs)
+    figure, axes = layout.subplots(metrics, envs)
     for (metric, env), ax in axes.items():
         summary = point_summary(frame[frame["env"] == env], metric)
         if metric in LOG:  # such an axis has no 0, and one tiny bound would stretch it
             summary["low"] = summary["low"].clip(lower=summary["value"] / 1000)
-        draw_by_lr(ax, metric, summary)
-    legend = legend_handles(frame, clamped=_triangles(frame))
-    return finish(figure, legend, provenance(frame), LABELS["lr"])
+        layout.draw_by_lr(ax, metric, summary)
+    return layout.finish_runs(figure, frame, LABELS["lr"])
 
 
 @in_style
@@ -74,19 +60,18 @@ def paired_by_lr(
     **Returns** the figure: mean differences, their 95% bootstrap bands, a line at zero, triangles
     where at least one seed of either norm was clamped.
     """
-    frame, envs = frame[frame["norm"].isin([norm, baseline])], chosen(frame, envs)
-    figure, axes = subplots(metrics, envs)
+    frame, envs = frame[frame["norm"].isin([norm, baseline])], layout.chosen(frame, envs)
+    figure, axes = layout.subplots(metrics, envs)
     for (metric, env), ax in axes.items():
         runs = frame[frame["env"] == env]
         clamped = runs.groupby("lr")["clamped_steps"].max() > 0
         effects = paired_effect(runs, metric, norm, baseline).sort_values("lr")
         effects = effects.assign(norm=norm, clamped=effects["lr"].map(clamped))
-        draw_by_lr(ax, metric, effects, zero=True)
+        layout.draw_by_lr(ax, metric, effects, zero=True)
         if env == envs[0]:
             ax.set_ylabel(f"{label(metric)}, difference")
     names = {norm: f"{NAMES[norm]} {MINUS} {NAMES[baseline]}"}
-    legend = legend_handles(frame, names, clamped=_triangles(frame))
-    return finish(figure, legend, provenance(frame), LABELS["lr"])
+    return layout.finish_runs(figure, frame, LABELS["lr"], names)
 
 
 @in_style
@@ -104,28 +89,27 @@ def scatter_vs(
     **Returns** the figure: larger marks for larger learning rates; in each title Spearman's rho of
     the panel's points with the 95% interval from resampled seeds.
     """
-    envs = chosen(frame, envs)
-    figure, axes = subplots([x] if isinstance(x, str) else x, envs)
+    envs = layout.chosen(frame, envs)
+    figure, axes = layout.subplots([x] if isinstance(x, str) else x, envs)
     rates = np.sort(frame["lr"].unique())
     areas = pd.Series(14 + 60 * _unit(np.log(rates)), rates)
     for (metric, env), ax in axes.items():
         runs = frame[frame["env"] == env]
         xs, ys = point_summary(runs, metric), point_summary(runs, y)
-        set_scale(ax, "x", metric, xs)
-        set_scale(ax, "y", y, ys)
+        layout.set_scale(ax, "x", metric, xs)
+        layout.set_scale(ax, "y", y, ys)
         sizes = xs["lr"].map(areas).to_numpy()
         for norm in xs["norm"].unique():
             at = (xs["norm"] == norm).to_numpy()
-            marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
+            layout.marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
         rho = interval(spearman_interval(runs, metric, y), ".2f")
         ax.set_title(f"{env}\n\N{GREEK SMALL LETTER RHO} = {rho}")
         ax.set_xlabel(label(metric))
         ax.set_ylabel(label(y) if env == envs[0] else "")
     ends = areas.iloc[[0, -1]] if len(areas) > 1 else {}
     hollow = {"marker": "o", "markerfacecolor": "white"}
-    sizes = [handle(rate(lr), **hollow, markersize=area**0.5) for lr, area in ends.items()]
-    legend = legend_handles(frame, parts="mark", clamped=_triangles(frame), extra=sizes)
-    return finish(figure, legend, provenance(frame))
+    sizes = [layout.handle(rate(lr), **hollow, markersize=area**0.5) for lr, area in ends.items()]
+    return layout.finish_runs(figure, frame, parts="mark", extra=sizes)
 
 
 @in_style
@@ -146,15 +130,15 @@ def learning_curves(
     the median over the line's clamped runs. A seed counts at a step where all its learning rates
     have a finite value.
     """
-    envs = chosen(curves, envs)
+    envs = layout.chosen(curves, envs)
     if "first_clamp" not in curves:
         curves = curves.assign(first_clamp=-1)
     curves = curves.assign(clamped=curves["first_clamp"].between(0, curves["step"]))
     rates = sorted(curves["lr"].unique()) if by_lr else []
-    figure, axes = subplots(metrics, envs)
+    figure, axes = layout.subplots(metrics, envs)
     for (metric, env), ax in axes.items():
         runs = curves[curves["env"] == env]
-        set_scale(ax, "y", metric, runs.assign(value=runs[metric]))
+        layout.set_scale(ax, "y", metric, runs.assign(value=runs[metric]))
         for (norm, *lr), points in runs.groupby(["norm", "lr"][: 1 + by_lr], sort=False):
             seeds = points.groupby(["step", "seed"], sort=False)[metric].mean(skipna=False)
             steps = seeds.groupby("step")
@@ -162,18 +146,17 @@ def learning_curves(
             color = LOOKS[norm].color
             if by_lr:
                 color = shades(color, len(rates))[rates.index(lr[0])]
-            line(ax, list(steps.groups), means, norm, color)
+            layout.line(ax, list(steps.groups), means, norm, color)
             _mark_clamp(ax, points, list(steps.groups), means["value"], color)
         ax.set_xlabel("")
         ax.set_ylabel(label(metric) if env == envs[0] else "")
         ax.xaxis.set_major_formatter(lambda step, _: f"{step / 1000:g}k" if step else "0")
     extra = [
-        handle(rate(lr), color=shade, linestyle="-")
+        layout.handle(rate(lr), color=shade, linestyle="-")
         for lr, shade in zip(rates, shades(GREY, len(rates)), strict=True)
     ]
     clamped = "first clamped step" if (curves["first_clamp"] >= 0).any() else ""
-    legend = legend_handles(curves, parts="line", clamped=clamped, extra=extra)
-    return finish(figure, legend, provenance(curves), LABELS["step"])
+    return layout.finish_runs(figure, curves, LABELS["step"], None, "line", clamped, extra)
 
 
 @in_style
@@ -184,14 +167,10 @@ def expansion_errors(errors: pd.DataFrame) -> Figure:
     """
     figure, ax = plt.subplots(figsize=(WIDTH * 0.6, 3.0))
     lines = ((label(name), errors["lr"], errors[name]) for name in errors if name != "lr")
-    log_lines(ax, lines, sns.color_palette("colorblind")[2:], "sDv")
+    layout.log_lines(ax, lines, sns.color_palette("colorblind")[2:], "sDv")
     ax.set(xlabel=LABELS["lr"], ylabel="absolute error")
     ax.legend(loc="upper left")
     return figure
-
-
-def _triangles(frame: pd.DataFrame) -> str:
-    return SEED_CLAMPED if (frame["clamped_steps"] > 0).any() else ""
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ from lnqlib.data import Transitions
 
 from .. import stats, table1
 from ..sentences import listed
-from ..stats import Interval
 
 WITH, WITHOUT = "with a goal", "without"
 GAIN = "LN's gain in return"
@@ -110,16 +109,8 @@ def kinds_compared(table: pd.DataFrame) -> str:
         return "Acrobot is not among the tasks shown here."
     if len(table) < 2:
         return "All datasets shown here are of one kind, so there is nothing to compare."
-    columns = [column for column in table if column != "seeds"]
-    apart = [column for column in columns if disjoint(*table[column])]
-    turned = [column for column in columns if turns(*table[column])]
+    pairs = list(table.drop(columns="seeds", errors="ignore").items())
+    apart = [name for name, (a, b) in pairs if a.high < b.low or b.high < a.low]
+    turned = [name for name, (a, b) in pairs if a.sign * b.sign < 0]
     text = f"The two intervals do not overlap in: {listed(apart, 'none of the columns')}"
     return f"{text}. They lie on opposite sides of 0 in: {listed(turned, 'none of them')}."
-
-
-def disjoint(a: Interval, b: Interval) -> bool:
-    return bool(a.high < b.low or b.high < a.low)
-
-
-def turns(a: Interval, b: Interval) -> bool:
-    return a.sign * b.sign < 0
