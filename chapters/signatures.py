@@ -33,7 +33,7 @@ class Fields(MystRenderer):
 
 
 class Reference(SphinxDirective):
-    """`{reference} lnqlib.spec`: every public function and class with a docstring."""
+    """`{reference} lnqlib.spec`: its public functions and classes with docstrings."""
 
     required_arguments = 1
 

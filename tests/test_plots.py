@@ -428,5 +428,5 @@ def test_a_task_by_gymnasium_id_has_a_panel_after_the_books_tasks():
 def test_a_task_without_a_sketch_is_drawn_and_its_data_too():
     rows = np.random.default_rng(0).random((50, 3), np.float32)
     data = Transitions(rows, np.zeros(50, int), rows[:, 0], rows, rows[:, 0] > 0.9)
-    assert [ax.get_title() for ax in figures.task_pictures(["Mine-v0"]).axes] == ["Mine-v0"]
-    assert figures.dataset_coverage({"Mine-v0": data}).axes[0].get_xlabel() == "first entry"
+    assert [ax.get_title() for ax in setting.task_pictures(["Mine-v0"]).axes] == ["Mine-v0"]
+    assert setting.dataset_coverage({"Mine-v0": data}).axes[0].get_xlabel() == "first entry"
