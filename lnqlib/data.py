@@ -240,12 +240,13 @@ def _sizes(env: str) -> tuple[str, int, int]:
     made = gymnasium.make(env)
     obs, actions = made.observation_space, made.action_space
     made.close()
-    if not (hasattr(actions, "n") and len(obs.shape or ()) == 1):
+    shape = obs.shape or ()
+    if not (hasattr(actions, "n") and len(shape) == 1):
         raise ValueError(
             f"{env} has actions {actions} and observations {obs}; they must be Discrete and a Box "
             "of vectors; write an env with such spaces"
         )
-    return env, obs.shape[0], int(actions.n)
+    return env, shape[0], int(actions.n)
 
 
 def _check_actions(action: np.ndarray, num_actions: int, source: str) -> None:

@@ -126,7 +126,8 @@ def weighting(
     """P = s (C + r I)^(-alpha), alpha such that ISO_k of P^(1/2) phi is `iso`; tr PC = tr C.
 
     alpha is found by bisection; of all values tried the one that comes nearest is taken, for ISO_k
-    need not rise all the way.
+    need not rise all the way, and of several the smallest: with features that no alpha makes
+    independent, P is 1.
 
     **Arguments** `features`: phi, (rows, width), subsets being k rows after one another. `basis`:
     eigenvectors, (width, width), to put in place of C's once alpha is found. `isometry`: ISO_k of
@@ -149,7 +150,7 @@ def weighting(
         middle = (low + high) / 2
         tried[middle] = gap(middle)
         low, high = (middle, high) if tried[middle] < 0 else (low, middle)
-    alpha = min(tried, key=lambda a: abs(tried[a]))
+    alpha = min(tried, key=lambda a: (abs(tried[a]), abs(a)))
     outcome = MET if abs(tried[alpha]) <= MISSED * iso else BOUND
     vectors = vectors if basis is None else basis
     half = spectrum ** (-alpha / 2)

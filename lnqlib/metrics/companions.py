@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -110,12 +111,12 @@ def _listen(
     net: Network,
     obs: Any,
     rows: np.ndarray,
-    modules: dict[str, nn.Module],
+    modules: Mapping[str, nn.Module],
     side: str,
     missing: bool = False,
 ) -> dict[str, np.ndarray]:
     """What modules give or read; those not called once, with one value a row, are left out."""
-    heard: dict[str, list[Tensor]] = {}
+    heard: dict[str, list[Any]] = {}
 
     def hook(name: str) -> Any:
         def keep(module: nn.Module, inputs: tuple, named: dict, output: Any) -> None:

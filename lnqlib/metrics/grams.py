@@ -12,7 +12,8 @@ unknown use, is differentiated row by row. Where the rows of gradients would tak
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +24,10 @@ from .problem import Problem, accumulator
 from .rows import parts
 
 BUDGET = 2**28  # bytes of gradients, and of activations, that are held at a time
+
+
+Kept = tuple[Tensor, ...]
+"""What a layer's share is made of: a and p, or its gradients as rows."""
 
 
 class Grams(NamedTuple):
@@ -69,9 +74,8 @@ class _Accumulator:
         self.chunk = int(max(1, min(len(p.rows), budget // max(1, found.row_bytes))))
         B = len(p.rows)
         self.float = accumulator(p.net.device)
-        kinds = {"device": p.net.device, "dtype": self.float}
-        self.k, self.kh = torch.zeros(2, B, B, **kinds)
-        self.hh, self.q, self.next_q = torch.zeros(3, B, **kinds)
+        self.k, self.kh = torch.zeros((2, B, B), device=p.net.device, dtype=self.float)
+        self.hh, self.q, self.next_q = torch.zeros((3, B), device=p.net.device, dtype=self.float)
         self.best = torch.zeros_like(p.action)
         self.by_layer: dict[str, Tensor] = {}
         if p.target is not None:
@@ -79,7 +83,7 @@ class _Accumulator:
 
     def run(self) -> Grams:
         for blocks in self._passes():
-            layered = [b for b in blocks if b.layer is not None]
+            layered = [(b.layer, b.part) for b in blocks if b.layer is not None]
             if layered:
                 self._layers(layered)
             for block in blocks:
@@ -115,22 +119,29 @@ class _Accumulator:
             free -= block.floats
         return passes
 
-    def _layers(self, blocks: list[Block]) -> None:
+    def _layers(self, blocks: list[tuple[Layer, slice]]) -> None:
         here = self._signals(self.p.obs, self.p.rows, blocks, self.p.action, self.q)
-        there: list[tuple[Tensor, ...] | None] = [None] * len(blocks)
+        there: Sequence[Kept | None] = [None] * len(blocks)
         if self.p.target is None and len(self.p.live):
             there = self._signals(self.p.next_obs, self.p.live, blocks, None, self.next_q)
-        for block, x, y in zip(blocks, here, there, strict=True):
-            add = self._outer if block.layer.one else self._formed
-            add(block.layer.name, block.layer, x, y)
+        for (layer, _), x, y in zip(blocks, here, there, strict=True):
+            add = self._outer if layer.one else self._formed
+            add(layer.name, layer, x, y)
 
-    def _signals(self, obs, rows, blocks, action, values) -> list[tuple[Tensor, ...]]:
+    def _signals(
+        self,
+        obs: Any,
+        rows: np.ndarray,
+        blocks: list[tuple[Layer, slice]],
+        action: Tensor | None,
+        values: Tensor,
+    ) -> list[Kept]:
         """Forward and backward over some rows, in chunks; keeps what each block needs of them.
 
         Without an action it is the greedy one. Fills `values`, and `best`.
         """
-        layers = list({id(b.layer): b.layer for b in blocks}.values())
-        kept: list[list[tuple[Tensor, ...]]] = [[] for _ in blocks]
+        layers = list({layer.name: layer for layer, _ in blocks}.values())
+        kept: list[list[Kept]] = [[] for _ in blocks]
         for part in parts(rows, self.chunk):
             calls = Calls({layer.name: layer.module for layer in layers})
             with calls.listening():
@@ -140,18 +151,14 @@ class _Accumulator:
                 self.best[part] = chosen
             value = q.gather(1, chosen[:, None])[:, 0]
             values[part] = value.detach().to(self.float)
-            of = dict(zip(map(id, layers), calls.signals(value.sum(), layers), strict=True))
-            for block, keep in zip(blocks, kept, strict=True):
-                a, back = (x.to(self.float) for x in of[id(block.layer)])
-                keep.append((a, back) if block.layer.one else (self._in_pieces(block, a, back),))
+            signals = calls.signals(value.sum(), layers)
+            of = {layer.name: signal for layer, signal in zip(layers, signals, strict=True)}
+            for (layer, outputs), keep in zip(blocks, kept, strict=True):
+                a, back = (x.to(self.float) for x in of[layer.name])
+                keep.append((a, back) if layer.one else (_in_pieces(layer, outputs, a, back),))
         return [self._whole(keep, rows) for keep in kept]
 
-    def _in_pieces(self, block: Block, a: Tensor, back: Tensor) -> Tensor:
-        """A layer's gradients, a few rows at a time: the patches of images are large."""
-        pieces = zip(a.split(16), back.split(16), strict=True)
-        return torch.cat([block.layer.gradients(x, y, block.part) for x, y in pieces])
-
-    def _whole(self, keep: list[tuple[Tensor, ...]], rows: np.ndarray) -> tuple[Tensor, ...]:
+    def _whole(self, keep: list[Kept], rows: np.ndarray) -> Kept:
         """Chunks joined; rows that were not asked for are 0."""
         joined = tuple(torch.cat(pieces) for pieces in zip(*keep, strict=True))
         if len(rows) == len(self.p.rows):
@@ -161,7 +168,7 @@ class _Accumulator:
             x[rows] = y
         return whole
 
-    def _outer(self, name: str, layer: Layer, x: tuple[Tensor, ...], y: tuple | None) -> None:
+    def _outer(self, name: str, layer: Layer, x: Kept, y: Kept | None) -> None:
         """Adds a linear layer's share, p a^T, without forming it.
 
         grad h = p a^T - b p' a'^T = d a^T + b p' e^T with d = p - b p' and e = a - a', which keeps
@@ -182,7 +189,7 @@ class _Accumulator:
         self.hh += b**2 * p2.square().sum(1) * e.square().sum(1)
         self.hh += 2 * b * (d * p2).sum(1) * (a * e).sum(1)
 
-    def _formed(self, name: str, layer: Layer | None, x: tuple[Tensor], y: tuple | None) -> None:
+    def _formed(self, name: str, layer: Layer | None, x: Kept, y: Kept | None) -> None:
         """Adds the share of gradients that are there as rows."""
         (rows,) = x
         k = rows @ rows.T
@@ -208,7 +215,7 @@ class _Accumulator:
         )
         live = set(self.p.live.tolist()) if self.p.target is None else ()
 
-        def gradient(obs, j: int, action: Tensor | None, values: Tensor) -> Tensor:
+        def gradient(obs: Any, j: int, action: Tensor | None, values: Tensor) -> Tensor:
             q = net(obs, self.p.rows[j : j + 1])[0]
             chosen = q.argmax() if action is None else action
             values[j] = q[chosen].detach()
@@ -222,3 +229,9 @@ class _Accumulator:
             if j in live:
                 next_rows[j] = gradient(self.p.next_obs, j, None, self.next_q)
         self._formed("other parameters", None, (rows,), (next_rows,) if len(live) else None)
+
+
+def _in_pieces(layer: Layer, outputs: slice, a: Tensor, p: Tensor) -> Tensor:
+    """A layer's gradients, a few rows at a time: the patches of images are large."""
+    pieces = zip(a.split(16), p.split(16), strict=True)
+    return torch.cat([layer.gradients(x, y, outputs) for x, y in pieces])

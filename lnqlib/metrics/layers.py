@@ -28,7 +28,7 @@ class Layer(NamedTuple):
     """A layer whose gradients follow from what it reads and from what comes back to it."""
 
     name: str
-    module: nn.Module
+    module: Any  # one of KNOWN
     weight: bool  # trainable, and read by nothing else
     bias: bool
     one: bool  # a linear layer with one position: the gradient is one outer product
@@ -50,10 +50,8 @@ class Layer(NamedTuple):
         if isinstance(module, nn.LayerNorm):
             shape = module.normalized_shape
             unit = F.layer_norm(a, shape, eps=module.eps)
-            found = [(p * unit, self.weight), (p, self.bias)]
-            return torch.cat(
-                [x.reshape(n, -1, *shape).sum(1).flatten(1) for x, on in found if on], 1
-            )
+            both = [p * unit] * self.weight + [p] * self.bias
+            return torch.cat([x.reshape(n, -1, *shape).sum(1).flatten(1) for x in both], 1)
         if isinstance(module, nn.Linear):
             a, p = a.reshape(n, -1, a.shape[-1]), p.reshape(n, -1, p.shape[-1])[..., part]
         else:
@@ -63,11 +61,10 @@ class Layer(NamedTuple):
         return torch.cat(found, 2).flatten(1)
 
 
-def _patches(module: nn.Conv1d | nn.Conv2d, a: Tensor) -> Tensor:
+def _patches(module: Any, a: Tensor) -> Tensor:
     """What each position of a convolution reads: (n, positions, channels x kernel)."""
-    flat = isinstance(module, nn.Conv1d)
-    settings = (module.kernel_size, module.dilation, module.padding, module.stride)
-    if flat:
+    settings = [module.kernel_size, module.dilation, module.padding, module.stride]
+    if isinstance(module, nn.Conv1d):
         a = a[..., None]
         settings = [(x[0], rest) for x, rest in zip(settings, (1, 1, 0, 1), strict=True)]
     return F.unfold(a, *settings).transpose(1, 2)
@@ -87,7 +84,7 @@ class Calls:
     def __init__(self, modules: dict[str, nn.Module]):
         self.modules = modules
         self.read: dict[str, list[tuple[Tensor, int]]] = {}
-        self.edges: dict[str, list[GradientEdge | None]] = {}
+        self.edges: dict[str, list[GradientEdge]] = {}
         self.sizes: dict[str, int] = {}
 
     @contextmanager
@@ -109,8 +106,8 @@ class Calls:
         ) -> None:
             a = (inputs[0] if inputs else named["input"]).detach()
             self.read.setdefault(name, []).append((a, a._version))
-            edge = get_gradient_edge(output) if output.requires_grad else None
-            self.edges.setdefault(name, []).append(edge)
+            if output.requires_grad:
+                self.edges.setdefault(name, []).append(get_gradient_edge(output))
             self.sizes[name] = output.numel()
 
         return hook
@@ -156,7 +153,7 @@ def find(net: Network, obs: Any, rows: np.ndarray, action: Tensor) -> Found:
     layers = [
         layer
         for name, module in calls.modules.items()
-        if len(calls.edges.get(name, ())) == 1 and calls.edges[name][0] is not None
+        if len(calls.edges.get(name, ())) == len(calls.read.get(name, ())) == 1
         for layer in [_layer(name, module, uses, calls.read[name][0][0])]
         if layer.weight or layer.bias
     ]
@@ -199,7 +196,8 @@ def _agreeing(layers: list[Layer], calls: Calls, value: Tensor, n: int) -> list[
     unchanged = [layer for layer in layers if _unchanged(calls, layer)]
     edges = [calls.edges[layer.name][0] for layer in unchanged]
     wanted = [p for layer in unchanged for p in _parameters(layer)]
-    found = torch.autograd.grad(value, [*edges, *wanted], allow_unused=True, retain_graph=True)
+    inputs: list[Any] = [*edges, *wanted]
+    found = torch.autograd.grad(value, inputs, allow_unused=True, retain_graph=True)
     back, true = found[: len(edges)], list(found[len(edges) :])
     agreeing = []
     loose = 1e-8 if value.dtype == torch.float64 else 1e-3
@@ -212,9 +210,8 @@ def _agreeing(layers: list[Layer], calls: Calls, value: Tensor, n: int) -> list[
         if len(a) != n or len(p) != n:  # the first axis is not the batch
             continue
         ours = layer.gradients(a, p, slice(None)).sum(0)
-        flat = [t.reshape(layer.outputs, -1) for t in theirs]
-        theirs = torch.cat(flat, 1).flatten()
-        if bool((ours - theirs).norm() <= loose * theirs.norm()) or not theirs.isfinite().all():
+        real = torch.cat([t.reshape(layer.outputs, -1) for t in theirs], 1).flatten()
+        if bool((ours - real).norm() <= loose * real.norm()) or not real.isfinite().all():
             agreeing.append(layer)
     return agreeing
 
@@ -228,20 +225,24 @@ def _unchanged(calls: Calls, layer: Layer) -> bool:
 def _leaves(value: Tensor, known: set[int]) -> tuple[Counter[int], Tensor | None]:
     """How often the graph reads each leaf, by id, and a leaf that is not `known`."""
     uses: Counter[int] = Counter()
-    seen, todo, foreign = set(), [value.grad_fn], None
-    while todo:
-        node = todo.pop()
-        for nxt, _ in node.next_functions:
-            if nxt is None:
-                continue
-            leaf = getattr(nxt, "variable", None)
+    foreign = None
+    for node in nodes(value):
+        for leaf in (getattr(nxt, "variable", None) for nxt, _ in node.next_functions):
             if leaf is not None:
                 uses[id(leaf)] += 1
                 foreign = foreign if id(leaf) in known else leaf
-            elif nxt not in seen:
-                seen.add(nxt)
-                todo.append(nxt)
     return uses, foreign
+
+
+def nodes(value: Tensor) -> Iterator[Any]:
+    """Every node of the graph behind a value, once."""
+    seen, todo = {value.grad_fn}, [value.grad_fn]
+    while todo:
+        node: Any = todo.pop()
+        yield node
+        new = {nxt for nxt, _ in node.next_functions if nxt is not None} - seen
+        seen |= new
+        todo += new
 
 
 def _numel(tensor: Tensor | None) -> int:

@@ -68,7 +68,8 @@ class Probe:
                 f"every is {every!r}; it must be a whole number of steps from 1; pass every=1000"
             )
         self.lr, self.every, self.writer = lr, int(every), writer
-        self.settings = {"gamma": gamma, "terminal_mask": terminal_mask} | options
+        self.settings: dict[str, Any] = {"gamma": gamma, "terminal_mask": terminal_mask}
+        self.settings |= options
         self.rows: list[dict[str, float]] = []
         self.before: nn.Module | None = None
         self.next = 0
@@ -83,7 +84,7 @@ class Probe:
         """Measures now, whatever is due. **Returns** the row that it keeps."""
         started = perf_counter()
         lr = self.lr(step) if callable(self.lr) else self.lr
-        settings = self.settings | options
+        settings: dict[str, Any] = self.settings | dict(options)
         measured = panel(q, batch, lr, **settings).values
         row: dict[str, float] = {"step": step, "lr": lr} | measured
         if self.before is not None:
@@ -145,19 +146,20 @@ def sb3_callback(probe: Probe, size: int = 128, target: bool = True) -> BaseCall
 
     class ProbeCallback(BaseCallback):
         def _on_step(self) -> bool:
-            if not hasattr(self.model, "q_net"):
+            agent: Any = self.model
+            if not hasattr(agent, "q_net"):
                 raise MetricError(
-                    f"the agent is a {type(self.model).__name__} without q_net; sb3_callback is "
+                    f"the agent is a {type(agent).__name__} without q_net; sb3_callback is "
                     "for DQN; call probe(step, network, batch, forward=...) in a callback instead"
                 )
-            buffer = self.model.replay_buffer
+            buffer = agent.replay_buffer
             held = buffer.size() * buffer.n_envs
             if probe.due(self.num_timesteps) and held >= size:
                 with undisturbed(seed=self.num_timesteps):
-                    batch = buffer.sample(size, env=self.model._vec_normalize_env)
-                options: dict[str, Any] = {"target": self.model.q_net_target} if target else {}
-                row = probe(self.num_timesteps, self.model.q_net, batch, **options)
-                ends = [episode["r"] for episode in self.model.ep_info_buffer or ()]
+                    batch = buffer.sample(size, env=agent._vec_normalize_env)
+                options: dict[str, Any] = {"target": agent.q_net_target} if target else {}
+                row = probe(self.num_timesteps, agent.q_net, batch, **options)
+                ends = [episode["r"] for episode in agent.ep_info_buffer or ()]
                 row["return"] = float(np.mean(ends)) if ends else float("nan")
             return True
 

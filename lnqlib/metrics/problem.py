@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -51,7 +51,7 @@ class Problem(NamedTuple):
         **Returns** the action and its value, each (B,), 0 where nothing bootstraps.
         """
         best, value = self.action.new_zeros(len(self.rows)), torch.zeros_like(self.reward)
-        if len(self.live):
+        if len(self.live) and self.target is not None:
             with torch.no_grad():
                 values = self.target(self.next_obs, self.live)
                 choosing = self.net(self.next_obs, self.live) if self.double else values
@@ -74,7 +74,7 @@ def problem(
 
     **Raises** `MetricError` for what the metrics are not defined for.
     """
-    options = Options(**_known(options))
+    _check_names(options)
     forward, target = options.get("forward"), options.get("target")
     double, discount = options.get("double", False), options.get("discount")
     if double and target is None:
@@ -108,7 +108,7 @@ def problem(
                 settings[1],
             )
         device = net.device
-        kinds = {"device": device, "dtype": accumulator(device)}
+        number = accumulator(device)
         num_actions = _check_actions(net, steps.obs, steps.action)
         if other is not None and other(steps.next_obs, rows[-1:]).shape[1] != num_actions:
             raise MetricError(
@@ -122,8 +122,8 @@ def problem(
             steps.obs,
             steps.next_obs,
             torch.as_tensor(steps.action, device=device),
-            torch.as_tensor(steps.reward, **kinds),
-            torch.as_tensor(steps.bootstrap, **kinds),
+            torch.as_tensor(steps.reward, device=device, dtype=number),
+            torch.as_tensor(steps.bootstrap, device=device, dtype=number),
             rows,
             live,
             net.finite
@@ -166,10 +166,9 @@ def _check_actions(net: Network, obs: Any, action: np.ndarray) -> int:
     return num_actions
 
 
-def _known(options: dict[str, Any]) -> dict[str, Any]:
+def _check_names(options: Mapping[str, object]) -> None:
     unknown = [name for name in options if name not in Options.__annotations__]
     if unknown:
         raise TypeError(
             f"no argument is called {unknown[0]}; allowed are {', '.join(Options.__annotations__)}"
         )
-    return options

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -41,7 +41,7 @@ SHOWN = {
     "dormant": "the share of dormant units",
 }
 """What the page draws, and what it calls them."""
-SETTINGS: dict[str, float] = {
+SETTINGS: dict[str, Any] = {
     "learning_rate": 2.3e-3,
     "batch_size": 64,
     "buffer_size": 100_000,
@@ -56,7 +56,7 @@ SETTINGS: dict[str, float] = {
 """What RL Baselines3 Zoo trains CartPole's DQN with; its network has two layers of 256."""
 
 
-def agent(env: str, optimizer: str, norm: str, seed: int, **changes: float) -> DQN:
+def agent(env: str, optimizer: str, norm: str, seed: int, **changes: Any) -> DQN:
     """A DQN with LN between each hidden layer and its ReLU, or without.
 
     Both start from the same linear layers.
