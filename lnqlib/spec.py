@@ -226,14 +226,14 @@ class RunSpec:
         if self.target_period and self.norm in ("batch", "crossq"):
             raise SpecError(
                 f'target_period is {self.target_period} with norm="{self.norm}"; whose statistics '
-                "a target network would normalize with is not defined here; leave target_period "
-                'out or write norm="layer"'
+                "a target network would normalize with is not defined here; write "
+                'norm="layer" or leave target_period out'
             )
         if self.target_period and self.lr_control == "paired_decay":
             raise SpecError(
                 f'target_period is {self.target_period} with lr_control="paired_decay"; the run '
-                "that gives the decay is defined without a target network only; leave "
-                'target_period out or write lr_control="own_decay"'
+                "that gives the decay is defined without a target network only; write "
+                'lr_control="own_decay" or leave target_period out'
             )
 
     def _require_online(self) -> None:

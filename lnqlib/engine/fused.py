@@ -370,8 +370,8 @@ def kernel(
         if online:
             hidden = W[: k * D].reshape((k, D))
             b = W[k * D :] if bias else np.zeros(D, np.float32)
-            gain = extra[:D] if affine else np.ones(D, np.float32)
-            shift = extra[D:] if affine else np.zeros(D, np.float32)
+            gains = extra[:D] if affine else np.ones(D, np.float32)
+            shifts = extra[D:] if affine else np.zeros(D, np.float32)
             scratch = np.empty(D, np.float32)
             # taken out of their tuples once: each time counts references to all of its arrays
             replay, moves, starts = acting.replay, acting.action, acting.starts
@@ -384,7 +384,7 @@ def kernel(
                 move = moves[t]
                 if move == GREEDY:
                     move = _best_action(
-                        code, False, hidden, b, V, c, gain, shift, seen[row], scratch
+                        code, False, hidden, b, V, c, gains, shifts, seen[row], scratch
                     )
                 act(task, time_limit, replay, row, move)
                 _store(replay, row, k, acting.discount, acting.discount_at_goal, rows)
