@@ -33,7 +33,7 @@ class Fields(MystRenderer):
 
 
 class Reference(SphinxDirective):
-    """`{reference} lnqlib.spec`: its public functions and classes with docstrings."""
+    """`{reference} lnqlib.spec`: its documented functions and classes."""
 
     required_arguments = 1
 
