@@ -279,6 +279,10 @@ def test_shipping_is_deterministic_complete_and_repeatable(filled, tmp_path):
     both = Shipped(tmp_path / "a")
     assert list(both.results(SPECS + extra)["key"]) == [s.key for s in SPECS + extra]
     assert both.curves(SPECS + extra)["key"].nunique() == 13
+    for name in ("runs", "curves"):  # in a part of their own: what was shipped stays as it is
+        a, b = (tmp_path / x / "tiny" / f"Pendulum.{name}.parquet" for x in "ab")
+        assert a.read_bytes() == b.read_bytes()
+        assert (tmp_path / "a" / "tiny" / f"Pendulum.2.{name}.parquet").exists()
 
 
 def test_a_study_may_ship_fewer_checkpoints(tmp_path):

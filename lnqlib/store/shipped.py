@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,8 @@ def _sums(folder: Path) -> dict[str, set[str]]:
 def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False) -> list[Path]:
     """Writes the finished ones among a study's `specs` to `folder`, a pair of files for each env.
 
-    Skips incomplete tasks (unless `partial`) and fully shipped ones.
+    Skips incomplete tasks (unless `partial`) and fully shipped ones. A file that is there stays as
+    it is: what a study has grown by goes into a further part, `<env>.2.runs.parquet` and so on.
 
     **Returns** the files written.
 
@@ -157,8 +159,16 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
                     f"{path} is ignored and {store.path} has {len(have)} of its {len(keys)} runs, "
                     f"so shipping could lose the others; write git checkout -- {path}, or remove it"
                 )
+        if path in dict(shipped._files):
+            parts = [
+                rows for file, rows in shipped._files if file.parent == folder and file != path
+            ]
+            elsewhere = {key for rows in parts for key in rows["key"]}
+            if known >= set(there["key"]):  # its curves are there, too
+                path, curves_path, elsewhere = *_next_part(folder, env), known
+            old, kept = (part[~part["key"].isin(elsewhere)] for part in (old, kept))
         rows = pd.concat([part for part in (old, new) if len(part)]).set_index("key", drop=False)
-        rows = rows.loc[[key for key in keys if key in have]]
+        rows = rows.loc[[key for key in keys if key in rows.index]]
         kept_count = FEWER.get(folder.name, CHECKPOINTS)
         fine = downsample(store.curves(new["key"]), rows["steps"], kept_count)
         curves = in_order([part for part in (kept, fine) if len(part)], keys)
@@ -168,6 +178,11 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
         }
         written += _write(tables)
     return written
+
+
+def _next_part(folder: Path, env: str) -> tuple[Path, Path]:
+    number = next(n for n in count(2) if not (folder / f"{env}.{n}.runs.parquet").exists())
+    return folder / f"{env}.{number}.runs.parquet", folder / f"{env}.{number}.curves.parquet"
 
 
 def downsample(
