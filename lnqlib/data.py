@@ -240,7 +240,7 @@ def _sizes(env: str) -> tuple[str, int, int]:
     made = gymnasium.make(env)
     obs, actions = made.observation_space, made.action_space
     made.close()
-    if not (hasattr(actions, "n") and len(obs.shape or ()) == 1):
+    if not (hasattr(actions, "n") and obs.shape is not None and len(obs.shape) == 1):
         raise ValueError(
             f"{env} has actions {actions} and observations {obs}; they must be Discrete and a Box "
             "of vectors; write an env with such spaces"

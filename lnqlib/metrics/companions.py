@@ -96,7 +96,8 @@ def features_of(
 
 def readings(net: Network, obs: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
     """What each linear or convolution layer reads, in the order of their calls."""
-    modules = {n: m for n, m in net.module.named_modules() if isinstance(m, READERS)}
+    named = net.module.named_modules()
+    modules: dict[str, nn.Module] = {n: m for n, m in named if isinstance(m, READERS)}
     found = _listen(net, obs, rows, modules, "input", missing=True)
     if not found:
         raise MetricError(
@@ -115,7 +116,7 @@ def _listen(
     missing: bool = False,
 ) -> dict[str, np.ndarray]:
     """What modules give or read; those not called once, with one value a row, are left out."""
-    heard: dict[str, list[Tensor]] = {}
+    heard: dict[str, list[object]] = {}
 
     def hook(name: str) -> Any:
         def keep(module: nn.Module, inputs: tuple, named: dict, output: Any) -> None:

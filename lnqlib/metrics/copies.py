@@ -62,7 +62,7 @@ def place(module: nn.Module) -> tuple[torch.device, torch.dtype]:
 def _inner(q: nn.Module) -> nn.Module | None:
     """The module that torch.compile or a data-parallel wrapper holds."""
     if "_orig_mod" in q._modules:
-        return q._orig_mod
+        return q._modules["_orig_mod"]
     wrappers = nn.DataParallel, nn.parallel.DistributedDataParallel
     return q.module if isinstance(q, wrappers) else None
 

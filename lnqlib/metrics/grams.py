@@ -12,6 +12,7 @@ unknown use, is differentiated row by row. Where the rows of gradients would tak
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,11 +43,18 @@ class Grams(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A part of the parameters whose gradients are held at a time."""
+    """A part of a layer's parameters, whose gradients are held at a time."""
 
-    layer: Layer | None  # None: a stretch of the parameters that belong to no layer
+    layer: Layer
     part: slice
     floats: int  # for each row
+
+
+class Stretch(NamedTuple):
+    """A part of the parameters that belong to no layer."""
+
+    part: slice
+    floats: int
 
 
 def grams(p: Problem, budget: float = BUDGET, layered: bool = True) -> Grams:
@@ -69,29 +77,29 @@ class _Accumulator:
         self.chunk = int(max(1, min(len(p.rows), budget // max(1, found.row_bytes))))
         B = len(p.rows)
         self.float = accumulator(p.net.device)
-        kinds = {"device": p.net.device, "dtype": self.float}
-        self.k, self.kh = torch.zeros(2, B, B, **kinds)
-        self.hh, self.q, self.next_q = torch.zeros(3, B, **kinds)
+        zeros = torch.zeros(B, device=p.net.device, dtype=self.float)
+        self.k, self.kh = zeros.new_zeros(2, B, B)
+        self.hh, self.q, self.next_q = zeros.new_zeros(3, B)
         self.best = torch.zeros_like(p.action)
         self.by_layer: dict[str, Tensor] = {}
         if p.target is not None:
-            self.best, self.next_q = p.constant_next()
+            self.best, self.next_q = p.constant_next(p.target)
 
     def run(self) -> Grams:
         for blocks in self._passes():
-            layered = [b for b in blocks if b.layer is not None]
+            layered = [b for b in blocks if isinstance(b, Block)]
             if layered:
                 self._layers(layered)
             for block in blocks:
-                if block.layer is None:
+                if isinstance(block, Stretch):
                     self._rows(block.part)
         td = self.q - self.p.bootstrap * self.next_q - self.p.reward
         return Grams(self.q, td, self.k, self.kh, self.hh, self.by_layer)
 
-    def _passes(self) -> list[list[Block]]:
+    def _passes(self) -> list[list[Block | Stretch]]:
         """Blocks that fit into the budget together, or one that alone does not."""
         allowed = max(1, int(self.budget / (16 * len(self.p.rows))))  # floats for each row, twice
-        blocks = []
+        blocks: list[Block | Stretch] = []
         for layer in self.found.layers:
             if layer.one:
                 floats = sum(layer.module.weight.shape)
@@ -104,8 +112,8 @@ class _Accumulator:
         numbers = sum(x.numel() for _, x in self.found.rest)
         for start in range(0, numbers, allowed):
             part = slice(start, min(start + allowed, numbers))
-            blocks.append(Block(None, part, part.stop - part.start))
-        passes: list[list[Block]] = [[]]
+            blocks.append(Stretch(part, part.stop - part.start))
+        passes: list[list[Block | Stretch]] = [[]]
         free = allowed
         for block in blocks:
             if block.floats > free and passes[-1]:
@@ -117,7 +125,7 @@ class _Accumulator:
 
     def _layers(self, blocks: list[Block]) -> None:
         here = self._signals(self.p.obs, self.p.rows, blocks, self.p.action, self.q)
-        there: list[tuple[Tensor, ...] | None] = [None] * len(blocks)
+        there: Sequence[tuple[Tensor, ...] | None] = [None] * len(blocks)
         if self.p.target is None and len(self.p.live):
             there = self._signals(self.p.next_obs, self.p.live, blocks, None, self.next_q)
         for block, x, y in zip(blocks, here, there, strict=True):
@@ -182,7 +190,9 @@ class _Accumulator:
         self.hh += b**2 * p2.square().sum(1) * e.square().sum(1)
         self.hh += 2 * b * (d * p2).sum(1) * (a * e).sum(1)
 
-    def _formed(self, name: str, layer: Layer | None, x: tuple[Tensor], y: tuple | None) -> None:
+    def _formed(
+        self, name: str, layer: Layer | None, x: tuple[Tensor, ...], y: tuple | None
+    ) -> None:
         """Adds the share of gradients that are there as rows."""
         (rows,) = x
         k = rows @ rows.T

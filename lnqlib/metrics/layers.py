@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from .batch import MetricError
 from .network import Network
 
+Known = nn.Linear | nn.Conv1d | nn.Conv2d | nn.LayerNorm
 KNOWN = nn.Linear, nn.Conv1d, nn.Conv2d, nn.LayerNorm
 
 
@@ -28,7 +29,7 @@ class Layer(NamedTuple):
     """A layer whose gradients follow from what it reads and from what comes back to it."""
 
     name: str
-    module: nn.Module
+    module: Known
     weight: bool  # trainable, and read by nothing else
     bias: bool
     one: bool  # a linear layer with one position: the gradient is one outer product
@@ -50,9 +51,9 @@ class Layer(NamedTuple):
         if isinstance(module, nn.LayerNorm):
             shape = module.normalized_shape
             unit = F.layer_norm(a, shape, eps=module.eps)
-            found = [(p * unit, self.weight), (p, self.bias)]
+            pairs = (p * unit, self.weight), (p, self.bias)
             return torch.cat(
-                [x.reshape(n, -1, *shape).sum(1).flatten(1) for x, on in found if on], 1
+                [x.reshape(n, -1, *shape).sum(1).flatten(1) for x, on in pairs if on], 1
             )
         if isinstance(module, nn.Linear):
             a, p = a.reshape(n, -1, a.shape[-1]), p.reshape(n, -1, p.shape[-1])[..., part]
@@ -65,9 +66,10 @@ class Layer(NamedTuple):
 
 def _patches(module: nn.Conv1d | nn.Conv2d, a: Tensor) -> Tensor:
     """What each position of a convolution reads: (n, positions, channels x kernel)."""
-    flat = isinstance(module, nn.Conv1d)
-    settings = (module.kernel_size, module.dilation, module.padding, module.stride)
-    if flat:
+    padding = module.padding
+    assert not isinstance(padding, str)  # `_known` takes none
+    settings = [module.kernel_size, module.dilation, padding, module.stride]
+    if isinstance(module, nn.Conv1d):
         a = a[..., None]
         settings = [(x[0], rest) for x, rest in zip(settings, (1, 1, 0, 1), strict=True)]
     return F.unfold(a, *settings).transpose(1, 2)
@@ -84,10 +86,10 @@ class Found(NamedTuple):
 class Calls:
     """What the layers read and where their outputs stand in the graph, call by call."""
 
-    def __init__(self, modules: dict[str, nn.Module]):
+    def __init__(self, modules: dict[str, Known]):
         self.modules = modules
         self.read: dict[str, list[tuple[Tensor, int]]] = {}
-        self.edges: dict[str, list[GradientEdge | None]] = {}
+        self.edges: dict[str, list[GradientEdge]] = {}  # of outputs that have a gradient
         self.sizes: dict[str, int] = {}
 
     @contextmanager
@@ -109,8 +111,8 @@ class Calls:
         ) -> None:
             a = (inputs[0] if inputs else named["input"]).detach()
             self.read.setdefault(name, []).append((a, a._version))
-            edge = get_gradient_edge(output) if output.requires_grad else None
-            self.edges.setdefault(name, []).append(edge)
+            if output.requires_grad:
+                self.edges.setdefault(name, []).append(get_gradient_edge(output))
             self.sizes[name] = output.numel()
 
         return hook
@@ -156,7 +158,7 @@ def find(net: Network, obs: Any, rows: np.ndarray, action: Tensor) -> Found:
     layers = [
         layer
         for name, module in calls.modules.items()
-        if len(calls.edges.get(name, ())) == 1 and calls.edges[name][0] is not None
+        if len(calls.read.get(name, ())) == len(calls.edges.get(name, ())) == 1
         for layer in [_layer(name, module, uses, calls.read[name][0][0])]
         if layer.weight or layer.bias
     ]
@@ -168,7 +170,7 @@ def find(net: Network, obs: Any, rows: np.ndarray, action: Tensor) -> Found:
     return Found(layers, rest, 64 * numbers // len(few))
 
 
-def _known(module: nn.Module) -> bool:
+def _known(module: nn.Module) -> TypeGuard[Known]:
     kinds = [kind for kind in KNOWN if isinstance(module, kind)]
     if not kinds or type(module).forward is not kinds[0].forward:
         return False
@@ -178,7 +180,7 @@ def _known(module: nn.Module) -> bool:
     return True
 
 
-def _layer(name: str, module: nn.Module, uses: Counter[int], a: Tensor) -> Layer:
+def _layer(name: str, module: Known, uses: Counter[int], a: Tensor) -> Layer:
     def mine(key: str) -> bool:
         parameter = module._parameters.get(key)  # none where it is computed, as by weight norm
         return parameter is not None and parameter.requires_grad and uses[id(parameter)] == 1
@@ -188,8 +190,9 @@ def _layer(name: str, module: nn.Module, uses: Counter[int], a: Tensor) -> Layer
 
 
 def _parameters(layer: Layer) -> list[nn.Parameter]:
-    pairs = (layer.module.weight, layer.weight), (layer.module.bias, layer.bias)
-    return [parameter for parameter, on in pairs if on]
+    pairs = ("weight", layer.weight), ("bias", layer.bias)
+    found = (layer.module._parameters[name] for name, on in pairs if on)
+    return [parameter for parameter in found if parameter is not None]
 
 
 def _agreeing(layers: list[Layer], calls: Calls, value: Tensor, n: int) -> list[Layer]:
@@ -199,21 +202,21 @@ def _agreeing(layers: list[Layer], calls: Calls, value: Tensor, n: int) -> list[
     unchanged = [layer for layer in layers if _unchanged(calls, layer)]
     edges = [calls.edges[layer.name][0] for layer in unchanged]
     wanted = [p for layer in unchanged for p in _parameters(layer)]
-    found = torch.autograd.grad(value, [*edges, *wanted], allow_unused=True, retain_graph=True)
-    back, true = found[: len(edges)], list(found[len(edges) :])
+    inputs: list[Any] = [*edges, *wanted]  # torch's types know no list of both
+    found = torch.autograd.grad(value, inputs, allow_unused=True, retain_graph=True)
+    back, rest = found[: len(edges)], list(found[len(edges) :])
     agreeing = []
     loose = 1e-8 if value.dtype == torch.float64 else 1e-3
     for layer, p in zip(unchanged, back, strict=True):
         parameters = _parameters(layer)
-        theirs, true = true[: len(parameters)], true[len(parameters) :]
-        if p is None or any(t is None for t in theirs):
+        true, rest = rest[: len(parameters)], rest[len(parameters) :]
+        if p is None or any(t is None for t in true):
             continue
         a = calls.read[layer.name][0][0]
         if len(a) != n or len(p) != n:  # the first axis is not the batch
             continue
         ours = layer.gradients(a, p, slice(None)).sum(0)
-        flat = [t.reshape(layer.outputs, -1) for t in theirs]
-        theirs = torch.cat(flat, 1).flatten()
+        theirs = torch.cat([t.reshape(layer.outputs, -1) for t in true], 1).flatten()
         if bool((ours - theirs).norm() <= loose * theirs.norm()) or not theirs.isfinite().all():
             agreeing.append(layer)
     return agreeing
@@ -231,7 +234,7 @@ def _leaves(value: Tensor, known: set[int]) -> tuple[Counter[int], Tensor | None
     seen, todo, foreign = set(), [value.grad_fn], None
     while todo:
         node = todo.pop()
-        for nxt, _ in node.next_functions:
+        for nxt, _ in node.next_functions if node else ():
             if nxt is None:
                 continue
             leaf = getattr(nxt, "variable", None)

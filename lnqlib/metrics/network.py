@@ -51,7 +51,8 @@ class Network:
         self.notes: list[str] = []
         module = copied(q, self.notes)
         self.device, own = place(module)
-        self.module, self.dtype, self.default = module, own, None
+        self.module, self.dtype = module, own
+        self.default: torch.dtype | None = None
         reads = [(obs, rows) for obs, rows in reads if len(rows)]
         obs, rows = reads[0]
         wanted = dtype or torch.float64

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ from .panel import panel
 from .problem import Options
 
 if TYPE_CHECKING:
+    from stable_baselines3 import DQN
     from stable_baselines3.common.callbacks import BaseCallback
     from torch.utils.tensorboard import SummaryWriter
 
@@ -68,7 +69,7 @@ class Probe:
                 f"every is {every!r}; it must be a whole number of steps from 1; pass every=1000"
             )
         self.lr, self.every, self.writer = lr, int(every), writer
-        self.settings = {"gamma": gamma, "terminal_mask": terminal_mask} | options
+        self.gamma, self.terminal_mask, self.options = gamma, terminal_mask, options
         self.rows: list[dict[str, float]] = []
         self.before: nn.Module | None = None
         self.next = 0
@@ -83,11 +84,11 @@ class Probe:
         """Measures now, whatever is due. **Returns** the row that it keeps."""
         started = perf_counter()
         lr = self.lr(step) if callable(self.lr) else self.lr
-        settings = self.settings | options
-        measured = panel(q, batch, lr, **settings).values
+        options = self.options | options
+        measured = panel(q, batch, lr, self.gamma, self.terminal_mask, **options).values
         row: dict[str, float] = {"step": step, "lr": lr} | measured
         if self.before is not None:
-            row |= churn(self.before, q, batch, settings.get("forward"))
+            row |= churn(self.before, q, batch, options.get("forward"))
         self.before = copied(q, [])
         row["seconds"] = perf_counter() - started
         self.rows.append(row)
@@ -150,13 +151,16 @@ def sb3_callback(probe: Probe, size: int = 128, target: bool = True) -> BaseCall
                     f"the agent is a {type(self.model).__name__} without q_net; sb3_callback is "
                     "for DQN; call probe(step, network, batch, forward=...) in a callback instead"
                 )
-            buffer = self.model.replay_buffer
+            agent = cast("DQN", self.model)  # it has what is read here
+            buffer = agent.replay_buffer
+            assert buffer is not None  # a DQN that learns has one
             held = buffer.size() * buffer.n_envs
             if probe.due(self.num_timesteps) and held >= size:
                 with undisturbed(seed=self.num_timesteps):
-                    batch = buffer.sample(size, env=self.model._vec_normalize_env)
-                options: dict[str, Any] = {"target": self.model.q_net_target} if target else {}
-                row = probe(self.num_timesteps, self.model.q_net, batch, **options)
+                    # read as it comes, as `interference` says
+                    batch: Any = buffer.sample(size, env=agent._vec_normalize_env)
+                options: Options = {"target": agent.q_net_target} if target else {}
+                row = probe(self.num_timesteps, agent.q_net, batch, **options)
                 ends = [episode["r"] for episode in self.model.ep_info_buffer or ()]
                 row["return"] = float(np.mean(ends)) if ends else float("nan")
             return True

@@ -45,7 +45,7 @@ class Problem(NamedTuple):
     live: np.ndarray  # the rows that bootstrap; of the others next_obs is never read
     finite: bool
 
-    def constant_next(self) -> tuple[Tensor, Tensor]:
+    def constant_next(self, target: Network) -> tuple[Tensor, Tensor]:
         """The target network's value of its choice, or of the network's own if `double`.
 
         **Returns** the action and its value, each (B,), 0 where nothing bootstraps.
@@ -53,7 +53,7 @@ class Problem(NamedTuple):
         best, value = self.action.new_zeros(len(self.rows)), torch.zeros_like(self.reward)
         if len(self.live):
             with torch.no_grad():
-                values = self.target(self.next_obs, self.live)
+                values = target(self.next_obs, self.live)
                 choosing = self.net(self.next_obs, self.live) if self.double else values
             chosen = choosing.argmax(1)
             best[self.live] = chosen
@@ -74,7 +74,7 @@ def problem(
 
     **Raises** `MetricError` for what the metrics are not defined for.
     """
-    options = Options(**_known(options))
+    _check_names(options)
     forward, target = options.get("forward"), options.get("target")
     double, discount = options.get("double", False), options.get("discount")
     if double and target is None:
@@ -93,9 +93,9 @@ def problem(
             )
     rows, live = np.arange(B), np.flatnonzero(steps.bootstrap)
     reads = [(steps.obs, rows), (steps.next_obs, live)]
-    kind = next(q.parameters(), torch.empty(0)) if isinstance(q, nn.Module) else torch.empty(0)
+    first = next(q.parameters(), torch.empty(0)) if isinstance(q, nn.Module) else torch.empty(0)
     numbers = sum(x.numel() for x in q.parameters()) if isinstance(q, nn.Module) else 0
-    with rest_of_torch(kind.device), threads(few=numbers * B < SMALL):
+    with rest_of_torch(first.device), threads(few=numbers * B < SMALL):
         settings = options.get("dtype"), options.get("num_actions")
         net = Network(q, reads, forward, *settings)
         other = None
@@ -108,7 +108,7 @@ def problem(
                 settings[1],
             )
         device = net.device
-        kinds = {"device": device, "dtype": accumulator(device)}
+        kind = accumulator(device)
         num_actions = _check_actions(net, steps.obs, steps.action)
         if other is not None and other(steps.next_obs, rows[-1:]).shape[1] != num_actions:
             raise MetricError(
@@ -122,8 +122,8 @@ def problem(
             steps.obs,
             steps.next_obs,
             torch.as_tensor(steps.action, device=device),
-            torch.as_tensor(steps.reward, **kinds),
-            torch.as_tensor(steps.bootstrap, **kinds),
+            torch.as_tensor(steps.reward, dtype=kind, device=device),
+            torch.as_tensor(steps.bootstrap, dtype=kind, device=device),
             rows,
             live,
             net.finite
@@ -166,10 +166,9 @@ def _check_actions(net: Network, obs: Any, action: np.ndarray) -> int:
     return num_actions
 
 
-def _known(options: dict[str, Any]) -> dict[str, Any]:
+def _check_names(options: Options) -> None:
     unknown = [name for name in options if name not in Options.__annotations__]
     if unknown:
         raise TypeError(
             f"no argument is called {unknown[0]}; allowed are {', '.join(Options.__annotations__)}"
         )
-    return options

@@ -8,7 +8,7 @@ take one product with the Hessian for each pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Unpack
 
@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..results import SECOND_ORDER
 from .batch import MetricError
 from .definitions import decrement
-from .layers import Found, Layer, find
+from .layers import Found, Known, Layer, find
 from .problem import Measured, Options, Problem, accumulator, nothing, problem
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class _Terms:
         self.start = {name: x.detach().clone() for name, x in self.parameters.items()}
         self.float = accumulator(p.net.device)
         self.now = p.rows  # whose values the network is asked for
-        self.table = None
+        self.table: Tensor | None = None
         if p.target is not None:
             with torch.no_grad():
                 self.table = p.target(p.next_obs, p.rows)  # (B, num_actions)
@@ -126,18 +126,17 @@ class _Terms:
         p = self.p
         h = self.ask(p.obs, p.rows).gather(1, p.action[:, None])[:, 0]
         rows = p.rows if held is None else p.live  # what is terminated has no value, but an action
-        if not len(rows):
+        if held is not None and not len(rows):
             return h, held
-        reads = self.table is None or (p.double and held is None)
-        own = self.ask(p.next_obs, rows) if reads else None
-        values = own if self.table is None else self.table[rows]
-        best = held
+        table = None if self.table is None else self.table[rows]
+        asks = table is None or (p.double and held is None)
+        own = self.ask(p.next_obs, rows) if table is None or asks else table
+        values = own if table is None else table
         if held is None:
-            best = (own if p.double else values).argmax(1)
-            values = values[p.live]
-        value = values.gather(1, best[p.live][:, None])[:, 0]
+            held, values = own.argmax(1), values[p.live]
+        value = values.gather(1, held[p.live][:, None])[:, 0]
         live = torch.as_tensor(p.live, device=h.device)
-        return h.index_add(0, live, -(p.bootstrap[p.live] * value).to(h.dtype)), best
+        return h.index_add(0, live, -(p.bootstrap[p.live] * value).to(h.dtype)), held
 
     def ask(self, obs: object, rows: np.ndarray) -> Tensor:
         self.now = rows
@@ -189,10 +188,10 @@ class _Terms:
             weight = g[f"{prefix}weight"] if layer.weight else torch.zeros_like(layer.module.weight)
             bias = g[f"{prefix}bias"] if layer.bias else None
 
-            def moved(module: nn.Module, inputs: tuple, named: dict, output: Tensor) -> Tensor:
+            def moved(_: nn.Module, inputs: tuple, named: dict, output: Tensor) -> Tensor:
                 a = inputs[0] if inputs else named["input"]
                 rows = t[self.now].view(-1, *[1] * (output.ndim - 1))
-                return output + rows * _applied(module, a, weight, bias)
+                return output + rows * _applied(layer.module, a, weight, bias)
 
             return moved
 
@@ -228,7 +227,7 @@ class _Terms:
         return list(u), list(curvature)
 
 
-def _applied(module: nn.Module, a: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _applied(module: Known, a: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """What a layer with these weights makes of its input."""
     if isinstance(module, nn.Linear):
         return F.linear(a, weight, bias)
@@ -237,7 +236,7 @@ def _applied(module: nn.Module, a: Tensor, weight: Tensor, bias: Tensor | None) 
     return module._conv_forward(a, weight, bias)
 
 
-def _products(gradient: Tensor, parameters: list[Tensor], g: Tensor) -> Tensor:
+def _products(gradient: Tensor, parameters: Sequence[Tensor], g: Tensor) -> Tensor:
     """Rows of g times the Hessian whose gradient this is."""
 
     def product(rows: Tensor, batched: bool) -> Tensor:
@@ -265,14 +264,14 @@ def _check_twice(p: Problem) -> None:
     seen, todo = set(), [value.grad_fn]
     while todo:
         node = todo.pop()
-        backward = getattr(getattr(node, "_forward_cls", None), "backward", None)
-        if hasattr(backward, "__wrapped__"):
+        function = getattr(node, "_forward_cls", None)
+        if function and hasattr(getattr(function, "backward", None), "__wrapped__"):
             raise MetricError(
-                f"q applies {node._forward_cls.__name__}, whose backward pass is marked "
+                f"q applies {function.__name__}, whose backward pass is marked "
                 "once_differentiable; second_order differentiates twice; call interference, or "
                 "write that backward pass in differentiable operations"
             )
-        for nxt, _ in node.next_functions:
+        for nxt, _ in node.next_functions if node else ():
             if nxt is not None and nxt not in seen:
                 seen.add(nxt)
                 todo.append(nxt)
