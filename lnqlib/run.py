@@ -90,11 +90,12 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
     """
     started = perf_counter()
     task = TASKS[spec.env]
+    dataset: Transitions | Replay
+    explorer: Explorer | None = None
     if spec.data == "online":
         dataset, explorer = replay.begin(spec)
     else:
         dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
-        explorer = None
     learner = make_learner(spec, dataset, initial_params_of(spec))
     ratios = _paired_ratios(spec, make_learner) if spec.lr_control == "paired_decay" else None
     batch_rng, metrics_rng, start_rng = map(spec.rng, ("batches", "metrics", "evaluation"))
@@ -105,7 +106,8 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
 
     checkpoints = [*spec.checkpoint_steps.tolist(), spec.steps]
     for first, last in pairwise(checkpoints):
-        batch = sample(dataset.filled if explorer else dataset, metrics_rng, spec.batch_size)
+        held = dataset.filled if isinstance(dataset, Replay) else dataset
+        batch = sample(held, metrics_rng, spec.batch_size)
         measured = learner.measure(batch, ks, int(metrics_rng.integers(2**62)))
         if spec.eval_episodes:
             for name, widened in (("return", True), ("return_default_start", False)):
@@ -142,7 +144,9 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
         "first_clamp": next((p.first_clamp for p in parts if p.first_clamp >= 0), -1),
         "diverged_step": next((p.diverged_step for p in parts if p.diverged_step >= 0), -1),
         "zero_gradients": float(np.mean(curves.pop("zero_gradients"))),
-        "goal_transitions": int(dataset.counts[2]) if explorer else goal_transitions(dataset),
+        "goal_transitions": (
+            int(dataset.counts[2]) if isinstance(dataset, Replay) else goal_transitions(dataset)
+        ),
         "arm_fallbacks": sum(part.fallbacks for part in parts),
         "arm_bounds": sum(part.bounds for part in parts),
         "seconds": perf_counter() - started,

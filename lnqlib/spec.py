@@ -293,17 +293,13 @@ class RunSpec:
         It has the other norm of None and LN, and every other field in common; `other_decay` follows
         the LN run of another task.
         """
-        fields: dict[str, str] = {}
+        env, norm = self.env, "none" if self.norm == "layer" else "layer"
         match self.arm:
             case "none" | "forward" | "backward" | "bounded":
                 return None
-            case "decay":
-                fields = {"norm": "layer"}
             case "other_decay":
-                fields = {"norm": "layer", "env": OTHER_TASK[self.env]}
-            case _:
-                fields = {"norm": "none" if self.norm == "layer" else "layer"}
-        return replace(self, arm="none", lr_control="none", **fields)
+                env, norm = OTHER_TASK[env], "layer"
+        return replace(self, arm="none", lr_control="none", env=env, norm=norm)
 
     @property
     def own(self) -> dict[str, str]:
@@ -332,14 +328,14 @@ FIELDS = tuple(field.name for field in fields(RunSpec))
 
 def is_own(field: str, value: object) -> bool:
     """Whether `value` is spelled as an env or norm that the library does not have itself."""
-    known = value in _CHOICES[field] if isinstance(value, str) else True
-    return field in _OWN and not known and bool(_OWN[field].fullmatch(value))
+    if field not in _OWN or not isinstance(value, str) or value in _CHOICES[field]:
+        return False
+    return _OWN[field].fullmatch(value) is not None
 
 
 def module_in(field: str, value: object) -> str:
     """The module that an env or norm names, as in "my_module:factory"; "" where it names none."""
-    module, colon, _ = value.partition(":") if is_own(field, value) else ("", "", "")
-    return module if colon else ""
+    return value.rpartition(":")[0] if isinstance(value, str) and is_own(field, value) else ""
 
 
 def allowed(field: str) -> tuple[str, ...]:

@@ -244,11 +244,13 @@ def _places(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> list
             from .own.extensions import source_folder  # here, for most sweeps need none of it
 
             sources[own] = source_folder(spec)
-        if folder := sources.get(own, ""):
-            kept = Store(store.path / folder), None, folder.rpartition("-")[2]
-        else:
-            kept = store, shipped, ""
-        places.setdefault(folder, _Place([], *kept)).specs.append(spec)
+        folder = sources.get(own, "")
+        if folder not in places:
+            kept = _Place([], store, shipped)
+            if folder:
+                kept = _Place([], store.within(folder), None, folder.rpartition("-")[2])
+            places[folder] = kept
+        places[folder].specs.append(spec)
     return list(places.values())
 
 

@@ -166,6 +166,7 @@ class TorchLearner:
         states = starts.copy()
         obs = np.empty((len(states), task.obs_dim), np.float32)
         running = np.arange(len(states))
+        assert task.time_limit is not None  # each of the four has one
         for _ in range(task.time_limit):
             for i in running:
                 observe(task.index, states[i], obs[i])

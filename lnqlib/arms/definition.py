@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..beyond.replay import Replay
 from ..data import Transitions
 from ..metrics import isometry_in_order
 from ..results import Result
@@ -80,7 +81,7 @@ class Arm:
     def __init__(
         self,
         spec: RunSpec,
-        dataset: Transitions,
+        dataset: Transitions | Replay,
         record: Record,
         isometry: Isometry = isometry_in_order,
     ):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import metrics
+from ..beyond.replay import Moves, Replay
 from ..data import Transitions
 from ..networks import EPS, LayerNorm, Params, QNetwork
 from ..run import Progress
@@ -62,7 +63,9 @@ MODULES = {"forward": Forward, "backward": Backward, "bounded": Bounded}
 class ArmLearner(TorchLearner):
     """A `TorchLearner` with the spec's arm; `record` is its twin's."""
 
-    def __init__(self, spec: RunSpec, dataset: Transitions, initial: Params, record: Record):
+    def __init__(
+        self, spec: RunSpec, dataset: Transitions | Replay, initial: Params, record: Record
+    ):
         super().__init__(spec, dataset, initial)
         self.arm, self.taken = Arm(spec, dataset, record), 0
         if spec.arm in MODULES:
@@ -71,23 +74,26 @@ class ArmLearner(TorchLearner):
         groups = [{"params": list(layer.parameters())} for layer in layers]
         self.optimizer = torch.optim.SGD(groups, lr=spec.lr)
 
-    def advance(self, first_step: int, batches: np.ndarray, lrs: np.ndarray) -> Progress:
+    def advance(
+        self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
+    ) -> Progress:
         self.setting = self.arm.setting(first_step, self._features)
         self.rates: list[float] = []
         self.outcomes: list[int] = []
-        progress = super().advance(first_step, batches, lrs)
+        progress = super().advance(first_step, batches, lrs, moves)
         self.taken = first_step + len(batches)
-        counts = {
-            "fallbacks": self.outcomes.count(FALLBACK),
-            "bounds": self.outcomes.count(BOUND),
-        }
-        return progress._replace(rates=np.array(self.rates), **counts)
+        return progress._replace(
+            rates=np.array(self.rates),
+            fallbacks=self.outcomes.count(FALLBACK),
+            bounds=self.outcomes.count(BOUND),
+        )
 
     def _before_step(self, indices: Tensor, td_error: Tensor) -> None:
         hidden, output = self.optimizer.param_groups
         rate, outcome = hidden["lr"], self.setting.outcome
         if self.setting.P is not None:
             weight = self.q.output.weight
+            assert weight.grad is not None  # after the backward pass
             weight.grad = weight.grad @ torch.as_tensor(self.setting.P, dtype=weight.dtype)
         if self.spec.arm == "overshoot":
             u = self._slopes(indices).double()
@@ -110,8 +116,9 @@ class ArmLearner(TorchLearner):
         params = list(self.q.parameters())
         w = torch.zeros_like(h, requires_grad=True)
         rows = torch.autograd.grad(h, params, w, create_graph=True)
-        product = sum((row * p.grad).sum() for row, p in zip(rows, params, strict=True))
-        return torch.autograd.grad(product, w)[0]
+        pairs = zip(rows, params, strict=True)
+        products = [(row * p.grad).sum() for row, p in pairs if p.grad is not None]
+        return torch.autograd.grad(sum(products, w.new_zeros(())), w)[0]
 
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         """The function's metrics, and what the arm makes of the step."""

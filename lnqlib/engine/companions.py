@@ -24,7 +24,7 @@ from ..data import Transitions
 from ..networks import Params
 from ..results import COMPANIONS
 from ..spec import RunSpec
-from .structured import inner_products, prepare, samples
+from .structured import Net, inner_products, prepare, samples
 
 TAU = 0.025
 
@@ -89,5 +89,5 @@ def plasticity(features: Array) -> dict[str, float]:
     }
 
 
-def _values(net: tuple, features: Array) -> Array:
+def _values(net: Net, features: Array) -> Array:
     return features @ net.V.T + net.c  # (B, num_actions)

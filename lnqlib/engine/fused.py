@@ -126,7 +126,7 @@ class Held(NamedTuple):
 class Acting(NamedTuple):
     """What the loop needs to act in the task."""
 
-    index: int
+    task: int  # its index
     time_limit: int
     norm: int  # its place in `spec.NORMS`
     replay: Replay
@@ -223,7 +223,7 @@ class FusedLearner:
             measured |= {f"injected_{name}": value for name, value in injected.items()}
         if spec.second_order:
             measured |= structured_second_order(params, self.norm, *args)
-        if spec.target_period:
+        if self.held is not None:
             target = self._params(self.held.theta)
             measured |= held_target_metrics(
                 lambda held: structured_interference(
@@ -254,6 +254,7 @@ class FusedLearner:
         gamma = np.float32(spec.gamma)
         at_goal = ZERO if spec.terminal_mask else gamma
         code = NORMS.index(spec.norm)
+        assert task.time_limit is not None and isinstance(self.dataset, Replay)
         return Acting(task.index, task.time_limit, code, self.dataset, *moves, gamma, at_goal)
 
 
@@ -264,7 +265,7 @@ def layout(k: int, m: int, width: int, norm: str, bias: bool) -> tuple[str, ...]
     return ("W", "b", "V", "c", *extra) if bias else ("W", "V", *extra)
 
 
-def pack(dataset: Transitions, gamma: float, terminal_mask: bool) -> np.ndarray:
+def pack(dataset: Transitions | Replay, gamma: float, terminal_mask: bool) -> np.ndarray:
     """One float32 row a transition: obs, next_obs, reward, discount, action."""
     discount = np.full(len(dataset.reward), gamma, np.float32)
     if terminal_mask:
@@ -376,7 +377,7 @@ def kernel(
             # taken out of their tuples once: each time counts references to all of its arrays
             replay, moves, starts = acting.replay, acting.action, acting.starts
             seen, code = replay.obs, acting.norm
-            task, time_limit = acting.index, acting.time_limit
+            task, time_limit = acting.task, acting.time_limit
 
         for t in range(len(batches)):
             if online:
@@ -561,8 +562,8 @@ def kernel(
 
     # numba keeps what it compiles in files numbered per name, and two processes that compile at
     # once may take the same number: under one name, a kernel could come back as another net's
-    kind = "_target" * target + "_online" * online
-    steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}{kind}"
+    how = "_target" * target + "_online" * online
+    steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}{how}"
     return njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(steps)
 
 

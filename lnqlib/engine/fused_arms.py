@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from ..arms.definition import BOUND, FALLBACK, Arm, Record, overshoot_rate
+from ..beyond.replay import Moves, Replay
 from ..compiled import njit
 from ..data import Transitions
 from ..networks import Params
@@ -48,7 +49,9 @@ _rate = compiled(overshoot_rate)
 class FusedArmLearner(FusedLearner):
     """A `FusedLearner` with the spec's arm; `record` is its twin's."""
 
-    def __init__(self, spec: RunSpec, dataset: Transitions, initial: Params, record: Record):
+    def __init__(
+        self, spec: RunSpec, dataset: Transitions | Replay, initial: Params, record: Record
+    ):
         super().__init__(spec, dataset, initial)
         self.arm, self.taken, self.bound = Arm(spec, dataset, record, _isometry), 0, 1.0
         layer = spec.norm == "layer"
@@ -61,11 +64,13 @@ class FusedArmLearner(FusedLearner):
         spec, task = self.spec, self.task
         return kernel(task.obs_dim, task.num_actions, spec.width, spec.batch_size, spec.bias)
 
-    def advance(self, first_step: int, batches: np.ndarray, lrs: np.ndarray) -> Progress:
+    def advance(
+        self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
+    ) -> Progress:
         setting, spec = self.arm.setting(first_step, self._features), self.spec
         norms, rates = np.empty((2, len(batches)))
         counts = np.array([0, -1, -1, 0, 0])
-        weighs = setting.P is not None
+        P = np.empty((0, 0)) if setting.P is None else setting.P
         loss_sum = self.steps(
             self.theta,
             self.rows,
@@ -79,8 +84,8 @@ class FusedArmLearner(FusedLearner):
             setting.hidden,
             self.overshoot,
             float(setting.share),
-            weighs,
-            (setting.P if weighs else np.empty((0, 0))).astype(np.float32),
+            setting.P is not None,
+            P.astype(np.float32),
             spec.lr_control == "project",
             self.initial_norm,
             norms,
@@ -88,8 +93,11 @@ class FusedArmLearner(FusedLearner):
             counts,
         )
         self.taken = first_step + len(batches)
-        outcomes = counts[3:] + len(batches) * (np.array([FALLBACK, BOUND]) == setting.outcome)
-        return Progress(loss_sum, *counts[:3].tolist(), norms, rates / spec.lr, *outcomes.tolist())
+        clamped, first_clamp, diverged, fallbacks, bounds = counts.tolist()
+        fallbacks += len(batches) * (setting.outcome == FALLBACK)
+        bounds += len(batches) * (setting.outcome == BOUND)
+        rates /= spec.lr
+        return Progress(loss_sum, clamped, first_clamp, diverged, norms, rates, fallbacks, bounds)
 
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         """The function's metrics, and what the arm makes of the step."""

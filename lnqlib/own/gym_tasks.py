@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, flatdim
 
 from ..spec import RunSpec, SpecError, cut
 from ..tasks import OUTSIDE, Task, start_states
@@ -72,7 +72,7 @@ def task(env: str) -> Task:
 @lru_cache(maxsize=64)
 def _task(env: str, source: str) -> Task:
     world = make(env)
-    size, actions = world.observation_space.shape[0], int(world.action_space.n)
+    size, actions = flatdim(world.observation_space), flatdim(world.action_space)
     limit = world.spec.max_episode_steps if world.spec else None
     world.close()
     return Task(env, env.rpartition(":")[2], OUTSIDE, size, actions, 0, limit, source)

@@ -6,7 +6,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +38,8 @@ class Chunk(NamedTuple):
     backend: Backend
 
 
-class Unchanged(NamedTuple):
+@dataclass(frozen=True)
+class Unchanged:
     """A backend for runs that name modules of the reader's own, whose source has this digest."""
 
     backend: Backend
@@ -85,8 +86,8 @@ def predicted_seconds(spec: RunSpec, backend: Backend = "engine") -> float:
     """About how long a run takes on one core."""
     kind = backend if isinstance(backend, str) else "engine"
     size = spec.batch_size * spec.width / 128**2
-    steps = spec.steps * (2 if spec.lr_control == "paired_decay" else 1)  # it trains LN's run, too
-    steps *= ARM_COST.get(spec.arm, 1.1)
+    times = 2 if spec.lr_control == "paired_decay" else 1  # it trains LN's run, too
+    steps = spec.steps * times * ARM_COST.get(spec.arm, 1.1)
     per_checkpoint = CHECKPOINT_SECONDS[kind] * (10 if spec.second_order else 1 + spec.companions)
     return steps * size * STEP_SECONDS[kind] + spec.checkpoints * per_checkpoint
 
@@ -114,7 +115,7 @@ def train_chunk(
         if stop and stop.is_set():
             break
         try:
-            record = (records or {}).get(spec.twin)
+            record = records.get(spec.twin) if records and spec.twin else None
             outcomes.append(train(spec, record) if record else train(spec))
         except Exception as error:
             outcomes.append(Failure(spec, describe(error), traceback.format_exc()))
@@ -130,8 +131,11 @@ def backend_for(spec: RunSpec, backend: Backend = "engine") -> Backend:
     return "engine" if covers(spec) else "reference"
 
 
-def trainer(backend: Backend) -> Callable[[RunSpec], Result]:
-    """The function that a backend's name stands for, imported only when something is trained."""
+def trainer(backend: Backend) -> Callable[..., Result]:
+    """The function that a backend's name stands for, imported only when something is trained.
+
+    The library's own take a record beside the spec.
+    """
     if callable(backend):
         return backend
     if backend == "engine":

@@ -140,11 +140,9 @@ class Job:
             return _failed(chunk, GAVE_UP if cancelled else describe(error), trace)
 
     def _submit(self, executor: Executor, chunk: Chunk, stop: threading.Event | None) -> Future:
-        extra: dict[str, object] = {"stop": stop} if stop else {}  # it stays within the process
-        if records := self._records(chunk):
-            extra["records"] = records
-        try:
-            return executor.submit(train_chunk, *chunk, ENGINE_VERSION, **extra)
+        records = self._records(chunk) or None
+        try:  # `stop` is None where it would leave the process
+            return executor.submit(train_chunk, *chunk, ENGINE_VERSION, stop, records)
         except Exception as error:  # broken, shut down, or its scheduler gone
             failed: Future = Future()
             failed.set_exception(BrokenExecutor(describe(error)))
