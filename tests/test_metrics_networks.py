@@ -359,7 +359,9 @@ def test_networks_that_cast_inside_are_measured_in_their_own_precision():
 
 
 @pytest.mark.parametrize(
-    "scale", [lambda x: x / 255, lambda x: x.double() / 255, lambda x: x / 255.0], ids=str
+    "scale",
+    [lambda x: x / 255, lambda x: x.double() / 255, lambda x: x / 255.0],
+    ids=["whole", "double", "fraction"],
 )
 def test_images_stay_bytes_until_the_call(scale):
     result = assert_measured(cnn(), images(14), forward=lambda q, obs: q(scale(obs)))
