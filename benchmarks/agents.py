@@ -1,4 +1,4 @@
-"""Q-networks of eight libraries: whether `interference` measures them, how fast, how exactly.
+"""Q-networks of nine libraries: whether `interference` measures them, how fast, how exactly.
 
     python benchmarks/agents.py                      # what is installed here
     python benchmarks/agents.py --cleanrl CHECKOUT/cleanrl
@@ -82,6 +82,7 @@ def cleanrl(folder: Path) -> Iterator[Case]:
         tree.body = [n for n in tree.body if isinstance(n, kinds) and not n.decorator_list]
         known: dict[str, Any] = {"nn": nn, "torch": torch, "np": np, "F": nn.functional}
         known |= {"math": math, "collections": collections}
+        known["envs"] = arguments[0]  # a global that one of the scripts reads
         exec(compile(tree, file, "exec"), known)
         return known[name](*arguments)
 

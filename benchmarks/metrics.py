@@ -3,11 +3,11 @@
     pip install -e .[bench]
     python benchmarks/metrics.py
 
-Each network is measured by all in turn in one process with one thread, several rounds, the least
-processor time of each; ratios hold on a busy machine, seconds do not. The others take the same
-per-transition gradients of Q in float64, B x P numbers, and the Gram matrix K from them, which is
-part of the work: no TD errors, no second gradient at s', no check of the network. Memory is how far
-the process grew in a process of its own.
+All measure the same networks in turn, in one process with one thread and float64: the least
+processor time of several rounds. Ratios hold on a busy machine, seconds do not. The others take
+per-transition gradients of Q at (s, a) and at (s', a*), B x P numbers each, and the two Gram
+matrices that the metrics are made of; they check nothing. Memory is how far a process of its own
+grew.
 
 - plain: one backward pass of the whole batch for each transition, this library's first definition
 - torch.func: `vmap(grad(...))` over transitions
@@ -17,11 +17,13 @@ the process grew in a process of its own.
 
 from __future__ import annotations
 
+import copy
 import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from time import process_time
 
 import numpy as np
@@ -52,59 +54,68 @@ def batch(name: str, B: int) -> Transitions:
     return Transitions(obs, rng.integers(2, size=B), reward, next_obs, rng.random(B) < 0.1)
 
 
-def chosen(q: nn.Module, data: Transitions) -> Tensor:
+Gradients = Callable[[nn.Module, Tensor, Tensor], Iterable[Tensor]]
+"""Network, observations and actions -> gradients of Q, (B, ...) for each parameter."""
+
+
+def value(q: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
     """Q(s, a), (B,)."""
-    obs = torch.as_tensor(data.obs).double()
-    return q(obs).gather(1, torch.as_tensor(data.action)[:, None])[:, 0]
+    return q(obs).gather(1, action[:, None])[:, 0]
 
 
-def plain(q: nn.Module, data: Transitions) -> Tensor:
-    q = q.double()
-    values = chosen(q, data)
-    rows = [
-        torch.cat(
-            [g.flatten() for g in torch.autograd.grad(v, list(q.parameters()), retain_graph=True)]
-        )
-        for v in values
-    ]
-    gradients = torch.stack(rows)
-    return gradients @ gradients.T
+def plain(q: nn.Module, obs: Tensor, action: Tensor) -> Iterable[Tensor]:
+    parameters = list(q.parameters())
+    values = value(q, obs, action)
+    rows = [torch.autograd.grad(v, parameters, retain_graph=True) for v in values]
+    return map(torch.stack, zip(*rows, strict=True))
 
 
-def functional(q: nn.Module, data: Transitions) -> Tensor:
+def functional(q: nn.Module, obs: Tensor, action: Tensor) -> Iterable[Tensor]:
     from torch.func import functional_call, grad, vmap
 
-    q = q.double()
     parameters = {name: p.detach() for name, p in q.named_parameters()}
 
-    def value(parameters: dict[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
+    def one(parameters: dict[str, Tensor], obs: Tensor, action: Tensor) -> Tensor:
         return functional_call(q, parameters, (obs[None],))[0].gather(0, action[None])[0]
 
-    obs, action = torch.as_tensor(data.obs).double(), torch.as_tensor(data.action)
-    return gram(vmap(grad(value), (None, 0, 0))(parameters, obs, action).values())
+    return vmap(grad(one), (None, 0, 0))(parameters, obs, action).values()
 
 
-def backpack(q: nn.Module, data: Transitions) -> Tensor:
+def backpack(q: nn.Module, obs: Tensor, action: Tensor) -> Iterable[Tensor]:
     import backpack as library
     from backpack.extensions import BatchGrad
 
-    q = library.extend(q.double())
+    q = library.extend(q)
+    q.zero_grad()
     with library.backpack(BatchGrad()):
-        chosen(q, data).sum().backward()
-    return gram(p.grad_batch for p in q.parameters())
+        value(q, obs, action).sum().backward()
+    return [p.grad_batch for p in q.parameters()]
 
 
-def opacus(q: nn.Module, data: Transitions) -> Tensor:
+def opacus(q: nn.Module, obs: Tensor, action: Tensor) -> Iterable[Tensor]:
     from opacus import GradSampleModule
 
-    wrapped = GradSampleModule(q.double(), loss_reduction="sum")
-    chosen(wrapped, data).sum().backward()
-    return gram(p.grad_sample for p in wrapped.parameters())
+    wrapped = GradSampleModule(copy.deepcopy(q), loss_reduction="sum")
+    value(wrapped, obs, action).sum().backward()
+    return [p.grad_sample for p in wrapped.parameters()]
 
 
-def gram(gradients) -> Tensor:
-    """K from per-transition gradients, parameter by parameter."""
-    return sum(g.detach().flatten(1) @ g.detach().flatten(1).T for g in gradients)
+def products(gradients: Gradients) -> Callable[[nn.Module, Transitions], tuple[Tensor, Tensor]]:
+    """K and <grad Q_i, grad h_j> from per-transition gradients, parameter by parameter."""
+
+    def both(q: nn.Module, data: Transitions) -> tuple[Tensor, Tensor]:
+        q = q.double()
+        obs, next_obs = (torch.as_tensor(x).double() for x in (data.obs, data.next_obs))
+        with torch.no_grad():
+            best = q(next_obs).argmax(1)
+        bootstrap = 0.99 * (1 - torch.as_tensor(data.terminated).double())
+        here = [g.detach().flatten(1) for g in gradients(q, obs, torch.as_tensor(data.action))]
+        there = [g.detach().flatten(1) for g in gradients(q, next_obs, best)]
+        h = [x - bootstrap[:, None] * y for x, y in zip(here, there, strict=True)]
+        pairs = list(zip(here, h, strict=True))
+        return sum(x @ x.T for x in here), sum(x @ y.T for x, y in pairs)
+
+    return both
 
 
 def ours(q: nn.Module, data: Transitions) -> None:
@@ -113,10 +124,10 @@ def ours(q: nn.Module, data: Transitions) -> None:
 
 WAYS: dict[str, Callable] = {
     "interference": ours,
-    "plain": plain,
-    "torch.func": functional,
-    "backpack": backpack,
-    "opacus": opacus,
+    "plain": products(plain),
+    "torch.func": products(functional),
+    "backpack": products(backpack),
+    "opacus": products(opacus),
     "second_order": lambda q, data: second_order(q, data, 1e-3),
 }
 CASES = [
@@ -153,7 +164,8 @@ def memory(name: str, B: int, way: str) -> float:
 
 def grown(name: str, B: int, way: str) -> float:
     q, data = network(name), batch(name, B)
-    WAYS[way](network("mlp"), batch("mlp", 8))  # what libraries load, and what threads hold
+    if name != "mlp":
+        WAYS[way](network("mlp"), batch("mlp", 8))  # what libraries load
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     WAYS[way](q, data)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
@@ -161,6 +173,7 @@ def grown(name: str, B: int, way: str) -> float:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # of hooks, by the others
     if len(sys.argv) == 4:
         print(json.dumps(grown(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
         raise SystemExit

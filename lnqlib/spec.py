@@ -108,7 +108,8 @@ class RunSpec:
       experience buffer that epsilon-greedy episodes fill during training, see `replay`).
     - `dataset_size`: transitions in the offline dataset; those that the online buffer holds.
     - `gradient_scale`: 1 trains on half the squared TD error (Eq. 1), 2 on the squared error.
-    - `lr_control`: App. D; "project" (LN, weights back to their initial norm after every step),
+    - `lr_control`: App. D; "project" (LN, weights back to their initial norm after every step; also
+      with the arm "forward", whose function is LN's),
       "own_decay" (no LN, lr times the ratio of initial to present squared norm), "paired_decay"
       (no LN, that ratio taken from the LN run of the same seed and lr).
     - `checkpoints`: how often metrics and return are measured, evenly spaced from step 0.

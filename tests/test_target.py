@@ -119,7 +119,8 @@ def test_metrics_with_the_target_held_against_autograd(make, terminal_mask: bool
     learner.advance(0, batches(spec, 20), np.full(20, spec.lr))
     renewed = learner.params()  # before step 20
     learner.advance(20, batches(spec, 15), np.full(15, spec.lr))
-    batch = sample(data, np.random.default_rng(1), spec.batch_size)
+    batch = sample(data, np.random.default_rng(1), 48)
+    assert batch.terminated.any()
     measured = learner.measure(batch, isometry_sizes(spec.env), 0)
 
     q, target = (QNetwork(4, 2, 8, "layer").load_params(p) for p in (learner.params(), renewed))

@@ -2,7 +2,8 @@
 
 `definitions` and `second` hold the equations, `companions` and `panel` what goes with them,
 `report` how to read it all, `probe` how to measure in training. `grams` and `layers` find inner
-products of gradients; `network`, `problem` and `batch` read somebody's network and transitions.
+products of gradients; `network`, `problem` and `batch` read somebody's network and transitions,
+with `copies`, `rows` and `quiet` for how it is copied, indexed and left undisturbed.
 """
 
 from .batch import Batch, MetricError, check_batch, check_features

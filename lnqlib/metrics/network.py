@@ -85,7 +85,7 @@ class Network:
 
     def _ready(self, x: Any) -> Any:
         """One array on the network's device; integers stay so where the network takes them."""
-        x = torch.as_tensor(x).detach().to(self.device, copy=True)
+        x = torch.as_tensor(x).detach().to(self.device)  # a copy: taking rows has made one
         keep = self.native and not x.is_floating_point()
         return x if keep else x.to(self.dtype)
 

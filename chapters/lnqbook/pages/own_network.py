@@ -1,13 +1,14 @@
 """A DQN of stable-baselines3 with layer normalization and without, measured while it trains.
 
-`python -m lnqbook.pages.own_network` trains the recorded runs again and writes `data/own_network`.
+`python -m lnqbook.pages.own_network` trains the recorded runs that `data/own_network` lacks; delete the
+file to train them all again.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -177,7 +178,9 @@ def finding(curves: pd.DataFrame | None, optimizer: str) -> str:
     if not said:
         return head + "changes none of these means in a way that the seeds decide."
     open_ = list(signs.index[signs == 0])
-    tail = f" The interval of {_listed(open_)} contains 0." if open_ else ""
+    tail = f" The intervals of {_listed(open_)} contain 0." if open_ else ""
+    if len(open_) == 1:
+        tail = f" The interval of {open_[0]} contains 0."
     return f"{head}{' and '.join(said)} (means over training, paired by seed).{tail}"
 
 
@@ -187,14 +190,20 @@ def _listed(names: list[str]) -> str:
 
 
 def main() -> None:
-    """Trains the recorded runs and writes them."""
+    """Trains the recorded runs that are not there yet, and writes each when it is done."""
     runs = [("CartPole", "Adam", norm, seed, STEPS, EVERY) for seed, norm in product(SEEDS, NORMS)]
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        frames = list(pool.map(train, *zip(*runs, strict=True)))
+    done = [pd.read_csv(RECORD)] if RECORD.exists() else []
+    there = {key for frame in done for key, _ in frame.groupby(["norm", "seed"])}
+    missing = [run for run in runs if (run[2], run[3]) not in there]
     RECORD.parent.mkdir(parents=True, exist_ok=True)
-    measured = pd.concat(frames).drop(columns="seconds")
-    measured.to_csv(RECORD, index=False, float_format="%.7g")
-    print(f"wrote {RECORD}, {len(measured)} rows")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        for future in as_completed(pool.submit(train, *run) for run in missing):
+            done.append(future.result().drop(columns="seconds"))
+            measured = pd.concat(done).sort_values(["norm", "seed", "step"])
+            written = RECORD.with_suffix(".part")
+            measured.to_csv(written, index=False, float_format="%.7g")
+            written.replace(RECORD)
+            print(f"{measured.groupby(['norm', 'seed']).ngroups} of {len(runs)} runs", flush=True)
 
 
 if __name__ == "__main__":
