@@ -238,6 +238,11 @@ class RunSpec:
             )
 
     def _require_online(self) -> None:
+        if "env" in self.own:
+            raise SpecError(
+                f'data is "online" with env={shown(self.env)}; a buffer is filled in the '
+                'library\'s own tasks alone; write data="rollout" or env="CartPole"'
+            )
         if self.dataset_size < WARM_UP:
             raise SpecError(
                 f'dataset_size is {self.dataset_size} with data="online"; the buffer must hold '
@@ -258,6 +263,11 @@ class RunSpec:
     def _require_arm(self) -> None:
         if self.arm == "none":
             return
+        if "env" in self.own:
+            raise SpecError(
+                f'arm is "{self.arm}" with env={shown(self.env)}; interventions are defined for '
+                'the library\'s own tasks alone; write env="CartPole" or leave arm out'
+            )
         if self.norm not in ARMS[self.arm]:
             allowed = " or ".join(f'"{norm}"' for norm in ARMS[self.arm])
             raise SpecError(

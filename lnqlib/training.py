@@ -18,6 +18,7 @@ from .arms.definition import Record, function_of, record_of
 from .beyond.held_target import held_target_metrics
 from .beyond.replay import GREEDY, Moves, Replay, act, look
 from .data import Transitions
+from .metrics.quiet import threads
 from .networks import Params, QNetwork, drawing
 from .results import COMPANIONS, SECOND_ORDER, Result
 from .run import Progress, run
@@ -61,7 +62,7 @@ class TorchLearner:
         self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
     ) -> Progress:
         own = self.q.kind.layer is not None
-        with drawing(self.draws + 1 + first_step) if own else nullcontext():
+        with threads(few=True), drawing(self.draws + 1 + first_step) if own else nullcontext():
             return self._advance(first_step, batches, lrs, moves)
 
     def _advance(
@@ -102,6 +103,7 @@ class TorchLearner:
     def params(self) -> Params:
         return self.q.params()
 
+    @threads(few=True)
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         spec = self.spec
         self.q.eval()
@@ -135,6 +137,7 @@ class TorchLearner:
             )
         return measured
 
+    @threads(few=True)
     def companions(self, batch: Transitions) -> dict[str, float]:
         q, before = deepcopy(self._function()).double().eval(), self.before
         obs, args = torch.as_tensor(batch.obs).double(), (self.spec.gamma, self.spec.terminal_mask)
@@ -153,6 +156,7 @@ class TorchLearner:
         """The network of the present function, with its true gradients."""
         return self.q
 
+    @threads(few=True)
     @torch.no_grad()
     def greedy_return(self, starts: np.ndarray) -> float:
         if not all(tensor.isfinite().all() for tensor in self.q.state_dict().values()):

@@ -58,7 +58,8 @@ def test_the_diff_applies_to_a_copy_and_its_lines_run(title, tmp_path):
         text=True,
     )
     assert applied.returncode == 0, applied.stderr
-    places = {"PYTHONPATH": str(tmp_path), "LNQ_STORE": str(tmp_path / "store")}
+    path = os.pathsep.join([str(tmp_path), str(tmp_path / "chapters")])
+    places = {"PYTHONPATH": path, "LNQ_STORE": str(tmp_path / "store")}
     done = subprocess.run(
         [sys.executable, "-c", lines],
         cwd=tmp_path,

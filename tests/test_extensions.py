@@ -4,10 +4,12 @@ import importlib
 import os
 import sys
 
+import gymnasium
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from lnqlib import __main__, training
 from lnqlib.networks import QNetwork
@@ -48,8 +50,9 @@ constant = 3
 """
 TASKS = """
 import gymnasium
+from my_pack import tasks
 gymnasium.register("Mine-v0", entry_point="my_pack.tasks:Mine", max_episode_steps=5)
-gymnasium.register("Anonymous-v0", entry_point=lambda: None)
+gymnasium.register("Flat-v0", entry_point=lambda: gymnasium.make("CartPole-v1").unwrapped)
 """
 MINE = """
 import gymnasium
@@ -151,7 +154,7 @@ def test_a_sweep_trains_once_and_keeps_results_under_the_source(project, capsys)
     [
         (TIMES, "my_part.py", "2.0", "3.0"),
         (TIMES, "my_norms.py", "FACTOR * x", "FACTOR + x"),
-        (OWN, "my_pack/tasks.py", "2.0", "3.0"),  # named in an entry point alone
+        (OWN, "my_pack/tasks.py", "2.0", "3.0"),
     ],
 )
 def test_changed_source_is_trained_again_as_it_is_on_disk(project, spec, file, old, new, loaded):
@@ -201,8 +204,8 @@ BAD = [
     ("my_norms:constant", "my_norms has no function constant"),
     ("my_norms:number", "it returns 3"),
     ("my_norms:narrow", "its module makes (2, 1) of (2, 8)"),
-    ("my_nothing:f", "Python finds none of that name"),
-    ("__main__:f", "a notebook or script"),
+    ("my_nothing:f", "Python finds no file of that name"),
+    ("__main__:f", "Python finds no file of that name"),
     ("my_bad:f", "line 1 of it or of what it imports is no Python"),
     ("my_worse:f", "importing it ended in ZeroDivisionError"),
 ]
@@ -224,12 +227,33 @@ def test_what_names_no_module_is_refused_as_before(name):
         RunSpec("CartPole", norm=name)
 
 
-def test_an_environment_of_this_program_needs_a_module(project):
+def test_an_id_must_name_the_module_that_makes_the_environment(project):
     importlib.import_module("my_pack")
-    assert extensions.modules(RunSpec("Mine-v0")) == ("my_pack.tasks",)  # its class' own
     assert extensions.digest(RunSpec("CartPole-v1")) == ""
-    with pytest.raises(SpecError, match='env="my_module:Anonymous-v0"'):
-        extensions.digest(RunSpec("Anonymous-v0"))
+    swept(RunSpec("CartPole-v1", **SHORT))
+    with pytest.raises(SpecError, match=r'made in my_pack.*write env="my_pack:Flat-v0"'):
+        swept(RunSpec("Flat-v0", **SHORT))  # CartPole's own class
+    with pytest.raises(SpecError, match=r'write env="my_pack\.tasks:Mine-v0"'):
+        swept(RunSpec("Mine-v0", **SHORT))
+    here = type("Here", (CartPoleEnv,), {"__module__": "__main__"})  # a notebook's
+    gymnasium.register("Here-v0", entry_point=here)
+    with pytest.raises(SpecError, match=r'made in __main__.*write env="my_module:Here-v0"'):
+        swept(RunSpec("Here-v0", **SHORT))
+    assert not list((project / "store").rglob("*my_pack*"))
+
+
+def test_what_an_entry_point_names_must_be_imported_by_the_module(project):
+    edit(project / "my_pack/__init__.py", "from my_pack import tasks", "pass  # imports no tasks ")
+    with pytest.raises(SpecError, match=r"write import my_pack\.tasks in my_pack"):
+        swept(OWN)
+
+
+def test_an_id_that_the_source_registers_no_more_is_gone(project):
+    """Gymnasium remembers it, with the class of the older source."""
+    swept(OWN)
+    edit(project / "my_pack/__init__.py", '"Mine-v0"', '"Ours-v0"')
+    with pytest.raises(SpecError, match="my_pack must register it"):
+        swept(OWN)
 
 
 def rows(**changes) -> pd.DataFrame:
@@ -263,7 +287,8 @@ def test_a_row_that_names_a_module_becomes_a_spec_only_where_it_is_allowed(proje
 @pytest.mark.parametrize("change", MARKS, ids=str)
 def test_verify_and_status_leave_a_named_module_alone(project, change, monkeypatch, capsys):
     frame = rows(**change)
-    fake = type("Fake", (), {"results": lambda _: frame, "keys": lambda _: set(frame["key"])})
+    have = {"results": lambda _: frame, "keys": lambda _: set(frame["key"])}
+    fake = type("Fake", (), have | {"lacking": lambda *_: {}})
     trained = []
     monkeypatch.setattr(__main__, "Shipped", fake)
     monkeypatch.setattr(__main__, "retrain", lambda specs, _: trained.extend(specs) or [])

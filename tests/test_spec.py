@@ -67,6 +67,13 @@ def test_momentum_is_batch_norms() -> None:
         RunSpec("CartPole", norm="layer", momentum=0.5)
 
 
+@pytest.mark.parametrize("fields", [{"data": "online"}, {"arm": "decay"}, {"arm": "other_decay"}])
+def test_what_needs_a_compiled_task_refuses_others(fields: dict) -> None:
+    name = next(iter(fields))
+    with pytest.raises(SpecError, match=rf"^{name} is .* with env='CartPole-v1'; .*; write "):
+        RunSpec("CartPole-v1", **fields)
+
+
 def test_more_that_is_allowed_leaves_the_papers_studies_alone(monkeypatch) -> None:
     before = {name: study(name) for name in spec.STUDIES}
     for name, more in (("ENVS", "MyTask"), ("OPTIMIZERS", "RMSprop"), ("NORMS", "mine")):

@@ -2,11 +2,32 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lnqbook import initialization
 from lnqlib import metrics, training
+from lnqlib.networks import QNetwork
 from lnqlib.run import gi2_at
 from lnqlib.spec import RunSpec
+
+
+def test_the_reference_runs_in_one_thread_and_gives_the_others_back(monkeypatch) -> None:
+    """Several would wait for one another, and sums would depend on how many there are."""
+    before, seen = torch.get_num_threads(), []
+    plain = QNetwork.forward
+
+    def forward(self: QNetwork, obs: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return plain(self, obs)
+
+    monkeypatch.setattr(QNetwork, "forward", forward)
+    torch.set_num_threads(2)
+    try:
+        training.train(RunSpec("CartPole", steps=3, checkpoints=1, eval_episodes=1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}
 
 
 def test_gi2_at_another_rate_is_measured_there() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .. import metrics
 from ..beyond.replay import Moves, Replay
 from ..data import Transitions
+from ..metrics.quiet import threads
 from ..networks import EPS, LayerNorm, Params, QNetwork
 from ..run import Progress
 from ..spec import RunSpec
@@ -74,6 +75,7 @@ class ArmLearner(TorchLearner):
         groups = [{"params": list(layer.parameters())} for layer in layers]
         self.optimizer = torch.optim.SGD(groups, lr=spec.lr)
 
+    @threads(few=True)
     def advance(
         self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
     ) -> Progress:
@@ -120,6 +122,7 @@ class ArmLearner(TorchLearner):
         products = [(row * p.grad).sum() for row, p in pairs if p.grad is not None]
         return torch.autograd.grad(sum(products, w.new_zeros(())), w)[0]
 
+    @threads(few=True)
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         """The function's metrics, and what the arm makes of the step."""
         setting = self.arm.setting(self.taken, self._features)

@@ -32,7 +32,7 @@ from ..beyond.held_target import held_target_metrics
 from ..beyond.replay import GREEDY, Moves, Replay, act, look
 from ..compiled import njit
 from ..data import Transitions
-from ..networks import EPS, TABLE, Params, neutral_params
+from ..networks import EPS, TABLE, Norm, Params, neutral_params
 from ..results import ENGINE_VERSION, Result
 from ..run import Progress, run
 from ..spec import CLAMP, NORMS, RunSpec
@@ -53,9 +53,8 @@ VERSION = ENGINE_VERSION
 BLOCK = 4  # samples whose gradients are added to W's in one sweep over the units
 BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8  # torch's defaults
 ZERO = np.float32(0.0)
-SWITCHED = ("none", "layer", "rms", "center")  # one kernel has all four, and chooses at run time
-CENTERED = ("layer", "center", "layer_affine")
-SCALED = ("layer", "rms", "layer_affine")
+# norms that differ in these two stages alone have one kernel, which chooses at run time
+SWITCHED = tuple(n for n, k in TABLE.items() if k == Norm(center=k.center, scale=k.scale))
 
 inlined = njit(inline="always", error_model="numpy")
 
@@ -177,8 +176,8 @@ class FusedLearner:
             first_step,
             np.float32(self.spec.gradient_scale / self.spec.batch_size),
             self.spec.momentum,
-            self.spec.norm in CENTERED,
-            self.spec.norm in SCALED,
+            TABLE[self.spec.norm].center,
+            TABLE[self.spec.norm].scale,
             self.spec.optimizer == "Adam",
             self.control,
             self.initial_norm,

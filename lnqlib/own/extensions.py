@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import sys
 import threading
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -21,7 +21,8 @@ from ..spec import RunSpec, SpecError, cut
 if TYPE_CHECKING:
     from torch import nn
 
-_LOCK = threading.RLock()
+LOCK = threading.RLock()
+"""Held while modules are imported anew: another thread would find them half gone."""
 
 
 def digest(spec: RunSpec) -> str:
@@ -40,52 +41,51 @@ def source_folder(spec: RunSpec) -> str:
 
 
 def load(module: str) -> ModuleType:
-    """Imports a module as its source is on disk now, whatever was imported before.
+    """Imports a module, and what it imports, as their source is on disk now.
+
+    What was imported before is left aside, with what a program has set in it; modules of installed
+    packages stay.
 
     **Raises** `SpecError` where there is none, or it ends in an error.
     """
-    with _LOCK:
-        return _load(module, _digest(module))
-
-
-@cache
-def _load(module: str, source: str) -> ModuleType:
-    for name, path in _files(module).items():
-        if not installed(path):
-            sys.modules.pop(name, None)
-            # Python's own cache goes by size and second: a digit changed at once would go unseen
-            Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
-    importlib.invalidate_caches()
-    try:
-        return importlib.import_module(module)
-    except Exception as error:
-        raise SpecError(
-            f"module is {module!r}, and importing it ended in "
-            f"{cut(f'{type(error).__name__}: {error}')}; it must be importable; "
-            f"write it so that python -c 'import {module}' works"
-        ) from error
+    with LOCK:
+        files = _files(module)
+        try:
+            for name, path in files.items():
+                if not installed(path):
+                    sys.modules.pop(name, None)
+                    # Python's own cache goes by size and second: a changed digit would go unseen
+                    Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
+            importlib.invalidate_caches()
+            return importlib.import_module(module)
+        except Exception as error:
+            raise SpecError(
+                f"module is {module!r}, and importing it ended in "
+                f"{cut(f'{type(error).__name__}: {error}')}; it must be importable; "
+                f"write it so that python -c 'import {module}' works"
+            ) from error
 
 
 def _files(module: str) -> dict[str, Path]:
     """The files of a module and of what it imports, without this library's: that has a version."""
     own = __name__.partition(".")[0]
-    return {name: path for name, path in sources(module).items() if name.split(".")[0] != own}
-
-
-def _digest(module: str) -> str:
     try:
-        files = _files(module)
+        files = {name: path for name, path in sources(module).items() if name.split(".")[0] != own}
     except SyntaxError as error:
         raise SpecError(
-            f"module is {module!r}, and line {error.lineno} of {error.filename} is no Python; "
-            f"it must be importable; write it so that python -c 'import {module}' works"
+            f"module is {module!r}, and line {error.lineno} of it or of what it imports is no "
+            f"Python; it must be importable; write it so that python -c 'import {module}' works"
         ) from error
     if module not in files:
         raise SpecError(
             f"module is {module!r}, and Python finds no file of that name; it must be on the path; "
             "write its folder into PYTHONPATH, or start Python there"
         )
-    return files_digest(files)
+    return files
+
+
+def _digest(module: str) -> str:
+    return files_digest(_files(module))
 
 
 def make_norm(name: str, width: int) -> nn.Module:
@@ -118,16 +118,26 @@ def make_norm(name: str, width: int) -> nn.Module:
     return made.train()
 
 
-def check_source(env: str, made: object) -> None:
-    """Refuses an environment whose class stands in a file that its digest does not see.
+def is_installed(module: str) -> bool:
+    """Whether an imported module belongs to an installed package."""
+    top = sys.modules.get(module.partition(".")[0])
+    return installed(getattr(top, "__file__", None) or "")
+
+
+def check_source(env: str, homes: Iterable[str]) -> None:
+    """Refuses an environment that is made in a module which its digest does not see.
+
+    **Arguments** `homes`: the modules of its class, of its wrappers and of what makes it.
 
     **Raises** `SpecError`.
     """
-    home, named = type(made).__module__, RunSpec(env).modules
-    own = _files(home).get(home)
-    if own and not installed(own) and not any(home in _files(module) for module in named):
-        where = f"import {home} in {named[0]}" if named else f'env="{home}:{env}"'
-        raise SpecError(
-            f"env is {env!r}, whose class stands in {home}; results are kept under a digest of "
-            f"the module that the id names, which must import that one; write {where}"
-        )
+    named = RunSpec(env).modules
+    seen = {name for module in named for name in _files(module)}
+    for home in homes:
+        if home not in seen and not is_installed(home):
+            module = "my_module" if home == "__main__" else home  # of a notebook nothing is kept
+            where = f"import {module} in {named[0]}" if named else f'env="{module}:{env}"'
+            raise SpecError(
+                f"env is {env!r}, which is made in {home}; results are kept under a digest of the "
+                f"module that the id names, which must be or import that one; write {where}"
+            )

@@ -6,16 +6,17 @@ a terminated transition has no bootstrap.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Discrete, flatdim
 
 from ..spec import RunSpec, SpecError, cut
 from ..tasks import OUTSIDE, Task, start_states
-from .extensions import check_source, digest, load
+from .extensions import LOCK, check_source, digest, is_installed, load
 
 LONGEST = 100_000  # steps of an episode; an environment without a time limit could go on for ever
 
@@ -29,19 +30,22 @@ def make(env: str) -> gymnasium.Env:
     **Raises** `SpecError` where there is none or it is none for a Q-network: observations must be
     a Box of vectors, actions Discrete from 0.
     """
-    for module in RunSpec(env).modules:
-        load(module)
+    module, _, name = env.rpartition(":")
     try:
-        world = gymnasium.make(env, disable_env_checker=True)
+        with LOCK:
+            if module:
+                _register(module, name)
+            world = gymnasium.make(env, disable_env_checker=True)
+    except SpecError:
+        raise
     except Exception as error:  # Gymnasium's own, or anything that the environment raises
-        module, _, name = env.rpartition(":")
         wanted = "it must be the id of an installed environment; write pip install for its package"
         if module:
             wanted = f'{module} must register it; write gymnasium.register("{name}", ...) there'
         raise SpecError(
             f"env is {env!r}, and Gymnasium cannot make it ({cut(_first_line(error))}); {wanted}"
         ) from error
-    check_source(env, world.unwrapped)
+    check_source(env, _homes(world))
     observations, actions = world.observation_space, world.action_space
     if not (isinstance(observations, Box) and len(observations.shape) == 1):
         raise SpecError(
@@ -62,6 +66,32 @@ def make(env: str) -> gymnasium.Env:
             f"lambda a: a + {actions.start}, gymnasium.spaces.Discrete({actions.n})) as an id"
         )
     return world
+
+
+def _register(module: str, name: str) -> None:
+    """Imports the module anew, without what an older state of it has registered under the name."""
+    before = gymnasium.registry.pop(name, None)
+    load(module)
+    if before and name not in gymnasium.registry and is_installed(_maker(before)):
+        gymnasium.registry[name] = before  # an installed package is not imported again
+
+
+def _maker(spec: EnvSpec) -> str:
+    """The module of what makes an environment."""
+    entry = spec.entry_point
+    if isinstance(entry, str):
+        return entry.partition(":")[0]
+    return getattr(entry, "func", entry).__module__  # a partial's function
+
+
+def _homes(world: gymnasium.Env) -> Iterator[str]:
+    """The modules of what makes an environment, of its wrappers and of its own class."""
+    if world.spec:
+        yield _maker(world.spec)
+    while isinstance(world, gymnasium.Wrapper):
+        yield type(world).__module__
+        world = world.env
+    yield type(world).__module__
 
 
 def task(env: str) -> Task:
