@@ -1,7 +1,7 @@
 """A DQN of stable-baselines3 with layer normalization and without, measured while it trains.
 
-`python -m lnqbook.pages.own_network` trains the recorded runs that `data/own_network` lacks; delete the
-file to train them all again.
+`python -m lnqbook.pages.own_network` trains the recorded runs that `data/own_network` lacks; delete
+the file to train them all again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from multiprocessing import get_context
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -21,6 +20,7 @@ import torch
 from torch import nn
 
 from lnqlib.probe import Probe, sb3_callback
+from lnqlib.store.local import ROOT
 from lnqlib.tasks import TASKS
 
 from ..figures.plots import learning_curves
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from stable_baselines3 import DQN
 
-RECORD = Path(__file__).parents[1] / "data" / "own_network" / "CartPole.csv"
+RECORD = ROOT / "data" / "own_network" / "CartPole.csv"
 NORMS = ("none", "layer")
 SEEDS, STEPS, EVERY = range(5), 50_000, 2_500
 SHOWN = {
