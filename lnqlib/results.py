@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from .spec import RunSpec
 
+ROOT = Path(os.environ.get("LNQ_REPOSITORY") or Path(__file__).parents[1]).resolve()
+"""The repository, whose `data/` holds the results; an installed package stands in none."""
 ENGINE_VERSION = 1  # raised whenever a run's numbers may change; files of another are refused
 
 INTERFERENCE = {

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-CORE = Path(__file__).parents[2] / "data" / "results" / "core"
+from ..results import ROOT
+
+CORE = ROOT / "data" / "results" / "core"
 GROUPS = ("untrained", "trained None", "trained LN")
 QUANTILES = {"10%": 0.1, "median": 0.5, "90%": 0.9}
 COLUMNS = tuple(f"{group} {name}" for group in GROUPS for name in QUANTILES)

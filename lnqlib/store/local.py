@@ -19,13 +19,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..results import Result
+from ..results import ROOT, Result
 from ..spec import RunSpec
 from .lock import Reservation, locked, share
 from .parquet import CHUNK, LISTS, ROWS, Damaged, chunk_table, decode, encode, in_order, long, place
 
-ROOT = Path(os.environ.get("LNQ_REPOSITORY") or Path(__file__).parents[2]).resolve()
-"""The repository, whose `data/` holds the results; an installed package stands in none."""
 _NAME = re.compile(r"[0-9a-f]{16}-([0-9a-f]{32})\.parquet")
 _FILE = ("file", pa.string())
 _CATALOGUE_EVERY = 64  # new files, or 1/32 of all if more, before the catalogue is rewritten
