@@ -128,7 +128,7 @@ def test_a_run_evaluates_in_gymnasium_from_the_default_reset():
 
 REFUSED = [
     ("Nope-v0", "Gymnasium cannot make it (Environment `Nope` doesn't exist", "pip install"),
-    ("nowhere:Nope-v0", "Python finds none of that name", "PYTHONPATH"),
+    ("nowhere:Nope-v0", "Python finds no file of that name", "PYTHONPATH"),
     ("ALE/Nope-v5", "Namespace ALE not found", "pip install"),
     ("own_tasks:Nope-v0", "Gymnasium cannot make it", 'register("Nope-v0"'),
     ("own_tasks:Dict-v0", "whose observations are Dict", "wrappers.FlattenObservation"),
