@@ -18,6 +18,7 @@ from lnqlib.arms.definition import FALLBACK, MET, Setting, overshoot_rate, weigh
 from lnqlib.arms.reference import ArmLearner, Backward, Bounded, Forward
 from lnqlib.engine import fused
 from lnqlib.engine.fused_arms import OWN, FusedArmLearner, kernel
+from lnqlib.engine.greedy import greedy_return
 from lnqlib.engine.structured import structured_isometry
 from lnqlib.networks import Params
 from lnqlib.results import RECORDED
@@ -78,7 +79,9 @@ def marked(arm: str, norm: str, checkpoints: int = 5) -> dict[str, np.ndarray]:
     """A record under which every arm has something to do from the first checkpoint on."""
     curves = {"weight_norm": np.linspace(2.0, 3.0, checkpoints), "td_loss": np.ones(checkpoints)}
     curves["weight_norm"][0] = 1.0
-    curves["gi2_minibatch"] = np.full(checkpoints, 0.02 if norm == "none" else -0.02)
+    # without LN, some checkpoints at which a shorter step will do and some at which none will
+    curves["gi2_minibatch"] = np.full(checkpoints, -0.02)
+    curves["gi2_minibatch"][1::2] *= -1 if norm == "none" else 1
     return curves | {"iso_p": np.full(checkpoints, 0.2)}
 
 
@@ -108,7 +111,7 @@ def test_arms_agree_with_torch(env, bias, arm, norm, control) -> None:
         assert apart <= (1e-5 if last == 1 else 1e-3)
         rates += [*a.rates]
     if arm == "overshoot":
-        assert np.mean([0 < r < 1 or 1 < r < definition.MOST for r in rates]) > 0.03
+        assert np.mean([0 < r < 1 or 1 < r < definition.MOST for r in rates]) > 0.1
     without = after(fused.FusedLearner, replace(spec, arm="none", lr_control="none"), steps)
     if arm != "bounded":  # which leaves vectors of this size alone
         assert distance(made[0].params(), without, NAMES) > 1e-4
@@ -118,32 +121,35 @@ def test_arms_agree_with_torch(env, bias, arm, norm, control) -> None:
 def test_what_an_arm_makes_of_gi2_agrees_with_autograd(arm: str, norm: str) -> None:
     """Also the function's own metrics: F's are LN's, C's those of shortened vectors."""
     spec = replace(SPEC, arm=arm, norm=norm, lr=1e-3)
-    made = [learner(make, spec, marked(arm, norm)) for make in (FusedArmLearner, ArmLearner)]
-    params = made[1].params()
-    for x in made:
-        advance(x, (0, 20, 25))
     dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    params = initial_params_of(spec)
+    params["W"] *= 2  # C shortens some vectors and leaves some alone
+    makes, follows = (FusedArmLearner, ArmLearner), marked(arm, norm)
+    made = [make(spec, dataset, params, follows) for make in makes]
+    for x in made:
+        x.taken = 25  # the second checkpoint
     batch = type(dataset)(*(a[:32] for a in dataset))
     ours, theirs = (x.measure(batch, {"iso_p": 6}, 3) for x in made)
-    assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-6, nan_ok=True)
+    assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9, nan_ok=True)
     assert ("gi2_used" in ours) == (arm != "overshoot")
-    if arm != "overshoot" and arm != "bounded":
+    if arm not in ("overshoot", "bounded"):
         assert ours["gi2_used"] != pytest.approx(ours["gi2"], rel=1e-5)
-    assert distance(made[1].params(), params, NAMES) > 0
 
 
 @pytest.mark.parametrize("arm", ["forward", "bounded"])
 def test_episodes_are_played_by_the_function_of_the_arm(arm: str) -> None:
     spec = replace(SPEC, arm=arm)
     params = initial_params_of(spec)
-    params["W"] *= 30  # C shortens vectors so long, so that the output's bias counts for more
+    params["W"] *= 2  # C shortens some vectors, so that the output's bias counts for more
     params["c"] *= 10
     dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
     starts = start_states(TASKS[spec.env], 3, np.random.default_rng(0), True)
     ours, theirs = (make(spec, dataset, params, {}) for make in (FusedArmLearner, ArmLearner))
     none = training.TorchLearner(replace(spec, arm="none"), dataset, params).greedy_return(starts)
     assert ours.greedy_return(starts) == pytest.approx(theirs.greedy_return(starts), rel=1e-3)
-    assert ours.greedy_return(starts) != pytest.approx(none, rel=1e-2)
+    rms = greedy_return(ours.task, params, "rms", starts)
+    for other in (none, rms):
+        assert ours.greedy_return(starts) != pytest.approx(other, rel=1e-3)
 
 
 # --- an arm is what it says -----------------------------------------------------------------

@@ -601,6 +601,24 @@ class Shared(nn.Module):
         return self.out(z) + F.linear(z, self.out.weight) ** 2
 
 
+class Gated(nn.Module):
+    """Reads a layer's weight once more, but not for every state."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.out = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        z = torch.tanh(self.first(x))
+        return self.out(z) + (x[:, :1] > 0) * F.linear(z, self.out.weight) ** 2
+
+
+def test_a_second_use_that_the_last_rows_do_not_show():
+    batch = random_batch(31)
+    batch.obs[-4:, 0] = -1
+    assert_measured(Gated(), batch)
+
+
 def test_layers_that_are_used_twice():
     assert_measured(Shared(), random_batch(31))
     q = mlp()
