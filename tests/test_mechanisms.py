@@ -227,7 +227,8 @@ def test_mediators_by_hand() -> None:
 
 def test_what_an_arm_moved_and_whether_it_is_clean() -> None:
     tables = [pd.DataFrame({m: [v - 9.0, v, v + 1.0] for m in MEDIATORS}) for v in (2.0, 1.0, 3.0)]
-    assert moved(*tables).to_list() == [0.5] * 4  # medians
+    tables[0].iloc[0] = -1e6  # a seed that went astray
+    assert moved(*tables).to_list() == [0.5] * 4
     assert moved(tables[0], tables[1], tables[1]).isna().all()
     share = dict.fromkeys(MEDIATORS, 0.0)
     assert unclean("decay", pd.Series(share | {"decay": 0.91, "isometry": -0.2})) == []
