@@ -56,12 +56,12 @@ def frame(
     whether to play the `baselines.POLICIES`, too, which takes a second. `curves`: checkpoints of
     the runs whose weights' growth is asked for.
 
-    **Returns** the fields of `RunSpec`; study; arm (the norm, the control of the learning rate, or
+    **Returns** the fields of `RunSpec`; study; arm, which is here what is compared (the norm, the control of the learning rate, or
     the norm with a momentum of its own); the results; first_order = 2 lr DGI; log_growth of the
     first layer's squared norm; and with `policies` untrained_return and uniform_return.
     """
     rows = [
-        {"study": name, "key": spec.key, "arm": arm_of(spec)} | vars(spec)
+        {"study": name, "key": spec.key} | vars(spec) | {"arm": arm_of(spec)}
         for name, some in asked.items()
         for spec in some
     ]
