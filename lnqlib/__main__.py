@@ -90,7 +90,10 @@ def verify(options: argparse.Namespace) -> int:
             f"{(foreign != '').sum()} of {len(rows)} rows name modules, which training them would "
             f"run; they are skipped; write --allow-module {' '.join(modules)} where you trust them"
         )
-    specs = sample(rows[foreign == ""], options.sample, options.seed, options.allow_module)
+    known = rows[foreign == ""]
+    if known.empty:
+        raise StoreError("no row can be verified without running a module that it names")
+    specs = sample(known, options.sample, options.seed, options.allow_module)
     results = retrain(specs, lambda spec: trainer(backend_for(spec))(spec))
     lacking = shipped.lacking(specs)
     gaps = differences(rows, results, lacking)

@@ -25,6 +25,7 @@ from lnqbook.claims.checks import (
 )
 from lnqbook.rates import Sides
 from lnqbook.stats import Resampled
+from lnqlib.results import INTERFERENCE
 
 DRAWS = Draws(7, 1000)
 
@@ -137,7 +138,7 @@ def test_differences_of_rho_by_scipy(frame):
 def test_injection_compares_a_run_with_itself(frame):
     few = frame["lr"] < 2e-5
     some = frame.assign(gi2=frame["sgi"], injected_gi2=frame["sgi"] + np.where(few, -1.0, 1.0))
-    others = ("qgi_plus", "sgi", "sgi_off", "mgi", "dgi", "gi2_scaled", "gi2_minibatch", "td_loss")
+    others = [name for name in INTERFERENCE if name != "gi2"]
     some = some.assign(**{f"injected_{name}": 0.0 for name in others})
     some = some.assign(**{name: 0.0 for name in others if name not in some})
     found = kinds.injection().primary(some[some["norm"] == "none"], DRAWS)

@@ -101,7 +101,8 @@ from lnqlib.spec import NORMS
 f = lambda *values: np.array(values, np.float32)
 z = f(0, 0)
 layer = NORMS.index("layer")
-greedy._best_action(layer, f(1, -1)[None], f(0, 0), f(1, 0)[None], f(0), f(1, 1), f(0, 0), f(1), z)
+w = f(1, -1)[None]
+greedy._best_action(layer, False, w, f(0, 0), f(1, 0)[None], f(0), f(1, 1), f(0, 0), f(1), z)
 print(z[0])
 """
     values = []

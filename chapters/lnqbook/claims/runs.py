@@ -56,8 +56,8 @@ def frame(
     whether to play the `baselines.POLICIES`, too, which takes a second. `curves`: checkpoints of
     the runs whose weights' growth is asked for.
 
-    **Returns** the fields of `RunSpec`; study; arm, which is here what is compared (the norm, the control of the learning rate, or
-    the norm with a momentum of its own); the results; first_order = 2 lr DGI; log_growth of the
+    **Returns** the fields of `RunSpec`; study; arm, which here is what is compared (the norm, the
+    control of the learning rate, or the norm with a momentum of its own); the results; first_order = 2 lr DGI; log_growth of the
     first layer's squared norm; and with `policies` untrained_return and uniform_return.
     """
     rows = [
@@ -66,6 +66,7 @@ def frame(
         for spec in some
     ]
     table = pd.DataFrame(rows).merge(results.drop(columns=list(FIELDS)), on="key", how="left")
+    table = _whole_seeds(table)
     if "dgi" in table:
         table["first_order"] = 2 * table["lr"] * table["dgi"]
     growth = log_growth(curves) if curves is not None else {}
@@ -146,6 +147,14 @@ def _with_zeros(table: pd.DataFrame) -> pd.DataFrame:
     plain = table["arm"].isin(["none", "layer"])
     filled = {name: table[name].where(table[name].notna() | ~plain, lent[name]) for name in names}
     return table.assign(**filled)
+
+
+def _whole_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the seeds that a study still lacks, where it has others: it counts with those."""
+    by = [table[name] for name in ("study", "env", "optimizer", "bias", "arm", "seed")]
+    whole = table["seconds"].notna().groupby(by).transform("all")
+    begun = whole.groupby(by[:-1]).transform("any")
+    return table[whole | ~begun].reset_index(drop=True)
 
 
 def _random(runs: pd.DataFrame) -> pd.DataFrame:
