@@ -57,8 +57,9 @@ def frame(
     the runs whose weights' growth is asked for.
 
     **Returns** the fields of `RunSpec`; study; arm, which here is what is compared (the norm, the
-    control of the learning rate, or the norm with a momentum of its own); the results; first_order = 2 lr DGI; log_growth of the
-    first layer's squared norm; and with `policies` untrained_return and uniform_return.
+    control of the learning rate, or the norm with a momentum of its own); the results;
+    first_order = 2 lr DGI; log_growth of the first layer's squared norm; and with `policies`
+    untrained_return and uniform_return.
     """
     rows = [
         {"study": name, "key": spec.key} | vars(spec) | {"arm": arm_of(spec)}
