@@ -39,10 +39,14 @@ class Reference(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         module = self.arguments[0]
+        modules = {
+            path.stem for path in files(module)
+        }  # a name may also be a module's
         lines = [
             line
             for name in public(module)
-            for line in (f"```{{autodoc2-object}} {module}.{name}", "```", "")
+            for full in (f"{name}.{name}" if name in modules else name,)
+            for line in (f"```{{autodoc2-object}} {module}.{full}", "```", "")
         ]
         node = nodes.container()
         self.state.nested_parse(StringList(lines, self.env.docname), 0, node)

@@ -123,3 +123,23 @@ def test_runs_are_handed_out_task_by_task_without_the_lenders():
     assert len(runs.of("Pendulum", "SGD", True, ("none", "layer"))) == 6
     assert runs.of("Pendulum", "SGD", False, ("none",)).empty
     assert "dgi" in CURVES
+
+
+def test_a_run_of_two_studies_is_one_row_in_each() -> None:
+    """Short runs have few checkpoints anyway, so that core's and zero_gradients' are the same."""
+    asked = claim_runs.specs(("Pendulum",), 2, 200, (1e-3,))
+    some = {name: asked[name] for name in ("core", "zero_gradients")}
+    assert {s.key for s in some["core"]} == {s.key for s in some["zero_gradients"]}
+    results = pd.DataFrame([vars(s) | {"key": s.key, "seconds": 1.0} for s in some["core"]])
+    frame = claim_runs.frame(some, pd.concat([results, results]), policies=False)
+    assert len(frame) == len(some["core"]) + len(some["zero_gradients"])
+
+
+def test_a_study_that_is_still_growing_counts_with_its_whole_seeds() -> None:
+    specs = claim_runs.specs(("Pendulum",), 3, 200_000, (1e-3, 1e-2))["as_printed"]
+    have = [s for s in specs if s.seed == 0 or (s.seed == 1 and s.lr == 1e-3)]
+    results = pd.DataFrame([vars(s) | {"key": s.key, "seconds": 1.0} for s in have])
+    frame = claim_runs.frame({"as_printed": specs}, results, policies=False)
+    assert set(frame["seed"]) == {0} and frame["seconds"].notna().all()
+    none = claim_runs.frame({"as_printed": specs}, results[:0], policies=False)
+    assert len(none) == len(specs) and none["seconds"].isna().all()

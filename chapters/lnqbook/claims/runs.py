@@ -66,7 +66,9 @@ def frame(
         for name, some in asked.items()
         for spec in some
     ]
-    table = pd.DataFrame(rows).merge(results.drop(columns=list(FIELDS)), on="key", how="left")
+    # a run may belong to two studies, as short runs of core and zero_gradients do
+    results = results.drop(columns=list(FIELDS)).drop_duplicates("key")
+    table = pd.DataFrame(rows).merge(results, on="key", how="left")
     table = _whole_seeds(table)
     if "dgi" in table:
         table["first_order"] = 2 * table["lr"] * table["dgi"]
