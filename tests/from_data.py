@@ -89,10 +89,18 @@ def goals() -> pd.Series:
 
 
 @cache
+def by_default(*studies: str) -> pd.DataFrame:
+    """These studies' runs with biases and the usual momentum; older files have no such column."""
+    files = [f for name in studies for f in (RESULTS / name).glob("*.runs.parquet")]
+    some = pd.concat(map(pd.read_parquet, sorted(files)))
+    usual = some["momentum"].fillna(0.1) == 0.1 if "momentum" in some else True
+    return some[some["bias"] & usual]
+
+
+@cache
 def returns(seeds: int) -> pd.Series:
     """Table 1's cells and the variants', (env, norm): the mean over the first seeds and all lrs."""
-    files = [f for name in ("table1", "variants") for f in (RESULTS / name).glob("*.runs.parquet")]
-    some = pd.concat([runs(), *map(pd.read_parquet, sorted(files))])
+    some = pd.concat([runs(), by_default("table1", "variants")])
     return some[some["seed"] < seeds].groupby(["env", "norm"])["return"].mean()
 
 
@@ -281,8 +289,9 @@ def goal_gain() -> str:
 @cache
 def networks() -> pd.DataFrame:
     """The runs of Table 1's networks, with the seeds that the page shows."""
-    table1 = [pd.read_parquet(file) for file in sorted((RESULTS / "table1").glob("*.runs.*"))]
-    return pd.concat([runs(), *table1]).query(f"seed < {shown_seeds('normalizations')}")
+    return pd.concat([runs(), by_default("table1")]).query(
+        f"seed < {shown_seeds('normalizations')}"
+    )
 
 
 def all_clamped() -> pd.DataFrame:
@@ -327,8 +336,7 @@ def turned() -> str:
 @cache
 def share_ends(seeds: int) -> dict[tuple[str, str], np.ndarray]:
     """(norm, env): the interval of (norm - None) / (LN - None), of mean returns."""
-    files = [f for name in ("table1", "variants") for f in (RESULTS / name).glob("*.runs.parquet")]
-    some = pd.concat([runs(), *map(pd.read_parquet, sorted(files))]).query(f"seed < {seeds}")
+    some = pd.concat([runs(), by_default("table1", "variants")]).query(f"seed < {seeds}")
     table = some.groupby(["env", "seed", "norm"])["return"].mean().unstack()
     ends = {}
     for env in TASKS:
