@@ -39,9 +39,8 @@ class Reference(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         module = self.arguments[0]
-        modules = {
-            path.stem for path in files(module)
-        }  # a name may also be a module's
+        # in a package, a name may also be a module's
+        modules = {path.stem for path in files(module)[1:]}
         lines = [
             line
             for name in public(module)

@@ -161,7 +161,7 @@ def test_a_sweep_that_ends_within_the_look_of_another_leaves_it_nothing(tmp_path
         return found
 
     with made.reserve() as other:
-        other.set(spec.key for spec in SPECS[:6])
+        other.reserve(spec.key for spec in SPECS[:6])
         monkeypatch.setattr(Store, "keys", look)
         sweep(SPECS[:6], backend=standin.slow, store=tmp_path, progress=False)
     assert not log.exists()

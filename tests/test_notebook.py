@@ -204,7 +204,7 @@ def test_a_task_by_gymnasium_id():
 
 @pytest.mark.parametrize(
     ("env", "came"),
-    [("CartPole-v17", "Gymnasium cannot make it"), ("nowhere:A-v0", "finds none of that name")],
+    [("CartPole-v17", "Gymnasium cannot make it"), ("nowhere:A-v0", "finds no file of that name")],
 )
 def test_a_gymnasium_id_that_cannot_be_made_stops_the_chapter(env, came):
     with pytest.raises(ParameterError, match=came) as error:
