@@ -14,6 +14,7 @@ import pandas as pd
 
 from . import stats
 from .baselines import POLICIES
+from .crossfit import crossfit
 from .stats import RESAMPLES, Interval, Resampled
 
 Over = Literal["average", "best", "calm"]
@@ -90,21 +91,6 @@ def scores(
         tuple(dict.fromkeys(float(rates[half[arm]]) for half in best)) for arm in range(len(arms))
     )
     return Scores(crossfit(*means)[0], crossfit(*drawn), len(stack), len(rates), chosen)
-
-
-def crossfit(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The mean return at the best learning rate, chosen on one half and scored on the other.
-
-    **Arguments** `first`, `second`: mean returns of the two halves of the seeds, (..., rates).
-
-    **Returns** (...), the average over both ways round.
-    """
-
-    def scored(choice: np.ndarray, score: np.ndarray) -> np.ndarray:
-        best = choice.argmax(axis=-1, keepdims=True)
-        return np.take_along_axis(score, best, axis=-1)[..., 0]
-
-    return (scored(first, second) + scored(second, first)) / 2
 
 
 def gain(runs: pd.DataFrame, arm: str, baseline: str, over: Over, **how) -> Resampled | None:
