@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqbook import mechanisms
+from lnqbook import frozen, mechanisms
 from lnqbook.mechanisms import (
     ACCOUNTS,
     DRAWS,
@@ -265,18 +265,18 @@ def test_what_each_arm_moved_at_its_best_rate() -> None:
 
 
 def test_the_digest_is_of_what_is_decided(monkeypatch) -> None:
-    monkeypatch.setattr(mechanisms, "study", lambda _: [RunSpec("Pendulum")])
+    monkeypatch.setattr(frozen, "study", lambda _: [RunSpec("Pendulum")])
     before = mechanisms.digest()
     assert before == mechanisms.digest() and len(before) == 16
-    source = mechanisms.inspect.getsource
+    source = frozen.inspect.getsource
 
     def changed(old: str, new: str):
-        monkeypatch.setattr(mechanisms.inspect, "getsource", lambda m: source(m).replace(old, new))
+        monkeypatch.setattr(frozen.inspect, "getsource", lambda m: source(m).replace(old, new))
         return mechanisms.digest()
 
     assert changed('"""The verdict', '"""A verdict') == before
     assert changed("MOST = 0.5  #", "MOST = 0.5  # a comment") == before
     assert changed("MOST = 0.5", "MOST = 0.4") != before
     assert changed("RENEW = 2_000", "RENEW = 1_000") != before
-    monkeypatch.setattr(mechanisms, "study", lambda _: [RunSpec("Pendulum", seed=1)])
+    monkeypatch.setattr(frozen, "study", lambda _: [RunSpec("Pendulum", seed=1)])
     assert changed("", "") != before

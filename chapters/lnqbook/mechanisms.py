@@ -10,9 +10,6 @@ without the mechanism. `digest()` changes with anything that is decided here.
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import inspect
 import sys
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,9 +18,10 @@ import numpy as np
 import pandas as pd
 
 from lnqlib.arms import definition, reference
-from lnqlib.spec import ENVS, INTERVENTIONS, PAPER_ENVS, study
+from lnqlib.spec import ENVS, INTERVENTIONS, PAPER_ENVS
 
-from . import mediators
+from . import crossfit, mediators
+from .frozen import digest_of
 from .stats import Interval
 
 DRAWS = 10_000  # bootstrap draws
@@ -119,7 +117,7 @@ def scores(runs: pd.DataFrame, env: str, over: str = "best") -> Scores:
         halves.append((half.mean(0)).reshape(1, len(names), len(rates)))
         drawn.append((counts @ half / seeds).reshape(DRAWS, len(names), len(rates)))
     if over == "best":
-        means, draws = crossfit(*halves)[0], crossfit(*drawn)
+        means, draws = crossfit.crossfit(*halves)[0], crossfit.crossfit(*drawn)
     else:  # over seeds, not over halves
         odd = parity.mean()
         means, draws = (((1 - odd) * a + odd * b).mean(-1) for a, b in (halves, drawn))
@@ -130,18 +128,6 @@ def scores(runs: pd.DataFrame, env: str, over: str = "best") -> Scores:
         dict(zip(names, draws.T, strict=True)),
         {name: (float(best[0][i]), float(best[1][i])) for i, name in enumerate(names)},
     )
-
-
-def crossfit(first: Array, second: Array) -> Array:
-    """Returns at the best learning rate, chosen on one half and scored on the other: (..., rates).
-
-    **Returns** (...), the average over both ways round.
-    """
-
-    def scored(choice: Array, score: Array) -> Array:
-        return np.take_along_axis(score, choice.argmax(-1)[..., None], -1)[..., 0]
-
-    return (scored(first, second) + scored(second, first)) / 2
 
 
 def shares(found: Scores, arm: str, removed: bool) -> tuple[float, Array]:
@@ -276,21 +262,6 @@ def unclamped(runs: pd.DataFrame) -> pd.Series:
 
 
 def digest() -> str:
-    """Sixteen digits that stand for the plan: the code of this module, of `mediators` and of the
-    arms, and the keys of the study's runs.
-
-    Docstrings, comments, layout and imports do not count.
-    """
-    parts = sorted(spec.key for spec in study("mechanisms"))
-    for module in (sys.modules[__name__], mediators, definition, reference):
-        code = ast.parse(inspect.getsource(module))
-        for node in ast.walk(code):
-            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
-                node.body = [part for part in node.body if not _silent(part)] or [ast.Pass()]
-        parts.append(ast.unparse(code))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _silent(node: ast.stmt) -> bool:
-    imports = isinstance(node, ast.Import | ast.ImportFrom)
-    return imports or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    """That of the plan: the code of this module, of `mediators`, `crossfit` and of the arms."""
+    plan = sys.modules[__name__]
+    return digest_of("mechanisms", plan, mediators, crossfit, definition, reference)
