@@ -68,6 +68,11 @@ def test_a_task_that_a_claim_excepts_has_no_word() -> None:
     assert settings.words(specs, results, numbers=[3]).loc[3].to_list() == [""]
 
 
+def test_a_claim_about_another_task_has_no_word() -> None:
+    found = settings.words(SPECS, rows(sgi=RISING["loss"], **RISING), numbers=[15])
+    assert found.loc[15].to_list() == [""]
+
+
 def test_missing_runs_are_named() -> None:
     results = rows(sgi=RISING["loss"], **RISING).assign(seconds=np.nan)
     assert settings.words(SPECS, results, numbers=[3]).loc[3, "Pendulum"] == "no runs"

@@ -83,5 +83,5 @@ def _by_task(claim: Claim, runs: claim_runs.Runs, optimizer: str) -> dict[str, s
     rows = judge(claim, runs, optimizer, views=False).rows
     return {
         env: together(list(some["word"]))
-        for env, some in rows[rows["counts"]].groupby("env", sort=False)
+        for env, some in rows[rows["counts"].astype(bool)].groupby("env", sort=False)
     }
