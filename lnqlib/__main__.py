@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
-from .spec import ENVS, OPTIMIZERS, STUDIES, RunSpec, SpecError, study
+from .spec import ENVS, OPTIMIZERS, RunSpec, SpecError, study
 from .store import Store, StoreError
 from .store import shipped as shipping
 from .store.chunks import backend_for, trainer
@@ -19,6 +19,7 @@ from .store.cluster import connected
 from .store.local import in_repository
 from .store.shipped import Shipped, ship
 from .store.verify import ROUNDING, differences, foreign_modules, retrain, sample, start_differences
+from .studies import STUDIES
 from .sweep import SweepError, finished, train_missing
 
 INTERRUPTED = 130  # what shells report after Ctrl-C

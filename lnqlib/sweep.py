@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 from tqdm import tqdm
 
-from .sources import NoSource, digest_of
+from .own.sources import NoSource, digest_of
 from .spec import RunSpec
 from .store import Store
 from .store.chunks import STEP_SECONDS, Backend, Unchanged, chunked
