@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import product
@@ -12,6 +11,8 @@ from numbers import Integral, Real
 from typing import NoReturn
 
 import numpy as np
+
+from .own.names import SPELLING, is_own, module_in
 
 # What a run may have. `ENVS` and `STREAMS` grow only at their end: positions seed generators.
 ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
@@ -76,18 +77,6 @@ _NUMBERS = {  # kind, from, to, in words, an example
     "gradient_scale": (Real, 1e-6, 1e6, _POSITIVE, 1.0),
     "gamma": (Real, 0.0, 1.0 - 1e-12, "a number below 1", 0.99),
     "momentum": (Real, 0.0, 1.0, "a number", 0.1),
-}
-
-
-_NAME = r"[A-Za-z_]\w*"
-_MODULE = rf"{_NAME}(?:\.{_NAME})*"
-_OWN = {
-    "env": re.compile(rf"(?:{_MODULE}:(?:[\w-]+/)?[\w.-]+|(?:[\w-]+/)?[\w.-]+-v\d+)", re.ASCII),
-    "norm": re.compile(rf"{_MODULE}:{_NAME}", re.ASCII),
-}
-_OWN_SPELLING = {
-    "env": "Gymnasium's ids, such as CartPole-v1 or my_module:MyEnv-v0",
-    "norm": "a function width -> nn.Module of your own, spelled my_module:factory",
 }
 
 
@@ -178,10 +167,11 @@ class RunSpec:
         for name in _NUMBERS:
             object.__setattr__(self, name, self._number(name))
         for name, other, why, instead in self._conflicts():
-            raise SpecError(
-                f"{name} is {shown(getattr(self, name))} with {other}={shown(getattr(self, other))}"
-                f"; {why}; write {instead}"
+            value, with_ = (
+                f'"{cut(v)}"' if isinstance(v, str) else shown(v)
+                for v in (getattr(self, name), getattr(self, other))
             )
+            raise SpecError(f"{name} is {value} with {other}={with_}; {why}; write {instead}")
 
     def _refuse(self, name: str, allowed: str, example: object) -> NoReturn:
         value = shown(getattr(self, name))
@@ -229,12 +219,11 @@ class RunSpec:
             if "env" in self.own:
                 why = "a buffer is filled in the library's own tasks alone"
                 yield "data", "env", why, 'data="rollout" or env="CartPole"'
-            begins = f"the buffer begins with {WARM_UP:,} random transitions"
             if self.dataset_size < WARM_UP:
-                why = f"{begins} and must hold them"
+                why = f"the buffer must hold the {WARM_UP:,} random steps that it begins with"
                 yield "dataset_size", "data", why, f"dataset_size={WARM_UP} or more"
             if self.batch_size > WARM_UP:
-                why = f"{begins}, and metrics need a batch of different ones"
+                why = f"the buffer begins with {WARM_UP:,} transitions, and a batch has each once"
                 yield "batch_size", "data", why, f"batch_size={WARM_UP} or less"
 
     def _conflicts_of_arm(self) -> Iterator[tuple[str, str, str, str]]:
@@ -246,10 +235,11 @@ class RunSpec:
             yield "arm", "norm", why, f'norm="{norms[0]}"'
         if self.optimizer != "SGD":
             yield "arm", "optimizer", "interventions act on the step of SGD", 'optimizer="SGD"'
-        for name, there in (("target_period", self.target_period), ("data", self.data == "online")):
-            if there:
-                why = "interventions are defined offline and without a target network"
-                yield "arm", name, why, f"{name}={default(name)!r} or leave arm out"
+        why = "interventions are defined offline and without a target network"
+        if self.target_period:
+            yield "arm", "target_period", why, "target_period=0 or leave arm out"
+        if self.data == "online":
+            yield "arm", "data", why, 'data="protocol" or leave arm out'
         if self.lr_control in ("own_decay", "paired_decay"):
             why = "these are interventions of their own"
             yield "arm", "lr_control", why, 'lr_control="none" or leave arm out'
@@ -279,7 +269,7 @@ class RunSpec:
     @property
     def own(self) -> dict[str, str]:
         """Those of env and norm that are none of the library's: {} for most runs."""
-        return {name: getattr(self, name) for name in _OWN if is_own(name, getattr(self, name))}
+        return {name: getattr(self, name) for name in SPELLING if is_own(name, getattr(self, name))}
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -301,21 +291,9 @@ class RunSpec:
 FIELDS = tuple(field.name for field in fields(RunSpec))
 
 
-def is_own(field: str, value: object) -> bool:
-    """Whether `value` is spelled as an env or norm that the library does not have itself."""
-    if field not in _OWN or not isinstance(value, str) or value in _CHOICES[field]:
-        return False
-    return _OWN[field].fullmatch(value) is not None
-
-
-def module_in(field: str, value: object) -> str:
-    """The module that an env or norm names, as in "my_module:factory"; "" where it names none."""
-    return value.rpartition(":")[0] if isinstance(value, str) and is_own(field, value) else ""
-
-
 def allowed(field: str) -> tuple[str, ...]:
     """What `RunSpec` takes in a field of choices, in words."""
-    own = _OWN_SPELLING.get(field)
+    own = SPELLING.get(field)
     return (*_CHOICES[field], *([own] if own else []))
 
 

@@ -64,14 +64,14 @@ def test_a_file_without_an_added_column_holds_its_default() -> None:
 
 
 def test_momentum_is_batch_norms() -> None:
-    with pytest.raises(SpecError, match=r"^momentum is 0\.5 with norm='layer'"):
+    with pytest.raises(SpecError, match=r'^momentum is 0\.5 with norm="layer"'):
         RunSpec("CartPole", norm="layer", momentum=0.5)
 
 
 @pytest.mark.parametrize("fields", [{"data": "online"}, {"arm": "decay"}, {"arm": "other_decay"}])
 def test_what_needs_a_compiled_task_refuses_others(fields: dict) -> None:
     name = next(iter(fields))
-    with pytest.raises(SpecError, match=rf"^{name} is .* with env='CartPole-v1'; .*; write "):
+    with pytest.raises(SpecError, match=rf'^{name} is .* with env="CartPole-v1"; .*; write '):
         RunSpec("CartPole-v1", **fields)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from IPython import get_ipython
 from myst_nb import glue as store
 
+from lnqlib.own.names import is_own
 from lnqlib.spec import (
     ENVS,
     LEARNING_RATES,
@@ -23,7 +24,6 @@ from lnqlib.spec import (
     SpecError,
     cut,
     grid,
-    is_own,
     shown,
 )
 from lnqlib.store.cluster import EXAMPLE, SchedulerError, connected, is_address

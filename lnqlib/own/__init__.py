@@ -1,1 +1,1 @@
-"""The reader's own norms, tasks and backends, and the digest of the source they depend on."""
+"""The reader's own norms, tasks, data and backends, and the digest of their source."""
