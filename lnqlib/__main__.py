@@ -1,10 +1,12 @@
-"""The command line: `python -m lnqlib run STUDY | status | verify | ship`."""
+"""The command line: `python -m lnqlib run STUDY | status | verify | ship | page CHAPTER`."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shlex
+import subprocess
 import sys
 import time
 import warnings
@@ -134,6 +136,27 @@ def ship_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def page(options: argparse.Namespace) -> int:
+    """Runs a chapter of the book and writes its page as one HTML file."""
+    chapters = sorted(path.stem for path in in_repository("chapters").glob("*.ipynb"))
+    if options.chapter not in chapters:
+        allowed = ", ".join(chapters)
+        print(
+            f"error: no chapter is called {options.chapter}; write one of {allowed}",
+            file=sys.stderr,
+        )
+        return 2
+    if importlib.util.find_spec("jupyter_book") is None:
+        print("error: the book's packages are missing; pip install -e '.[book]'", file=sys.stderr)
+        return 2
+    given = [word for pair in options.parameter for word in ("-p", *pair)]
+    given += [word for text in options.yaml for word in ("-y", text)]
+    given += ["-o", options.output] if options.output else []
+    command = [sys.executable, "-m", "lnqbook.book.one_page", options.chapter, *given]
+    # another process, for the library does not import the book
+    return subprocess.run([*command, "--repository", in_repository()]).returncode
+
+
 def _count(specs: list[RunSpec], store: Store, shipped: Shipped) -> str:
     total = len({spec.key for spec in specs})
     return f": {len(finished(specs, store, shipped))} of {total} runs are finished and kept"
@@ -204,6 +227,19 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("ship", ship_command, "write finished studies to data/results")
     sub.add_argument("studies", nargs="*", metavar="STUDY", help="which ones (all)")
     sub.add_argument("--partial", action="store_true", help="incomplete tasks too")
+    sub = command("page", page, "run a chapter of the book and write its page as one HTML file")
+    sub.add_argument("chapter", help="its name, as gi2")
+    sub.add_argument(
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="as papermill takes it: -p env Pendulum",
+    )
+    sub.add_argument("-y", "--yaml", action="append", default=[], help="as papermill takes it")
+    sub.add_argument("-o", "--output", metavar="FILE", help="what to write (CHAPTER.html here)")
     return parser
 
 

@@ -170,7 +170,7 @@ def _train_missing(
     chunks = chunked(missing, backend, slots or _MANY)
     if progress:
         costs = [predicted_seconds(spec, which) for specs, which in chunks for spec in specs]
-        announce(len(missing), len(done), 0 if callable(backend) else sum(costs), slots)
+        announce(missing, len(done), 0 if callable(backend) else sum(costs), slots)
     if place.source:
         chunks = [chunk._replace(backend=Unchanged(chunk[1], place.source)) for chunk in chunks]
     queue = deque(chunks)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 from tqdm import tqdm
+
+from ..spec import RunSpec
 
 LINES = 20
 """How often the bar is written where it cannot be written over, as in a notebook or a log file."""
@@ -16,28 +19,30 @@ class Bar(tqdm):
     """A bar in runs; off a terminal it is written once for each twentieth of them."""
 
     def __init__(self, total: int, done: int, progress: bool):
-        self._written: tuple[int, str | None] = (-1, None)
+        self._written = (-1, "")
         super().__init__(total=total, initial=done, unit="run", disable=not progress)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-        shown = LINES * self.n // max(self.total, 1), self.postfix
+        shown = LINES * self.n // max(self.total, 1), self.postfix or ""
         if shown == self._written and not _terminal():
             return False
         self._written = shown
         return super().display(msg, pos)
 
 
-def announce(missing: int, looked_up: int, seconds: float, workers: int | None) -> None:
+def announce(specs: Sequence[RunSpec], finished: int, seconds: float, workers: int | None) -> None:
     """Says on stderr, and on the terminal that started a notebook, what is about to be trained.
 
-    **Arguments** `seconds`: on one core, 0 where nobody knows. `workers`: chunks at once, if known.
+    **Arguments** `specs`: what is missing. `finished`: how many more there are. `seconds`: on one
+    core, 0 where nobody knows. `workers`: chunks at once, if known.
     """
-    text = f"{missing:,} run{'s' if missing > 1 else ''} to train"
-    text += f" ({looked_up:,} more are finished)" if looked_up else ""
+    text = f"{len(specs):,} run{'s' if len(specs) > 1 else ''} to train"
+    text += f" ({finished:,} more are finished)" if finished else ""
     if seconds:
         text += f", about {duration(seconds / (workers or 1))}"
         text += " in all" if workers else " on one core"
-        text += "; first use compiles, some 10 s for each task, network and optimizer"
+        kinds = len({(spec.env, spec.norm, spec.optimizer, spec.arm) for spec in specs})
+        text += f"; first use compiles, some 10 s for each of {kinds} kinds"
     print(text, file=sys.stderr, flush=True)
     if not isinstance(sys.stderr, type(sys.__stderr__)):  # a kernel's, whose file is the terminal
         with suppress(OSError, ValueError, AttributeError):

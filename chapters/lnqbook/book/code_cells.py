@@ -22,6 +22,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 from .figure_tools import papermill_line
 
+PARAMETERS, GIVEN = "Parameters of this page", "Parameters that this run was given"
 TITLES = (
     (r"notebook\.parameters\(", "Check of the parameters"),
     (r"answer\(", "Answer"),
@@ -45,11 +46,14 @@ class CodeCells(SphinxPostTransform):
             metadata, code = cell["cell_metadata"], cell.children[0]
             if "parameters" in metadata.get("tags", []):
                 cell["hide_mode"] = "input"
-                cell["prompt_show"] = cell["prompt_hide"] = "Parameters of this page"
+                cell["prompt_show"] = cell["prompt_hide"] = PARAMETERS
                 line = papermill_line(self.env.docname)
                 code.insert(0, nodes.literal_block(line, line, language="bash"))
                 text = "Another task, fewer seeds or shorter runs make another page:"
                 code.insert(0, nodes.paragraph(text, text))
+            elif "injected-parameters" in metadata.get("tags", []):
+                cell["hide_mode"] = "input"
+                cell["prompt_show"] = cell["prompt_hide"] = GIVEN
             elif cell.get("hide_mode") == "input":
                 given = metadata.get("mystnb", {}).get("code_prompt_show")
                 cell["prompt_show"] = cell["prompt_hide"] = given or title(code.astext(), metadata)
@@ -69,11 +73,11 @@ def fold(self: HTML5Translator, node: HideCodeCellNode) -> None:
     """Opens a code cell's box; other folded cells stay as MyST-NB has them."""
     if "above-input" not in node["classes"]:
         return visit_HideCellInput(self, node)
-    always = node["prompt_show"].startswith("Parameters")
-    kind = "parameters-cell" if always else "code-cell"
-    self.body.append(
-        f'<details class="{kind}">\n<summary>{escape(node["prompt_show"])}</summary>\n'
-    )
+    name = node["prompt_show"]
+    boxes = {PARAMETERS: "parameters-cell", GIVEN: "parameters-cell"}
+    opened = " open" if name == GIVEN else ""
+    kind = boxes.get(name, "code-cell")
+    self.body.append(f'<details class="{kind}"{opened}>\n<summary>{escape(name)}</summary>\n')
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from ..notebook import PATHS
 
 DATA = "_data"
 """The folder of the CSV files in the built book."""
@@ -69,9 +72,9 @@ def papermill_line(docname: str, given: dict[str, object] | None = None) -> str:
     if not given:
         arguments = "-p env Pendulum"
     elif all(isinstance(value, str | int | float) for value in given.values()):
-        arguments = " ".join(f"-p {name} {json.dumps(x)}" for name, x in given.items())
+        arguments = " ".join(f"-p {name} {shlex.quote(str(x))}" for name, x in given.items())
     else:
-        arguments = f"-y '{json.dumps(given)}'"
+        arguments = f"-y {shlex.quote(json.dumps(given))}"
     return f"papermill {docname}.ipynb out.ipynb {arguments}"
 
 
@@ -86,7 +89,8 @@ def executed(app: Sphinx, docname: str) -> dict | None:
 
 def given_parameters(notebook: dict) -> dict[str, object]:
     """What papermill was given, where it made the notebook."""
-    return notebook["metadata"].get("papermill", {}).get("parameters", {})
+    given = notebook["metadata"].get("papermill", {}).get("parameters", {})
+    return {name: value for name, value in given.items() if name not in PATHS}
 
 
 def drawn(notebook: dict) -> dict[str, str]:
