@@ -1,10 +1,12 @@
-"""The command line: `python -m lnqlib run STUDY | status | verify | ship`."""
+"""The command line: `python -m lnqlib run STUDY | status | verify | ship | page CHAPTER`."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shlex
+import subprocess
 import sys
 import time
 import warnings
@@ -95,6 +97,14 @@ def ship_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def page(options: argparse.Namespace) -> int:
+    """Runs a chapter and writes its page; in another process, for this package imports no page."""
+    if importlib.util.find_spec("jupyter_book") is None:
+        raise StoreError("the book's packages are missing; pip install -e '.[book]'")
+    command = [sys.executable, "-m", "lnqbook.book.one_page", *options.arguments]
+    return subprocess.run([*command, "--repository", in_repository()]).returncode
+
+
 def _count(specs: list[RunSpec], store: Store, shipped: Shipped) -> str:
     total = len({spec.key for spec in specs})
     return f": {len(finished(specs, store, shipped))} of {total} runs are finished and kept"
@@ -165,6 +175,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("ship", ship_command, "write finished studies to data/results")
     sub.add_argument("studies", nargs="*", metavar="STUDY", help="which ones (all)")
     sub.add_argument("--partial", action="store_true", help="incomplete tasks too")
+    sub = command("page", page, "run a chapter of the book and write its page as one HTML file")
+    sub.add_argument("arguments", nargs="...", metavar="CHAPTER", help="gi2 -p env Pendulum")
     return parser
 
 

@@ -11,14 +11,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import NamedTuple
 
 import pandas as pd
-from tqdm import tqdm
 
 from .own.sources import NoSource, digest_of
 from .spec import RunSpec
 from .store import Store
-from .store.chunks import STEP_SECONDS, Backend, Unchanged, chunked
+from .store.chunks import STEP_SECONDS, Backend, Unchanged, chunked, predicted_seconds
 from .store.executor import Job, SweepError
 from .store.parquet import in_order
+from .store.progress import Bar, announce
 from .store.shipped import Shipped
 
 _MANY = 64  # assumed worker count when the executor reports none
@@ -151,11 +151,13 @@ def train_missing(
         slots = workers or getattr(executor, "_max_workers", None)
         slots = slots or (None if executor else cores())
         chunks = chunked(missing, backend, slots or _MANY)
+        if progress:
+            costs = [predicted_seconds(spec, which) for specs, which in chunks for spec in specs]
+            announce(missing, len(done), 0 if callable(backend) else sum(costs), slots)
         if place.source:
             chunks = [chunk._replace(backend=Unchanged(chunk[1], place.source)) for chunk in chunks]
         keys = {spec: key for key, spec in unique.items()}
-        bar = tqdm(total=len(unique), initial=len(done), unit="run", disable=not progress)
-        with bar, store.reserve() as reservation:
+        with Bar(len(unique), len(done), progress) as bar, store.reserve() as reservation:
             job = Job(store, reservation, deque(chunks), keys, bar, refresh, until)
             window = 2 * slots if slots else _WINDOW
             if executor:
