@@ -15,8 +15,8 @@ With a target network the equivalent network's arrays are copied whenever the we
 
 `kernel` compiles one loop per task, width, batch size, bias and kind of norm. None, LN, RMS norm
 and centring share one loop, because compiling takes longer than a short run; it chooses among them,
-and between the optimizers, at run time, outside the inner loops. Runs with a target network or online
-replay have loops of their own. The loop releases the GIL, and `compiled` keeps it on disk.
+and between the optimizers, at run time, outside the inner loops. Runs with a target network or
+online replay have loops of their own. The loop releases the GIL, and `compiled` keeps it on disk.
 """
 
 from __future__ import annotations
