@@ -14,7 +14,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from conftest import ROOT, tool
-from from_data import NUMBERS
+from from_data import NUMBERS, SAID
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
@@ -250,3 +250,12 @@ def test_the_text_says_what_the_data_say(book, page, name):
     form, shown = pasted(book, f"chapters/{page}")[name]
     typed = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{MINUS SIGN}", "'-")
     assert shown.translate(typed) == format(NUMBERS[page][name](), form).translate(typed)
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [(page, name) for page, some in SAID.items() for name in some]
+)
+def test_findings_say_what_the_data_say(book, page, name):
+    typed = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{MINUS SIGN}\N{NO-BREAK SPACE}", "'- ")
+    text = html(book, f"chapters/{page}").select_one("article").get_text().translate(typed)
+    assert SAID[page][name]() in " ".join(text.split())
