@@ -124,11 +124,11 @@ def gains(*intervals) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("intervals", "said"),
     [
-        ((ABOVE, ABOVE, ABOVE), "LN returns more than None in all 3 tasks."),
-        ((ABOVE,), "LN returns more than None in CartPole."),
-        ((ABOVE, ABOVE, BELOW), "more than None in CartPole and Acrobot. It returns less in Pend"),
+        ((ABOVE, ABOVE, ABOVE), "LN returns more than the network without LN in all 3 tasks."),
+        ((ABOVE,), "LN returns more than the network without LN in CartPole."),
+        ((ABOVE, ABOVE, BELOW), "without LN in CartPole and Acrobot. It returns less in Pend"),
         ((ABOVE, AROUND), "in CartPole. The interval contains 0 in Acrobot."),
-        ((BELOW, AROUND), "more than None in no task. It returns less in CartPole. The interval"),
+        ((BELOW, AROUND), "without LN in no task. It returns less in CartPole. The interval"),
         ((ABOVE, FEW), "With so few seeds there is no half to choose a learning rate on"),
     ],
 )
@@ -141,7 +141,7 @@ def test_the_gain_at_the_best_rate(intervals, said):
     [
         ({"CartPole": 0.72, "Pendulum": 1.5}, "72% in CartPole and 150% in Pendulum. A part above"),
         ({"CartPole": 0.72, "Acrobot": 0.0}, "clamped make up 72% in CartPole."),
-        ({"Acrobot": 0.0}, "None of LN's gain, averaged over learning rates, comes from"),
+        ({"Acrobot": 0.0}, "No part of LN's gain, averaged over learning rates, comes"),
         ({"Acrobot": np.nan}, "LN gains nothing on average here"),
     ],
 )
