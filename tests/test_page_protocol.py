@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from lnqbook import initialization, table1
-from lnqbook.pages import protocol as protocols
-from lnqbook.pages import protocol_checks as checks
-from lnqbook.pages import protocol_words as words
-from lnqbook.pages.protocol import CHANGES, DEFAULTS, by_protocol, distances
+from lnqbook.pages.protocol import changes as protocols
+from lnqbook.pages.protocol import checks, words
+from lnqbook.pages.protocol.changes import CHANGES, DEFAULTS, by_protocol, distances
 from lnqbook.stats import NBSP
 from lnqlib import metrics
 from lnqlib.data import Transitions

@@ -10,8 +10,8 @@ import pandas as pd
 
 from lnqlib.spec import ENVS
 
-from ..numbers import interval, number
-from ..stats import Interval
+from ...numbers import interval, number
+from ...stats import Interval
 
 _DEFAULTS = {"terminal_mask": True, "data": "protocol", "gradient_scale": 1.0, "bias": True}
 

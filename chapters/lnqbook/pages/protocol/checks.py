@@ -13,8 +13,8 @@ from lnqlib.networks import QNetwork
 from lnqlib.spec import default
 from lnqlib.tasks import TASKS
 
-from ..findings import case, listed
-from ..numbers import number
+from ...findings import case, listed
+from ...numbers import number
 
 
 def printed_solutions(datasets: Mapping[str, Transitions], gamma: float) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..figures.style import NAMES
-from ..findings import case, in_tasks, listed
-from ..numbers import number
-from .protocol import DEFAULTS
+from ...figures.style import NAMES
+from ...findings import case, in_tasks, listed
+from ...numbers import number
+from .changes import DEFAULTS
 
 LEVEL = 0.95
 
