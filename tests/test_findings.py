@@ -150,23 +150,6 @@ def test_how_much_of_the_gain_is_nones_divergence(values, said):
     assert said in best_rates.clamped_in_words(shares)
 
 
-def test_shares_of_the_decay():
-    full, part = Interval(1.4, 1.2, 1.6, 20), Interval(0.5, 0.3, 0.7, 20)
-    table = pd.DataFrame(
-        {"loses": [full, part], "own brings": [part, full], "LN's brings": [full, part]},
-        ["Pendulum", "CartPole"],
-        dtype=object,
-    )
-    said = best_rates.shares_in_words(table, "On average")
-    assert "loses in Pendulum (1.40 of it), own brings in CartPole (1.40 of it) and" in said
-    assert best_rates.both_ways_in_words(table, "On average").startswith(
-        "On average, the decay could be all of LN's gain in Pendulum: "
-    )
-    none = table.map(lambda _: part)
-    assert "none of them is surely more" in best_rates.shares_in_words(none, "On average")
-    assert "in no task more than all" in best_rates.both_ways_in_words(none, "On average")
-
-
 def verdict(number: int, word: str, firm=None, turned=()) -> SimpleNamespace:
     claim = SimpleNamespace(number=number)
     return SimpleNamespace(claim=claim, word=word, firm=firm, turned=list(turned), units=())

@@ -114,20 +114,6 @@ def shares_at_best(
     return found
 
 
-def shares_in_words(shares: pd.DataFrame, over: str) -> str:
-    """Which shares of `shares_at_best` are surely more than all of LN's gain, and how large."""
-    above = [
-        f"{name} in {env} ({share.value:.2f} of it)"
-        for name in shares
-        for env, share in shares[name].items()
-        if share.low > 1
-    ]
-    return case(
-        (above, f"{over}, these are surely more than all of LN's gain: {listed(above)}."),
-        f"{over}, none of them is surely more than all of LN's gain.",
-    )
-
-
 def _row(found: Scores, names: Sequence[str]) -> dict[str, object]:
     row: dict[str, object] = {}
     for i, name in enumerate(names):
@@ -142,21 +128,3 @@ def _row(found: Scores, names: Sequence[str]) -> dict[str, object]:
 
 def _interval(found: object) -> Interval:
     return found.interval if found is not None else Interval(np.nan, np.nan, np.nan, 0)
-
-
-def both_ways_in_words(shares: pd.DataFrame, over: str) -> str:
-    """Where the decay could be all of LN's gain: LN loses it without, and None gains it with.
-
-    **Arguments** `shares`: of `shares_at_best`, the first column what projection loses.
-    """
-    lost, *brought = [shares[name].map(lambda share: share.low > 1) for name in shares]
-    fully = lost & pd.concat(brought, axis=1).any(axis=1)
-    tasks = list(fully.index[fully.astype(bool)])
-    return case(
-        (
-            tasks,
-            f"{over}, the decay could be all of LN's gain in {listed(tasks)}: LN loses more than "
-            "it without the decay, and None gains more than it with one.",
-        ),
-        f"{over}, the decay is in no task more than all of the gain in both directions.",
-    )
