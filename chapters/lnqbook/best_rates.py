@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lnqlib.spec import in_order
-
 from . import returns
 from .findings import case, in_tasks, listed
 from .returns import Scores
-from .stats import Interval, clear
+from .stats import Interval, clear, in_order
 from .tables import number
 
 
