@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lnqlib.spec import in_order
-
 from . import front_page, ranks, rates, stats
 from .findings import case, listed, sided
+from .stats import in_order
 
 VERBS = {1: "raises", -1: "lowers"}
 

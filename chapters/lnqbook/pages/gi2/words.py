@@ -7,11 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lnqlib.spec import in_order
-
 from ... import front_page, ranks, rates, stats
 from ...findings import case, listed, sided
-from ...stats import NBSP
+from ...stats import NBSP, in_order
 
 GI2 = "GI\N{SUBSCRIPT TWO}"
 CATCH = (
