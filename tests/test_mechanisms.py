@@ -31,7 +31,8 @@ from lnqbook.mechanisms import (
 from lnqbook.mediators import MEDIATORS, OWN, REMOVING, mediators, moved, unclean
 from lnqbook.stats import Interval
 from lnqlib.data import goal_transitions, offline_dataset
-from lnqlib.spec import INTERVENTIONS, MECHANISM_SEEDS, PAPER_ENVS, RunSpec, study
+from lnqlib.spec import RunSpec, study
+from lnqlib.studies import INTERVENTIONS, MECHANISM_SEEDS, PAPER_ENVS
 
 SEEDS = range(100, 110)
 

@@ -48,9 +48,9 @@ def test_a_browser_without_a_network_shows_it(page, browser):  # noqa: F811
         assert asked == [] and wrong == []
 
 
-def test_a_chapter_that_does_not_exist_is_answered_in_one_sentence(capsys):
+def test_a_chapter_that_does_not_exist_is_answered_in_one_sentence(capfd):
     assert main(["page", "gi3"]) == 2
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     assert re.fullmatch(r"error: no chapter is called gi3; write one of .*gi2.*\n", said)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from IPython import get_ipython
 from myst_nb import glue as store
 
+from lnqlib.own.names import is_own
 from lnqlib.spec import (
     ENVS,
     LEARNING_RATES,
@@ -23,12 +24,11 @@ from lnqlib.spec import (
     SpecError,
     cut,
     grid,
-    in_order,
-    is_own,
     shown,
-    usual_checkpoints,
 )
 from lnqlib.store.cluster import EXAMPLE, SchedulerError, connected, is_address
+
+from .stats import in_order
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -48,6 +48,15 @@ OTHER = "a Gymnasium id such as CartPole-v1 or my_module:MyEnv-v0"
 PATHS = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")  # of papermill --inject-paths
 SHARED = ("env", "optimizer", "seeds", "steps")  # the parameters of every chapter
 _USUAL = {"lr": "learning_rates", "lrs": "learning_rates", "cluster": "scheduler"}
+
+
+def usual_checkpoints(steps: int) -> int:
+    """How many checkpoints a chapter gives a run of `steps`: 100, but 10 to 99 below 20,000 steps.
+
+    Measuring at one takes as long as about 200 gradient steps, so that a short run would be little
+    else.
+    """
+    return min(100, max(10, steps // 200))
 
 
 class ParameterError(ValueError):

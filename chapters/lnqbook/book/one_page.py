@@ -27,6 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a chapter of the repository and writes its page; returns the exit code."""
     options = _parser().parse_args(arguments)
     root, name = Path(options.repository), options.chapter
+    chapters = sorted(path.stem for path in root.glob("chapters/*.ipynb"))
+    if name not in chapters:
+        allowed = ", ".join(chapters)
+        print(f"error: no chapter is called {name}; write one of {allowed}", file=sys.stderr)
+        return 2
     out = Path(options.output or f"{name}.html").resolve()
     if not out.parent.is_dir():
         print(f"error: {out.parent} is no folder; write -o into one that exists", file=sys.stderr)
@@ -82,12 +87,13 @@ def build(root: Path, folder: Path, name: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lnqbook.book.one_page", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lnqlib page", description=__doc__)
     parser.add_argument("chapter", help="its notebook's name, as gi2")
     parser.add_argument("--repository", default=".", help="the clone that has the chapter")
-    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[])
-    parser.add_argument("-y", "--yaml", action="append", default=[])
-    parser.add_argument("-o", "--output", help="the file to write (CHAPTER.html)")
+    named = {"nargs": 2, "metavar": ("NAME", "VALUE"), "action": "append", "default": []}
+    parser.add_argument("-p", "--parameter", **named, help="as papermill takes it: -p env Pendulum")
+    parser.add_argument("-y", "--yaml", action="append", default=[], help="as papermill takes it")
+    parser.add_argument("-o", "--output", metavar="FILE", help="the file to write (CHAPTER.html)")
     return parser
 
 

@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lnqlib.spec import in_order
-
+from ..stats import in_order
 from .axes import set_decades, set_log_rates
 from .drawn import record
 from .style import CLAMPED, GREY, LOG, LOOKS, NAMES, SIGNED_LOG, WIDTH, label
