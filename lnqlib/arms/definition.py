@@ -18,8 +18,8 @@ LN; its record at a checkpoint holds until the next.
 
 With `lr_control="project"`, (W, b) is also brought back to its initial norm after every step.
 Where no rate or alpha meets the condition, what comes nearest is taken, and where the twin's record
-is not finite the step stays as it is; both are counted. `training_arms` trains these with torch,
-`engine_arms` with the engine.
+is not finite the step stays as it is; both are counted. `arms.reference` trains these with
+torch, `engine.fused_arms` with the engine.
 """
 
 from __future__ import annotations

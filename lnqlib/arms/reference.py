@@ -1,4 +1,4 @@
-"""The arms in torch, one after another as `arms` defines them: the reference for `engine_arms`."""
+"""The arms of `definition` in torch: the reference for `engine.fused_arms`."""
 
 from __future__ import annotations
 

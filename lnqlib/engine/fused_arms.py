@@ -1,7 +1,7 @@
 """The arms in the engine: one more loop per network size, in which the arm is chosen at run time.
 
 It is made of `engine`'s passes, so that an arm is a few branches between them and adds nothing to
-compile. `arms` says what each arm does, `training_arms` how torch does it.
+compile. `arms.definition` says what each arm does, `arms.reference` does it in torch.
 """
 
 from __future__ import annotations
