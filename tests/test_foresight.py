@@ -8,7 +8,8 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from lnqbook.foresight import OTHERS, SEEM, at_risk, auroc, foresight, held_out, pairs
-from lnqlib.spec import INTERVENTIONS, RunSpec
+from lnqlib.spec import RunSpec
+from lnqlib.studies import INTERVENTIONS
 
 PREDICTORS = (*SEEM, *OTHERS)
 

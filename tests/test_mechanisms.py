@@ -41,7 +41,8 @@ from lnqbook.mediators import (
 )
 from lnqbook.stats import Interval
 from lnqlib.data import goal_transitions, offline_dataset
-from lnqlib.spec import INTERVENTIONS, MECHANISM_SEEDS, PAPER_ENVS, RunSpec, study
+from lnqlib.spec import RunSpec, study
+from lnqlib.studies import INTERVENTIONS, MECHANISM_SEEDS, PAPER_ENVS
 
 SEEDS = range(100, 110)
 

@@ -24,7 +24,8 @@ from lnqbook.mediation import (
     standardised,
 )
 from lnqlib.results import CURVES
-from lnqlib.spec import INTERVENTIONS, PAPER_ENVS, RunSpec
+from lnqlib.spec import RunSpec
+from lnqlib.studies import INTERVENTIONS, PAPER_ENVS
 
 NAMES = [*PAPER, *OTHERS, *COMPARED]
 

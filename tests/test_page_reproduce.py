@@ -9,10 +9,11 @@ import standin
 
 from lnqbook.pages import reproduce
 from lnqlib import engine
-from lnqlib.spec import STUDIES, RunSpec, study
+from lnqlib.spec import RunSpec, study
 from lnqlib.store import Store
 from lnqlib.store.chunks import predicted_seconds
 from lnqlib.store.shipped import Shipped
+from lnqlib.studies import STUDIES
 from lnqlib.sweep import sweep
 
 

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lnqlib.spec import ENVS, INTERVENTIONS, PAPER_ENVS
+from lnqlib.spec import ENVS
+from lnqlib.studies import INTERVENTIONS, PAPER_ENVS
 
 from . import crossfit
 from .stats import Interval
@@ -126,7 +127,7 @@ class Scores(NamedTuple):
 
 
 def named(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with a column `name`, that of `spec.INTERVENTIONS`."""
+    """The runs with a column `name`, that of `studies.INTERVENTIONS`."""
     blank = {"norm": "none", "arm": "none", "lr_control": "none"}
     names = {tuple((blank | fields).values()): name for name, fields in INTERVENTIONS.items()}
     keys = zip(*(runs[field] for field in blank), strict=True)

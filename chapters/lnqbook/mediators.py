@@ -51,7 +51,7 @@ def mediators(curves: pd.DataFrame) -> pd.DataFrame:
     - isometry: ISO_p as the output layer's steps see the features.
 
     **Arguments** `curves`: one row a run and checkpoint, ordered by step within a run, with key,
-    steps and name (of `spec.INTERVENTIONS`). What is not finite at a checkpoint is left out there.
+    steps and name (of `studies.INTERVENTIONS`). What is not finite there is left out.
 
     **Returns** one row a run, by key, a column for each of `MEDIATORS`.
     """

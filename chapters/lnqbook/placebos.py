@@ -20,6 +20,7 @@ from lnqlib.store import Store
 from lnqlib.store.shipped import Shipped
 from lnqlib.sweep import lookup
 
+from .figures.drawn import record
 from .figures.style import WIDTH, in_style, label
 from .findings import case, listed
 from .notebook import Parameters
@@ -105,6 +106,10 @@ def matrices(cases: Sequence[Case]) -> Figure:
         place = rows.index(one.pair), columns.index((one.reading, one.optimizer))
         ax, matrix = axes[place], one.found.matrix
         ax.set_axis_on()
+        rhos = matrix.rename_axis("metric of", axis=0).rename_axis("other of", axis=1)
+        named = {"metric": one.pair.x, "other": one.pair.y}
+        named |= {"optimizer": one.optimizer, "reading": one.reading}
+        record(figure, rhos.stack().rename("rho").reset_index().assign(**named))
         image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
         for i, j in ((i, j) for i in range(len(matrix)) for j in range(len(matrix))):
             value = matrix.iloc[i, j]

@@ -8,7 +8,7 @@ is left out and counted in `left_out`, never dropped silently.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from lnqlib.results import INTERFERENCE
-from lnqlib.spec import in_order, shown
+from lnqlib.spec import ENVS, shown
 
 NBSP = "\N{NO-BREAK SPACE}"
 LEVEL = 0.95
@@ -544,6 +544,12 @@ def paired_differences(
     ]
     shared = pairs[0][0].columns.intersection(pairs[0][1].columns)
     return [treated[shared] - plain[shared] for treated, plain in pairs]
+
+
+def in_order(envs: Iterable[str]) -> list[str]:
+    """Each of `envs` once: the library's tasks in the book's order, then others as they come."""
+    found = dict.fromkeys(envs)
+    return [e for e in ENVS if e in found] + [e for e in found if e not in ENVS]
 
 
 def pivot(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import llvmlite
 from numba.core import caching
 from numba.core.compiler import CompileResult
 
-from ..sources import files_digest, installed, sources
+from ..own.sources import files_digest, installed, sources
 
 
 def keep(dispatcher: Any) -> None:

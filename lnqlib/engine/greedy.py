@@ -1,4 +1,4 @@
-"""Greedy evaluation, compiled: episodes of the task with the network's best action."""
+"""Episodes of a task, compiled: with the network's best action, or with given ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..compiled import njit
 from ..networks import EPS, TABLE, Params, finite
 from ..spec import NORMS
-from ..tasks import OUTSIDE, Task, observe, step
+from ..tasks import OUTSIDE, STATE_SIZE, Task, compiled, observe, step
 from .structured import FAST, PART
 
 # the places in `NORMS` of those that centre, scale, follow the ReLU
@@ -110,3 +110,19 @@ def _best_action(code, shorten, W, b, V, c, gain, shift, obs, z):
         if q > best_q:
             best, best_q = a, q
     return best
+
+
+@compiled
+def play(index, starts, actions, returns):
+    """Adds to `returns` (episodes,) the rewards of each episode until it terminates.
+
+    **Arguments** `starts`: states (episodes, 4). `actions`: (episodes, steps).
+    """
+    state = np.zeros(STATE_SIZE)
+    for episode in range(len(starts)):
+        state[:] = starts[episode]
+        for action in actions[episode]:
+            reward, terminated = step(index, state, action)
+            returns[episode] += reward
+            if terminated:
+                break

@@ -8,16 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lnqlib import spec as grids
-from lnqlib.spec import ENVS, FIELDS, LEARNING_RATES, RunSpec, study, usual_checkpoints
+from lnqlib.spec import ENVS, FIELDS, LEARNING_RATES, RunSpec, study
 
 from ..baselines import random_returns
+from ..notebook import usual_checkpoints
 
-STUDIES = tuple(
-    name
-    for name in ("core", "as_printed", "table1", "variants", "lr_decay", "zero_gradients")
-    if name in grids.STUDIES
-)
+STUDIES = ("core", "as_printed", "table1", "variants", "lr_decay", "zero_gradients")
 """The studies that hold the claims' runs."""
 MOMENTUM = 0.1  # a new batch's weight in running statistics, PyTorch's default
 MEASURED = ("qgi_plus_zero", "sgi_zero", "sgi_off_zero", "mgi_zero")

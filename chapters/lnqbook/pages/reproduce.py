@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from lnqlib.spec import STUDIES, RunSpec, study
+from lnqlib.spec import RunSpec, study
 from lnqlib.store import Store
 from lnqlib.store.chunks import predicted_seconds
 from lnqlib.store.shipped import Shipped
+from lnqlib.studies import STUDIES
 from lnqlib.sweep import lookup
 
 

@@ -15,6 +15,7 @@ from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from lnqlib.data import Transitions
 from lnqlib.spec import ENVS
 
+from ..figures.drawn import record
 from ..figures.layout import finish
 from ..figures.style import GREY, WIDTH, in_style
 from ..numbers import number
@@ -53,6 +54,9 @@ def dataset_coverage(datasets: dict[str, Transitions], note: str = "") -> Figure
             *coordinates(dataset.obs), gridsize=28, bins="log", mincnt=1, cmap="viridis", lw=0
         )
         goals = dataset.next_obs[dataset.terminated]
+        cells = pd.DataFrame(bins.get_offsets(), columns=["x", "y"])
+        cells = cells.assign(env=env, x_axis=horizontal, y_axis=vertical)
+        record(figure, cells.assign(transitions=np.asarray(bins.get_array())))
         ax.plot(*coordinates(goals), "x", color="tab:red", markersize=3, alpha=0.6)
         ax.set(xlabel=horizontal, ylabel=vertical)
         ax.set_title(f"{env}\n{len(goals):,} of {len(dataset.action):,} terminated")

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from lnqlib.spec import INTERVENTIONS, LEARNING_RATES, MECHANISM_SEEDS, PAPER_ENVS, RunSpec, study
+from lnqlib.spec import LEARNING_RATES, RunSpec, study
 from lnqlib.store import Store
 from lnqlib.store.shipped import Shipped
+from lnqlib.studies import MECHANISM_SEEDS, PAPER_ENVS
 from lnqlib.sweep import lookup
 
 from ...mechanisms import named

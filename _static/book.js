@@ -1,0 +1,80 @@
+/* One Code switch a page; large pictures in place. Loaded in the head: the class comes first, so
+   that nothing jumps. Without scripts the boxes of code stay, each to be opened by itself. */
+(() => {
+  const root = document.documentElement;
+  const KEY = "lnqbook-code";
+
+  function remembered() {
+    try { return localStorage.getItem(KEY) === "on"; } catch { return false; }
+  }
+
+  function show(on) {
+    root.dataset.code = on ? "on" : "off";
+    for (const cell of document.querySelectorAll("details.code-cell")) cell.open = on;
+    for (const button of document.querySelectorAll("button.code-switch"))
+      button.setAttribute("aria-pressed", String(on));
+    try { localStorage.setItem(KEY, on ? "on" : "off"); } catch { /* not remembered then */ }
+  }
+
+  function addSwitch() {
+    const bar = document.querySelector(".article-header-buttons");
+    if (!bar || !document.querySelector("details.code-cell")) return;
+    const button = document.createElement("button");
+    button.className = "code-switch btn btn-sm";
+    button.type = "button";
+    button.title = "Show or hide the code of this page";
+    button.textContent = "Code";
+    button.addEventListener("click", () => show(root.dataset.code !== "on"));
+    bar.prepend(button);
+  }
+
+  /* A click on a picture shows it in a dialog as large as the window; other clicks, as with Ctrl,
+     and browsers without dialogs follow the link to the picture. */
+  function enlarge(event) {
+    const link = event.target.closest?.("a.enlarge");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !window.HTMLDialogElement) return;
+    event.preventDefault();
+    const figure = link.closest("figure") ?? link.closest(".figure-tools").previousElementSibling;
+    const small = figure.querySelector("img");
+    const dialog = document.createElement("dialog");
+    dialog.className = "large-picture";
+    dialog.setAttribute("aria-label", "Large picture; Escape closes it");
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "btn btn-sm";
+    close.textContent = "Close";
+    const box = document.createElement("div");
+    box.tabIndex = 0; // scrolls with the keyboard
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-label", "Picture");
+    const image = document.createElement("img");
+    image.src = small.src;
+    image.alt = small.alt;
+    box.append(image);
+    dialog.append(close, box);
+    document.body.append(dialog);
+    close.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("click", (click) => { if (click.target === dialog) dialog.close(); });
+    dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+    dialog.showModal();
+  }
+
+  /* What scrolls sideways can be reached with the keyboard, and only while it does. */
+  function reachable() {
+    for (const box of document.querySelectorAll(".cell_output, figure, div.math, pre, .table-wrapper")) {
+      const scrolls = box.scrollWidth > box.clientWidth + 1;
+      if (scrolls) box.tabIndex = 0;
+      else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+    }
+  }
+
+  root.dataset.code = remembered() ? "on" : "off";
+  document.addEventListener("DOMContentLoaded", () => {
+    addSwitch();
+    show(root.dataset.code === "on");
+    document.addEventListener("click", enlarge);
+    reachable();
+    window.addEventListener("resize", reachable);
+    document.addEventListener("toggle", reachable, true);
+  });
+})();
