@@ -1,10 +1,15 @@
 """Sentences chosen by the data: every branch of every helper."""
 
+import struct
+from base64 import b64decode
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
+from IPython.display import HTML
+from matplotlib.figure import Figure
 from points import runs
 
 from lnqbook import (
@@ -19,7 +24,7 @@ from lnqbook import (
 )
 from lnqbook.claims import board
 from lnqbook.claims.checks import CALM, MEDIANS
-from lnqbook.findings import bullets, case, count, listed, told
+from lnqbook.findings import bullets, case, count, folded, listed, told
 from lnqbook.ranks import Placebo
 from lnqbook.rates import Sides
 from lnqbook.stats import NBSP, Interval
@@ -48,6 +53,25 @@ def test_lists_in_words():
     assert listed("AB") == "A and B"
     assert listed([1, 2, 3]) == "1, 2 and 3"
     assert [count(n, "claim") for n in (0, 1, 3)] == ["no claim", "1 claim", "3 claims"]
+
+
+def test_outputs_fold_under_a_title():
+    figure = Figure(figsize=(2, 1), dpi=50)
+    figure.subplots().plot([0, 1])
+    frame = pd.DataFrame({"rho": [0.5]}, ["Pendulum"])
+    html = folded(
+        "With A & B", "So **-0.5** of $\\ell_t < 1$.", frame, HTML("<p>x</p>"), None, figure
+    )
+    page = BeautifulSoup(html.data, "html.parser")
+    assert page.details.summary.get_text() == "With A & B"
+    assert page.strong.get_text() == "\N{MINUS SIGN}0.5"
+    assert page.select_one(".tex2jax_process").get_text() == r"\(\ell_t < 1\)"
+    assert [cell.get_text() for cell in page.select("tbody *")][1:] == ["Pendulum", "0.5"]
+    kind, _, data = page.img["src"].partition(",")
+    assert (kind, page.img["alt"]) == ("data:image/png;base64", "With A & B")
+    width, height = struct.unpack(">II", b64decode(data)[16:24])  # where a PNG keeps its size
+    assert (width, height) == (200, 100)
+    assert folded("Nothing", None).data == ""
 
 
 def placebo(gap: Interval, own=-0.5, others=-0.3, excess=(ABOVE, BELOW)) -> placebos.Case:
