@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from lnqlib.spec import LEARNING_RATES, RunSpec, study
+from lnqlib.spec import FIELDS, LEARNING_RATES, RunSpec, study
 from lnqlib.store import Store
 from lnqlib.store.shipped import Shipped
 from lnqlib.studies import MECHANISM_SEEDS, PAPER_ENVS
 from lnqlib.sweep import lookup
 
-from ...mechanisms import named
+from ...figures.layout import provenance
+from ...mechanisms import answers, named
 from ...mediators import kept
-from ...notebook import Parameters
+from ...notebook import Parameters, usual_checkpoints
 
 STEPS = 200_000
 FEWEST = 2  # seeds: the halves of the plan are the even and the odd ones
@@ -41,6 +42,17 @@ class Loaded:
     @property
     def envs(self) -> list[str]:
         return [env for env in PAPER_ENVS if (self.runs["env"] == env).any()]
+
+    @property
+    def note(self) -> str:
+        """The runs behind a figure."""
+        return provenance(self.runs)
+
+
+def answered(runs: pd.DataFrame, bias: bool = True, over: str = "best") -> pd.DataFrame:
+    """`mechanisms.answers`, with its columns where there is no run."""
+    columns = ["mechanism", "kind", "env", "S", "N", "verdict"]
+    return answers(runs, bias, over) if len(runs) else pd.DataFrame(columns=columns)
 
 
 def seeds_of(env: str, count: int) -> tuple[int, ...]:
@@ -78,10 +90,9 @@ def load(p: Parameters) -> Loaded:
 
 def shortened(asked: Sequence[RunSpec], p: Parameters) -> list[RunSpec]:
     """The networks with biases at the reader's steps and learning rates."""
-    checkpoints = p.specs()[0].checkpoints
     one_rate = [spec for spec in asked if spec.bias and spec.lr == LEARNING_RATES[0]]
     return [
-        replace(spec, lr=lr, steps=p.steps, checkpoints=checkpoints)
+        replace(spec, lr=lr, steps=p.steps, checkpoints=usual_checkpoints(p.steps))
         for spec in one_rate
         for lr in p.learning_rates
     ]
@@ -91,16 +102,16 @@ def _whole(asked: Sequence[RunSpec], found: pd.DataFrame) -> pd.DataFrame:
     """The rows of those (task, reading) of which no run is missing."""
     there = set(found["key"])
     lacking = {(spec.env, spec.bias) for spec in asked if spec.key not in there}
-    keep = [(env, bias) not in lacking for env, bias in zip(found["env"], found["bias"], strict=True)]
-    return found[keep].reset_index(drop=True)
+    readings = zip(found["env"], found["bias"], strict=True)
+    keep = [reading not in lacking for reading in readings]
+    return found.loc[keep].reset_index(drop=True)
 
 
 def _curves(p: Parameters, runs: pd.DataFrame) -> pd.DataFrame:
     """Task by task, for all checkpoints at once are large."""
     parts = []
     for _, mine in runs.groupby("env", sort=False):
-        fields = RunSpec.__dataclass_fields__
-        specs = [RunSpec(**row) for row in mine[list(fields)].to_dict("records")]
+        specs = [RunSpec(**row) for row in mine[list(FIELDS)].to_dict("records")]
         parts.append(kept(mine, p.curves(specs)))
     return pd.concat(parts) if parts else pd.DataFrame(columns=["key", "step"])
 
@@ -109,19 +120,21 @@ def _caution(
     p: Parameters, envs: list[str], asked: Sequence[RunSpec], found: pd.DataFrame, judged: bool
 ) -> str:
     if not envs:
-        return "Interventions are defined for the library's own tasks alone: CartPole, Acrobot, " \
-            "MountainCar and Pendulum; there is nothing to show here."
+        return (
+            "Interventions are defined for the library's own tasks alone, so there is nothing to "
+            "show here; write for example -p env Pendulum."
+        )
     if len(found) < len({spec.key for spec in asked}):
         return (
             f"Of the {len(asked):,} runs of the study that this page reads, {len(found):,} are "
             "finished; `python -m lnqlib run mechanisms` trains the others, in about a day of one "
             "core."
         )
-    adam = "Interventions act on the step of SGD, which these runs have. " if p.optimizer != "SGD" else ""
-    if judged:
-        return adam.strip()
+    sgd = p.optimizer == "SGD"
+    adam = "" if sgd else "Interventions act on the step of SGD, which these runs have. "
     seeds = max(p.seeds, FEWEST)
-    return (
-        f"{adam}These are {seeds} seeds of {p.steps:,} steps and not the study: the numbers show how "
-        "it is made, and nothing is judged by them."
+    short = (
+        f"These are {seeds} seeds of {p.steps:,} steps and not the study: the numbers show how it "
+        "is made, and nothing is judged by them."
     )
+    return adam.strip() if judged else adam + short

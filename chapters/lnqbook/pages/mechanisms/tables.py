@@ -88,7 +88,7 @@ def returns(scores: dict[str, Scores], runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def anchors(scores: dict[str, Scores]) -> pd.DataFrame:
-    """The shares of LN's gain that scaling and centring alone bring, at 95%; they decide nothing."""
+    """The shares of LN's gain that scaling and centring alone bring, at 95%."""
     return pd.DataFrame(
         {
             env: {

@@ -11,8 +11,6 @@ from ...findings import case, listed
 from ...mechanisms import (
     ACCOUNTS,
     FAILS,
-    LITTLE,
-    MOST,
     NECESSARY,
     NO_SHARE,
     NOT,
@@ -21,7 +19,6 @@ from ...mechanisms import (
     UNDECIDED,
 )
 from ...numbers import interval
-from ...stats import Interval
 
 
 def in_tasks(envs: Iterable[str], every: int) -> str:
@@ -161,8 +158,8 @@ def changed(best: pd.DataFrame, average: pd.DataFrame) -> str:
             other.empty,
             "Averaged over the learning rates, as in Table 1, every verdict is the same.",
         ),
-        f"Averaged over the learning rates, as in Table 1, {len(other)} of {len(both)} verdicts are "
-        f"others: {told}.",
+        f"Averaged over the learning rates, as in Table 1, {len(other)} of {len(both)} verdicts "
+        f"are others: {told}.",
     )
 
 
@@ -177,8 +174,8 @@ def cleanness(moved: pd.DataFrame) -> str:
         (moved.empty, ""),
         (
             clean.empty,
-            f"None of the {len(moved)} arms and tasks is clean: each either misses its own mediator "
-            "or moves another, so a share says what the arm does, not what its mediator does alone.",
+            f"None of the {len(moved)} arms and tasks is clean: each misses its own mediator or "
+            "moves another, so a share says what the arm does, not what its mediator does alone.",
         ),
         (len(clean) == len(moved), f"All {len(moved)} arms and tasks are clean."),
         f"Clean are {len(clean)} of {len(moved)} arms and tasks: {told}; the others miss their own "
@@ -205,61 +202,42 @@ def order(ranked: pd.DataFrame) -> str:
     return f"By the mean over tasks of the smaller share: {', '.join(names)}; {contrasts}."
 
 
-def foresees(all_pairs: pd.DataFrame, one_rate: pd.DataFrame) -> list[str]:
-    """Whether SEEM foretells clamping, better than the learning rate, and beyond it."""
-    if not all_pairs.size:
-        return ["No run comes to be clamped after the first checkpoint, so there is nothing to foresee."]
-    best = max(("seem", "seem_scaled"), key=lambda name: all_pairs.loc[name, "mean"].value)
-    index, lr = all_pairs.loc[best, "mean"], all_pairs.loc["lr", "mean"]
-    ahead = all_pairs.loc[best, "ahead"]
-    label = {"seem": "The SEEM index", "seem_scaled": "The SEEM index over tr K / B"}[best]
-    first = case(
-        (index.low > 0.5, f"{label} foresees which runs come to be clamped, held out by task: AUROC "
-         f"{interval(index, '.2f')}"),
-        (index.high < 0.5, f"{label} foretells the reverse when held out by task: AUROC "
-         f"{interval(index, '.2f')}"),
-        f"Whether {label[0].lower()}{label[1:]} foresees clamping is undecided: AUROC "
-        f"{interval(index, '.2f')}",
-    )  # fmt: skip
-    rate = f"the learning rate alone has {interval(lr, '.2f')}"
-    second = case(
-        (ahead.low > 0, f"{rate}, which is less."),
-        (ahead.high < 0, f"{rate}, which is more."),
-        f"{rate}, and which of the two is better is undecided.",
-    )
-    told = [f"{first}; {second}"]
-    if one_rate.size:
-        within = one_rate.loc[best, "mean"]
-        told.append(
-            case(
-                (within.low > 0.5, "Among runs of one learning rate it still tells them apart: "),
-                (within.high < 0.5, "Among runs of one learning rate it misleads: "),
-                "Among runs of one learning rate it is undecided whether it tells anything: ",
-            )
-            + f"AUROC {interval(within, '.2f')}."
-        )
-    return told
-
-
-def foretells(found: pd.DataFrame) -> list[str]:
-    """How much of the late gain early metrics foretell: together, and the best one alone."""
-    together = found.loc["all metrics", "mean"]
-    alone = found.drop(index=["the paper's metrics", "the other metrics", "all metrics", "early return", "lr"])
-    best = alone["mean"].map(lambda r: r.value).idxmax()
-    return [
-        f"{_much(together, 'All metrics together')}: held out by task, R² = {interval(together, '.2f')}.",
-        f"{_much(alone.loc[best, 'mean'], f'The best alone, {best},')}: "
-        f"{interval(alone.loc[best, 'mean'], '.2f')}, chosen after the fact; the return so far has "
-        f"{interval(found.loc['early return', 'mean'], '.2f')}, the learning rate "
-        f"{interval(found.loc['lr', 'mean'], '.2f')}.",
-    ]
-
-
-def _much(r2: Interval, who: str) -> str:
-    verb = "foretell" if who.startswith("All") else "foretells"
+def placebos(found: pd.DataFrame) -> str:
+    """How many placebos pass, and which do not."""
+    mine = found[(found["kind"] == "placebo") & (found["verdict"] != NO_SHARE)]
+    failed = mine[mine["verdict"] == FAILS]
+    every = f"{len(mine)} placebos and tasks"
     return case(
-        (r2.low > MOST, f"{who} {verb} most of LN's later gain"),
-        (r2.low > 0, f"{who} {verb} some of LN's later gain"),
-        (r2.high < LITTLE, f"{who} {verb} little of LN's later gain"),
-        f"{who} may {'' if verb == 'foretell' else ''}foretell something of LN's later gain or nothing",
+        (mine.empty, "There is no gain of LN against which a placebo could be held."),
+        (failed.empty, f"All {every} pass."),
+        f"{len(mine) - len(failed)} of {every} pass. Not so: {_each(failed)}.",
     )
+
+
+def printed(found: pd.DataFrame, judged: bool) -> str:
+    """The second reading: networks without biases."""
+    return case(
+        (found.empty, "The networks without biases are read from the study's results alone."),
+        (judged, " ".join(one_sided(found)) or "LN's gain is not clear of 0 in any task."),
+        "",
+    )
+
+
+def bearing(found: pd.DataFrame) -> list[str]:
+    """What the study says of the mechanisms that the paper names, a sentence each."""
+    paper = {
+        "learning-rate decay": "Decay of the learning rate (App. D, claim 22)",
+        "less overshoot": "Less overshoot, which GI2 is to measure (claim 9)",
+        "isometry": "Isometry (claim 20)",
+    }
+    told = []
+    for name, label in paper.items():
+        rows = found[(found["mechanism"] == name) & (found["verdict"] != NO_SHARE)]
+        every = len(rows)
+        parts = [
+            f"{verdict} {in_tasks(rows.loc[rows['verdict'] == verdict, 'env'], every)}"
+            for verdict in (ACCOUNTS, PART, NOT, UNDECIDED)
+            if (rows["verdict"] == verdict).any()
+        ]
+        told.append(f"{label}: {'; '.join(parts)}." if parts else "")
+    return [text for text in told if text]
