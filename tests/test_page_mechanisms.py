@@ -238,8 +238,8 @@ def test_short_runs_are_those_of_the_networks_with_biases() -> None:
 
 def world(seeds: int = 4) -> pd.DataFrame:
     """All networks of one task at a few rates; LN returns 20, F 40, the others 10."""
-    specs = [s for s in study("mechanisms") if s.env == "Pendulum" and s.bias and s.seed < 100 + seeds
-             and s.lr > 0.02]  # fmt: skip
+    every = (s for s in study("mechanisms") if s.env == "Pendulum" and s.bias)
+    specs = [s for s in every if s.seed < 100 + seeds and s.lr > 0.02]
     frame = pd.DataFrame([{name: getattr(s, name) for name in FIELDS} for s in specs])
     frame = runs.named(frame)
     frame["return"] = frame["name"].map({"layer": 20.0, "forward": 40.0}).fillna(10.0)
