@@ -59,9 +59,25 @@
     dialog.showModal();
   }
 
+  /* In a table wider than its place an interval goes below its value. */
+  function fitTables() {
+    for (const table of document.querySelectorAll("table.dataframe:not(.fitted)")) {
+      const place = table.closest(".output, details, .cell_output");
+      if (!place || !table.offsetWidth || table.scrollWidth <= place.clientWidth) continue;
+      table.classList.add("fitted");
+      const texts = document.createTreeWalker(table, NodeFilter.SHOW_TEXT);
+      while (texts.nextNode()) {
+        const text = texts.currentNode;
+        if (text.data.includes("\u00a0[")) text.data = text.data.replaceAll("\u00a0[", " [");
+      }
+    }
+    reachable();
+  }
+
   /* What scrolls sideways can be reached with the keyboard, and only while it does. */
   function reachable() {
-    for (const box of document.querySelectorAll(".cell_output, figure, div.math, pre, .table-wrapper")) {
+    const boxes = ".cell_output, .output, figure, div.math, pre, .pst-scrollable-table-container";
+    for (const box of document.querySelectorAll(boxes)) {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
       if (scrolls) box.tabIndex = 0;
       else if (box.tabIndex === 0) box.removeAttribute("tabindex");
@@ -73,8 +89,8 @@
     addSwitch();
     show(root.dataset.code === "on");
     document.addEventListener("click", enlarge);
-    reachable();
-    window.addEventListener("resize", reachable);
-    document.addEventListener("toggle", reachable, true);
+    fitTables();
+    window.addEventListener("resize", fitTables);
+    document.addEventListener("toggle", fitTables, true); // a box was opened
   });
 })();
