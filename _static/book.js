@@ -59,18 +59,20 @@
     dialog.showModal();
   }
 
-  /* In a table wider than its place an interval goes below its value. */
+  /* A table wider than its place sets its intervals below their values, then their ends below one
+     another in smaller type; on a phone it may still scroll. */
   function fitTables() {
-    for (const table of document.querySelectorAll("table.dataframe:not(.fitted)")) {
-      const place = table.closest(".output, details, .cell_output");
-      if (!place || !table.offsetWidth || table.scrollWidth <= place.clientWidth) continue;
-      table.classList.add("fitted");
-      const texts = document.createTreeWalker(table, NodeFilter.SHOW_TEXT);
-      while (texts.nextNode()) {
-        const text = texts.currentNode;
-        if (text.data.includes("\u00a0[")) text.data = text.data.replaceAll("\u00a0[", " [");
+    for (const [step, joint] of [["fitted", "\u00a0["], ["small", "\u00a0"]])
+      for (const table of document.querySelectorAll(`table.dataframe:not(.${step})`)) {
+        const place = table.closest(".output, details, .cell_output");
+        if (!place || !table.offsetWidth || table.offsetWidth <= place.clientWidth) continue;
+        table.classList.add(step);
+        const texts = document.createTreeWalker(table, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+          const text = texts.currentNode, broken = joint.replace("\u00a0", " ");
+          if (text.data.trim().includes(joint)) text.data = text.data.replaceAll(joint, broken);
+        }
       }
-    }
     reachable();
   }
 

@@ -1,6 +1,10 @@
-"""Small repairs of the pages that Sphinx writes."""
+"""What all pages need beside their text: repairs for screen readers, and plotly's script."""
 
 from __future__ import annotations
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -17,6 +21,14 @@ def repair(
         context["body"] = context.get("body", "").replace(wrong, right)
 
 
+def copy_plotly(app: Sphinx, error: Exception | None) -> None:
+    """Puts the installed plotly's script beside the book's, for reading without a network."""
+    if error is None and app.builder.format == "html":
+        with as_file(files("plotly") / "package_data" / "plotly.min.js") as script:
+            shutil.copy(script, Path(app.outdir) / "_static")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", repair)
+    app.connect("build-finished", copy_plotly)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

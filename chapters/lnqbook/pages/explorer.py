@@ -1,4 +1,4 @@
-"""The explorer: the shipped studies, one point for each kind of run, chosen and drawn in a browser."""
+"""The explorer: one point for each kind of run of every study, chosen and drawn in a browser."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from lnqlib.spec import STUDIES, RunSpec, default, study, usual_checkpoints
+from lnqlib.spec import RunSpec, default, study
 from lnqlib.store import Store
 from lnqlib.store.shipped import Shipped
+from lnqlib.studies import STUDIES
 from lnqlib.sweep import lookup
 
 from ..claims.checks import ARMS
 from ..figures.style import LOG, LOOKS, SIGNED_LOG
-from ..notebook import Parameters
+from ..notebook import Parameters, usual_checkpoints
 
 NAMES = {
     "return": "return",
@@ -117,15 +118,19 @@ def short(values: Iterable[float]) -> list[float | None]:
     return [float(f"{x:.5g}") if np.isfinite(x) else None for x in values]
 
 
-def page(found: dict[str, dict], plotly: str = "../_static/plotly.min.js") -> HTML:
+def page(
+    found: dict[str, dict], optimizer: str = "SGD", plotly: str = "../_static/plotly.min.js"
+) -> HTML:
     """The explorer's controls, data and script; a sentence where nothing is found.
 
-    **Arguments** `found`: as from `studies`. `plotly`: the address of plotly's script.
+    **Arguments** `found`: as from `studies`. `optimizer`: what the page begins with. `plotly`: the
+    address of plotly's script.
     """
     if not found:
         return HTML("<p>No finished run has these parameters.</p>")
     data = {
         "studies": found,
+        "optimizer": optimizer,
         "names": NAMES,
         "networks": ARMS,
         "colors": {name: look.color for name, look in LOOKS.items()},

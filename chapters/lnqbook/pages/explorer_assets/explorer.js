@@ -10,7 +10,7 @@
     terminal_mask: "terminal mask", gradient_scale: "gradient scale", target_period: "target period",
     arm: "intervention", data: "data", dataset_size: "size of the dataset", steps: "steps" };
   const SCALES = ["as usual", "linear", "logarithmic", "signed logarithm", "ranks"];
-  const START = { study: Object.keys(data.studies)[0], env: ALL, norm: ALL, optimizer: ALL, x: "gi2", y: "loss",
+  const START = { study: Object.keys(data.studies)[0], env: ALL, norm: ALL, optimizer: data.optimizer, x: "gi2", y: "loss",
     color: "norm", statistic: "mean", clamped: "with", xscale: SCALES[0], yscale: SCALES[0], selected: "" };
   const PALETTE = ["#0173b2", "#de8f05", "#029e73", "#882255", "#56b4e9", "#a3190f", "#332288", "#949494",
     "#117733", "#cc78bc"];
@@ -120,16 +120,25 @@
     const unit = 10 ** Math.floor(Math.log10(sizes[Math.floor(sizes.length / 10)] ?? 1));
     const at = (v) => Math.sign(v) * Math.log10(1 + Math.abs(v) / unit);
     const top = Math.max(1, ...sizes.map((v) => Math.ceil(Math.log10(v)))), low = Math.log10(unit);
-    const step = Math.max(1, Math.ceil((top - low) / 5)), ticks = [0], names = ["0"];
-    for (let e = low; e <= top; e += step) for (const sign of [1, -1])
-      if (values.some((v) => Math.sign(v) === sign)) {
-        ticks.push(at(sign * 10 ** e));
-        names.push((sign < 0 ? "−" : "") + power(Math.round(e)));
-      }
-    return { at, layout: { ...common, tickvals: ticks, ticktext: names } };
+    const ends = [Math.min(0, ...values), Math.max(0, ...values)].map(at);
+    const room = (ends[1] - ends[0]) / 6, ticks = [0], names = ["0"];
+    for (const sign of [1, -1]) for (let e = top; e >= low; e--) {
+      const place = at(sign * 10 ** e); // from the outside in, where there is room
+      if (place < ends[0] || place > ends[1] || ticks.some((t) => Math.abs(t - place) < room)) continue;
+      ticks.push(place);
+      names.push((sign < 0 ? "−" : "") + power(Math.round(e)));
+    }
+    return { at, layout: { ...common, tickvals: ticks, ticktext: names, tickangle: 0 } };
   }
 
-  const short = (v) => typeof v === "number" ? String(Number(v.toPrecision(4))).replace("-", "−") : String(v);
+  /* Four digits, beyond six places as 2.5 × 10⁻¹⁶. */
+  function short(v) {
+    if (typeof v !== "number") return String(v);
+    const size = Math.abs(v), text = v.toPrecision(4);
+    if (!size || (size >= 1e-4 && size < 1e6)) return String(Number(text)).replace("-", "−");
+    const [digits, exponent] = Number(text).toExponential().split("e");
+    return `${digits.replace("-", "−")} × ${power(Number(exponent))}`;
+  }
   const describe = (i) => Object.keys(study().fields).map((n) => `${named(n)}: ${shown(n, n === "lr" ? short(field(n, i)) : field(n, i))}`);
 
   function draw() {
@@ -286,5 +295,6 @@
   root.querySelector(".download").addEventListener("click", download);
   form.addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("hashchange", recall);
+  new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   recall();
 })();
