@@ -102,7 +102,8 @@ class ArmLearner(TorchLearner):
             td = td_error.detach().double()
             A, B = (td * u).mean().item(), u.square().mean().item()
             fall = self.setting.share * td.square().mean().item()
-            rate, outcome = overshoot_rate(self.spec.norm == "layer", rate, A, B, fall)
+            raises, ratio = self.spec.norm == "layer", self.setting.ratio
+            rate, outcome = overshoot_rate(raises, rate, A, B, fall, ratio)
         hidden["lr"], output["lr"] = rate * self.setting.hidden, rate
         self.rates.append(hidden["lr"] / self.spec.lr)
         self.outcomes.append(outcome)
