@@ -407,13 +407,6 @@ def core_hours() -> float:
 
 VARIANTS = r"range\(min\(p.seeds, (\d+)\)\)"
 NUMBERS = {
-    "setting": {
-        "datasets": lambda: len(goals()),
-        "without_goal": lambda: (goals() == 0).sum(),
-        "slowest": lambda: runs().query("lr == 1e-3 and seed == 0")["seconds"].max(),
-        "watched": lambda: runs()["env"].nunique(),
-        "diverged": lambda: (runs().query("lr == 1e-3 and seed == 0")["clamped_steps"] > 0).sum(),
-    },
     "interference": {
         "sgi_0": lambda: ln_moves("sgi", -1),
         "qgi_plus_0": lambda: ln_moves("qgi_plus", -1),
@@ -469,6 +462,21 @@ NUMBERS = {
 }
 """By page and glued name."""
 
+
+def datasets_without() -> str:
+    none = (goals() == 0).groupby("env").sum()
+    told = [f"{none[env]} of 30 in {env}" for env in TASKS if none[env]]
+    return (
+        f"Of {len(goals())} datasets {none.sum()} hold no terminated transition: "
+        f"{' and '.join(told)}."
+    )
+
+
+def diverged() -> str:
+    some = runs().query("lr == 1e-3 and seed == 0")
+    return f"{(some['clamped_steps'] > 0).sum()} of these {len(some)} runs diverged"
+
+
 SAID = {
     "normalizations": {
         "whose": half_of_the_gain,
@@ -488,6 +496,7 @@ SAID = {
         "clamped": clamped_points,
         "turned": turned,
     },
+    "setting": {"datasets": datasets_without, "diverged": diverged},
     "lr_decay": {
         "norms": weights_growth,
         "falls": lambda: f"and in {falls().mean():.1%} of them on average",
