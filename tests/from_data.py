@@ -458,7 +458,6 @@ NUMBERS = {
         "iso_p_0": lambda: ln_moves("iso_p", 1),
         "iso_3_1": lambda: ln_moves_both("iso_3", "return", 1),
     },
-    "reproduce": {"spent": core_hours},
 }
 """By page and glued name."""
 
@@ -496,6 +495,7 @@ SAID = {
         "clamped": clamped_points,
         "turned": turned,
     },
+    "reproduce": {"spent": lambda: f"The finished runs took {core_hours():.1f} core hours,"},
     "setting": {"datasets": datasets_without, "diverged": diverged},
     "lr_decay": {
         "norms": weights_growth,
