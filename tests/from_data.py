@@ -422,24 +422,6 @@ NUMBERS = {
         "goal_compared": goal_compared,
         "goal_gain": goal_gain,
     },
-    "gi2": {
-        "mean_0": lambda: ln_moves("gi2", 1),
-        "mean_1": lambda: ln_moves("loss", -1),
-        "mean_2": lambda: ln_moves("return", 1),
-        "mean_3": lambda: ln_moves_both("gi2", "loss", -1),
-        "below_mean": lambda: clear("gi2", -1),
-        "above_calm": lambda: clear("gi2", 1, free=True),
-        "below_median": lambda: clear("gi2", -1, over_seeds=np.median),
-        "above_median": lambda: clear("gi2", 1, over_seeds=np.median),
-        "scaled_raised": lambda: ln_moves("gi2_scaled", 1),
-        "scale_change": lambda: (rho("gi2_scaled", "loss") - rho("gi2", "loss")).mean(),
-        "same_sign": right_signs,
-        "points_left": lambda: ", ".join(
-            f"{env}\N{NO-BREAK SPACE}{count}"
-            for env, count in (~points()["clamped"]).groupby("env").sum()[list(TASKS)].items()
-        ),
-        "commoner": lambda: max(lowering(), 1 - lowering()),
-    },
     "injection": {
         "injected_0": lambda: switched("none", "gi2", 1),
         "injected_2": lambda: switched("none", "td_loss", -1),
@@ -476,6 +458,35 @@ def diverged() -> str:
     return f"{(some['clamped_steps'] > 0).sum()} of these {len(some)} runs diverged"
 
 
+def side_by_side(x: str, **how) -> str:
+    """`above 0 in A, and below 0 in B and C`, of the intervals of rho(x, loss)."""
+    parts = []
+    for word, sign in (("above", 1), ("below", -1)):
+        tasks = clear(x, sign, **how)
+        if tasks != "none":
+            parts.append(f"{word} 0 in {' and '.join(tasks.rsplit(', ', 1))}")
+    return ", and ".join(parts)
+
+
+def free_points() -> str:
+    counts = (~points()["clamped"]).groupby("env").sum()[list(TASKS)]
+    *first, last = (f"{env} {count}" for env, count in counts.items())
+    return f"{', '.join(first)} and {last}"
+
+
+def change(x: str, other: str) -> float:
+    return (rho(x, "loss") - rho(other, "loss")).mean()
+
+
+def gi2_shares() -> str:
+    lowered, raised = ln_moves("loss", -1), ln_moves("return", 1)
+    return (
+        f"raises GI\u2082 at {ln_moves('gi2', 1):.0%} of the learning rates, lowers the loss at "
+        f"{lowered:.0%} and raises the return at {raised:.0%}; GI\u2082 and loss move in opposite "
+        f"directions at {ln_moves_both('gi2', 'loss', -1):.0%}"
+    )
+
+
 SAID = {
     "normalizations": {
         "whose": half_of_the_gain,
@@ -502,5 +513,17 @@ SAID = {
         "falls": lambda: f"and in {falls().mean():.1%} of them on average",
     },
     "protocol": {"survives": surviving, "largest": largest_shifts, "without_end": without_end},
+    "gi2": {
+        "shares": gi2_shares,
+        "all points": lambda: f"All points: {side_by_side('gi2')}.",
+        "free points": lambda: f"({free_points()}): {side_by_side('gi2', free=True)}.",
+        "medians": lambda: f"of means: {side_by_side('gi2', over_seeds=np.median)}.",
+        "scale": lambda: f"moves \u03c1 by {change('gi2_scaled', 'gi2'):+.2f} on average",
+        "scaled": lambda: (
+            f"GI\u2082 / loss at {ln_moves('gi2_scaled', 1):.0%} of the learning rates"
+        ),
+        "signs": lambda: f"at {right_signs():.1%} of the checkpoints it has the sign",
+        "commoner": lambda: f"would be right at {max(lowering(), 1 - lowering()):.1%}",
+    },
 }
-"""By page and what it is about: a part of a finding's sentence."""
+"""By page: what its text says, each a part of a sentence with the numbers of the data."""

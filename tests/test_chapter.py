@@ -78,7 +78,7 @@ def test_the_badges_say_number_and_verdict_and_lead_to_the_evidence(asked, pairs
     (alone, _) = pairs[0]
     (none, _), = chapter.judged(replace(asked, steps=7), NUMBERS[0])  # fmt: skip
     assert chapter.badges([(alone, none)]).endswith(
-        "None of them has runs as printed, without biases, with these parameters."
+        "As printed, without biases, there are no finished runs with these parameters."
     )
 
 
@@ -86,7 +86,9 @@ def test_badges_where_a_claim_is_not_about_the_task(asked):
     own = replace(asked, envs=("CartPole-v1",))
     assert chapter.badges(chapter.judged(own, 3, 12)).startswith("The paper's claims are about")
     said = chapter.badges(chapter.judged(own, 3, 8, 25))
-    assert said.startswith("**Claims:** [**25**") and said.endswith("here: claims 3 and 8.")
+    assert said.startswith("**The paper's claims, by these runs:** [**25**") and said.endswith(
+        "here: claims 3 and 8."
+    )
     # no data can test claim 30, wherever it is asked
     assert "**30**\xa0\N{EN DASH} not tested" in chapter.badges(chapter.judged(own, 30))
 

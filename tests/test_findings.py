@@ -16,7 +16,6 @@ from lnqbook import (
     best_rates,
     equal_steps,
     front_page,
-    gi2_words,
     left_out,
     link_words,
     placebos,
@@ -24,9 +23,8 @@ from lnqbook import (
 )
 from lnqbook.claims import board
 from lnqbook.claims.checks import CALM, MEDIANS
-from lnqbook.findings import bullets, case, count, folded, listed, told
+from lnqbook.findings import bullets, case, count, folded, listed, sided, told
 from lnqbook.ranks import Placebo
-from lnqbook.rates import Sides
 from lnqbook.stats import NBSP, Interval
 
 ABOVE, BELOW, AROUND = (Interval(x, x - 0.1, x + 0.1, 18) for x in (0.6, -0.6, 0.02))
@@ -53,6 +51,12 @@ def test_lists_in_words():
     assert listed("AB") == "A and B"
     assert listed([1, 2, 3]) == "1, 2 and 3"
     assert [count(n, "claim") for n in (0, 1, 3)] == ["no claim", "1 claim", "3 claims"]
+
+
+def test_sides_in_words():
+    assert sided({"A": 1, "B": -1, "C": 0, "D": 1}) == "above 0 in A and D, and below 0 in B"
+    assert sided({"A": 0}) == sided({}) == "clear of 0 in no task"
+    assert sided({"A": -1}, "raises it", "lowers it") == "lowers it in A"
 
 
 def test_outputs_fold_under_a_title():
@@ -301,54 +305,6 @@ def test_second_order_on_the_front_page(gi2, calm, said):
     assert front_page.sides_table(table).shape == (3, 3)
 
 
-def sides(**tasks) -> pd.DataFrame:
-    return pd.DataFrame({k: {"all": a, "calm": b} for k, (a, b) in tasks.items()}, dtype=object).T
-
-
-UP, DOWN, MANY = Sides(8, 0, 1), Sides(1, 8, 0), Sides(5, 4, 0)
-
-
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        ({"CartPole": (UP, UP), "Pendulum": (DOWN, DOWN)}, "raises GI\u2082 in CartPole, and lowe"),
-        ({"CartPole": (UP, UP)}, "LN surely raises GI\u2082 in CartPole."),
-        ({"CartPole": (DOWN, DOWN)}, "LN surely lowers GI\u2082 in CartPole."),
-        ({"CartPole": (MANY, MANY)}, "In no task does LN surely raise or lower"),
-        ({"CartPole": (UP, Sides(2, 0, 0))}, "clamped: raised at 2 of 2 in CartPole."),
-        ({"CartPole": (UP, Sides(3, 2, 1))}, "raised at 3 of 6 in CartPole, lowered at 2."),
-        ({"CartPole": (UP, Sides(0, 0, 0))}, "none left in CartPole."),
-    ],
-)
-def test_gi2_at_fixed_rate(found, said):
-    assert said in gi2_words.at_fixed_rate(sides(**found))
-
-
-def test_gi2_where_none_always_diverged():
-    frame = runs(
-        rates=(1e-1, 1e-2, 1e-3),
-        gi2=lambda lr, norm, seed: (norm == "layer") * (1.0 if lr > 0.05 else -1.0) + 1e-3 * seed,
-    )
-    hit = (frame["lr"] > 0.05) & (frame["norm"] == "none")
-    said = gi2_words.clamped_rates(frame.assign(clamped_steps=1.0 * hit))
-    assert said.startswith("The learning rates that raise it in Pendulum (1) are exactly those")
-    assert gi2_words.clamped_rates(frame) == ""
-
-
-def test_gi2_across_rates_and_step_by_step():
-    table = rhos(sgi=(ABOVE,) * 3, gi2=(BELOW, BELOW, AROUND), calm=(BELOW, ABOVE, AROUND))
-    assert gi2_words.verdict_on_correlation(table).endswith(
-        "is clear in CartPole and Acrobot, without the clamped points in CartPole (and clearly "
-        "positive in Acrobot)."
-    )
-    none = rhos(sgi=(ABOVE,) * 3, gi2=(AROUND,) * 3, calm=(AROUND,) * 3)
-    assert "clear in no task, without the clamped points in no task." in (
-        gi2_words.verdict_on_correlation(none)
-    )
-    assert gi2_words.prediction(0.97, 0.6).startswith("GI\u2082 does what its derivation says")
-    assert "no more than always naming" in gi2_words.prediction(0.5, 0.6)
-
-
 def test_pairs_without_a_cosine():
     some = pd.Series({("Pendulum", "none", 0.1): 0.74, ("Pendulum", "layer", 0.1): 0.0})
     nothing = some * 0
@@ -375,6 +331,30 @@ def test_equal_rates_are_not_equal_steps():
     assert equal_steps.in_words(ratios, {"CartPole": ([], [])}).endswith("in Pendulum. ")
 
 
+def test_correlations_metric_by_metric():
+    index = pd.MultiIndex.from_product(
+        [["SGI"], ["CartPole", "Pendulum"]], names=["metric", "task"]
+    )
+    table = pd.DataFrame({"loss": [ABOVE, BELOW], "return": [AROUND, FEW]}, index, dtype=object)
+    said = link_words.correlations(table, {"loss": "with the loss ", "return": "with the return "})
+    assert said == [
+        "**SGI**: with the loss above 0 in CartPole, and below 0 in Pendulum; with the return "
+        "clear of 0 in no task."
+    ]
+
+
+def test_some_placebos_are_shown_and_all_are_folded():
+    cases = [placebo(BELOW), placebo(ABOVE)._replace(optimizer="Adam")]
+    shown = placebos.of(cases, "gi2", "SGD")
+    assert [one is cases[0] for one in shown] == [True]
+    page = BeautifulSoup(placebos.others(cases, shown, "All").data, "html.parser")
+    assert len(page.select("tbody tr")) == 2
+    assert [item.strong.get_text() for item in page.select("li")] == [
+        "GI₂ and loss, Adam, defaults."
+    ]
+    assert placebos.others([], [], "All").data == ""
+
+
 def test_what_a_metric_does_at_the_end_of_a_page():
     def up(lr, norm, seed):
         return (norm == "layer") + 1e-3 * seed + np.log10(lr)
@@ -382,17 +362,21 @@ def test_what_a_metric_does_at_the_end_of_a_page():
     both = pd.concat([runs(sgi=up, loss=up), runs("CartPole", sgi=up, loss=up)])
     names = {"sgi": "SGI", "loss": "loss"}
     assert link_words.moved(both, names, 1) == (
-        "At most learning rates LN surely raises SGI in all 2 tasks and loss in all 2 tasks."
+        "At most learning rates LN surely raises SGI in CartPole and Pendulum; loss in CartPole "
+        "and Pendulum."
     )
     assert "lowers SGI in no task" in link_words.moved(both, names, -1)
     said = link_words.linked(both, "sgi", "loss", 1, "SGI")
-    assert said.count("all 2 tasks") == 4 and "clearly above 0" in said
+    assert said.count("CartPole and Pendulum") == 4 and "a clearly higher loss" in said
     apart = link_words.linked(both, "sgi", "loss", -1, "SGI")
-    assert apart.endswith("In no task are all three so.") and "two apart in no task" in apart
+    assert apart.endswith("In no task are all three so.") and "opposite ways in no task" in apart
+    few = link_words.linked(both[both["lr"] > 0.05], "sgi", "loss", 1, "SGI")
+    assert few == "There are too few learning rates here for a correlation of SGI and loss."
+    assert "`-p optimizer Adam` trains them" in link_words.none_finished("Adam")
     gains = pd.Series({"CartPole": ABOVE, "Pendulum": BELOW}, dtype=object)
     told_ = link_words.before_training
     assert told_(gains, "ISO") == (
-        "Before any training LN raises ISO in CartPole, and lowers it in Pendulum."
+        "Before any training LN raises ISO in CartPole, and lowers ISO in Pendulum."
     )
     assert told_(gains[:1], "ISO").endswith("LN raises ISO in CartPole.")
     assert told_(gains[1:], "ISO").endswith("LN lowers ISO in Pendulum.")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lnqbook import sentences
-from lnqbook.stats import NBSP, Interval
+from lnqbook.stats import Interval
 
 LOW, MIDDLE, HIGH = Interval(0.2, 0.1, 0.3, 9), Interval(0.6, 0.3, 0.7, 9), Interval(0.9, 0.7, 1, 9)
 
@@ -17,16 +17,6 @@ def test_tasks():
     assert sentences.tasks(pd.Series({"A": True, "B": True})) == "all 2 tasks"
     assert sentences.tasks(pd.Series({"A": True})) == "A"
     assert sentences.tasks(pd.Series({"A": False, "B": False})) == "no task"
-
-
-def test_changes():
-    text = sentences.changes(pd.Series({"A": -0.214, "B": 0.2, "C": np.nan}))
-    assert text.replace(NBSP, " ") == "A \N{MINUS SIGN}0.21, B +0.20, C \N{EN DASH}"
-
-
-def test_points_left():
-    whole, part = (pd.Series([Interval(0, -1, 1, n)], ["A"]) for n in (18, 6))
-    assert sentences.points_left(whole, part).to_dict() == {"A": f"6{NBSP}of{NBSP}18"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ notebook is read. What not every reader needs is `folded` under a title.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from io import BytesIO
 
@@ -66,6 +66,17 @@ def in_tasks(names: Sequence[str], of: int) -> str:
 def count(number: int, one: str, many: str = "") -> str:
     """`no claim`, `1 claim`, `3 claims`."""
     return f"{number or 'no'} {one if number < 2 else many or one + 's'}"
+
+
+def sided(signs: Mapping[str, int], up: str = "above 0", down: str = "below 0") -> str:
+    """`above 0 in CartPole and Acrobot, and below 0 in Pendulum`; `clear of 0 in no task`.
+
+    **Arguments** `signs`: by task, 1 or -1, and 0 where it is not decided.
+    """
+    sides = ((up, 1), (down, -1))
+    tasks = {word: [env for env, sign in signs.items() if sign == side] for word, side in sides}
+    parts = [f"{word} in {listed(envs)}" for word, envs in tasks.items() if envs]
+    return ", and ".join(parts) or "clear of 0 in no task"
 
 
 def folded(title: str, *outputs: Output) -> HTML:

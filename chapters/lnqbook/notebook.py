@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -117,6 +118,35 @@ class Parameters:
         from lnqlib.sweep import curves
 
         return curves(specs, local_first=self.refresh)
+
+    @property
+    def other(self) -> str:
+        """The optimizer that was not asked for."""
+        return next(name for name in OPTIMIZERS if name != self.optimizer)
+
+    def finished(self, specs: list[RunSpec]) -> pd.DataFrame:
+        """The rows of those of `specs` that are finished; trains none.
+
+        As many seeds count as all have finished.
+        """
+        from lnqlib.store import Store
+        from lnqlib.store.shipped import Shipped
+        from lnqlib.sweep import lookup
+
+        runs = lookup(specs, Store(), Shipped())
+        asked = Counter(spec.seed for spec in specs)
+        done = runs.groupby("seed")["key"].transform("size")
+        return runs[done == runs["seed"].map(asked)].reset_index(drop=True)
+
+    @property
+    def cautions(self) -> str:
+        """What to keep in mind of few seeds and of short runs; "" where there are neither."""
+        from .stats import few_seeds
+
+        usual = RunSpec(ENVS[0]).steps
+        short = f"These runs have {self.steps:,} steps, not the paper's {usual:,}: they show the "
+        short += "start of training."
+        return " ".join(filter(None, [few_seeds(self.seeds), short * (self.steps < usual)]))
 
 
 def parameters(

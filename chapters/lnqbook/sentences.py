@@ -7,9 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from .numbers import number
-from .stats import NBSP
-
 
 def listed(names: Iterable[str], nothing: str = "none", last: str = ", ") -> str:
     """The names in a row, as in "CartPole, Acrobot"; `nothing` for none.
@@ -28,17 +25,6 @@ def tasks(which: pd.Series) -> str:
     if which.all() and len(which) > 1:
         return f"all {len(which)} tasks"
     return listed(which.index[which], "no task", " and ")
-
-
-def changes(by_task: pd.Series, spec: str = "+.2f") -> str:
-    """A number for each task, as in "CartPole +0.21, Pendulum +0.23"; a dash for NaN."""
-    return listed(f"{task}{NBSP}{number(x, spec=spec)}" for task, x in by_task.items())
-
-
-def points_left(whole: pd.Series, part: pd.Series) -> pd.Series:
-    """How many points the intervals in `part` keep of those in `whole`: "6 of 18"."""
-    counts = [f"{b.count}{NBSP}of{NBSP}{a.count}" for a, b in zip(whole, part, strict=True)]
-    return pd.Series(counts, whole.index)
 
 
 def exception(env: str, shares: pd.Series) -> str:

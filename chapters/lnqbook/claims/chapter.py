@@ -69,8 +69,8 @@ def badges(pairs: Pairs) -> str:
         (others, "The paper's claims are about its own tasks, and not about what is shown here."),
         "",
     )
-    shown = case((links, f"**Claims:** {links}."), "")
-    note = "None of them has runs as printed, without biases, with these parameters."
+    shown = case((links, f"**The paper's claims, by these runs:** {links}."), "")
+    note = "As printed, without biases, there are no finished runs with these parameters."
     unprinted = case((about and not printed, note), "")
     return " ".join(text for text in (shown, left, unprinted) if text)
 

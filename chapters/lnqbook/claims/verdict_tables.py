@@ -36,13 +36,13 @@ PLURAL = {"task": "tasks", "trend": "trends", "claim": "claims", "theorem": "sta
 FEW_CHECKS = 3  # so many statistics have their numbers under each view shown
 
 _SCATTER, _BY_LR = "interference#fig-interference-loss", "interference#fig-interference-by-lr"
-_ADAM = "interference#fig-interference-adam"
+_MORE, _ADAM = "interference#fig-interference-loss-more", "interference#fig-interference-adam"
 FIGURES: dict[int, tuple[str, ...]] = {
     1: (_SCATTER,),
     2: (_SCATTER, _BY_LR),
     3: (_SCATTER,),
-    4: (_SCATTER,),
-    5: (_SCATTER,),
+    4: (_MORE,),
+    5: (_MORE,),
     6: ("gi2#fig-gi2-loss", "gi2#fig-gi2-scaled"),
     7: (_BY_LR, "gi2#fig-gi2-by-lr"),
     8: ("interference#fig-interference-paired",),
