@@ -407,13 +407,6 @@ def core_hours() -> float:
 
 VARIANTS = r"range\(min\(p.seeds, (\d+)\)\)"
 NUMBERS = {
-    "setting": {
-        "datasets": lambda: len(goals()),
-        "without_goal": lambda: (goals() == 0).sum(),
-        "slowest": lambda: runs().query("lr == 1e-3 and seed == 0")["seconds"].max(),
-        "watched": lambda: runs()["env"].nunique(),
-        "diverged": lambda: (runs().query("lr == 1e-3 and seed == 0")["clamped_steps"] > 0).sum(),
-    },
     "interference": {
         "sgi_0": lambda: ln_moves("sgi", -1),
         "qgi_plus_0": lambda: ln_moves("qgi_plus", -1),
@@ -447,9 +440,22 @@ NUMBERS = {
         "iso_p_0": lambda: ln_moves("iso_p", 1),
         "iso_3_1": lambda: ln_moves_both("iso_3", "return", 1),
     },
-    "reproduce": {"spent": core_hours},
 }
 """By page and glued name."""
+
+
+def datasets_without() -> str:
+    none = (goals() == 0).groupby("env").sum()
+    told = [f"{none[env]} of 30 in {env}" for env in TASKS if none[env]]
+    return (
+        f"Of {len(goals())} datasets {none.sum()} hold no terminated transition: "
+        f"{' and '.join(told)}."
+    )
+
+
+def diverged() -> str:
+    some = runs().query("lr == 1e-3 and seed == 0")
+    return f"{(some['clamped_steps'] > 0).sum()} of these {len(some)} runs diverged"
 
 
 def side_by_side(x: str, **how) -> str:
@@ -482,6 +488,31 @@ def gi2_shares() -> str:
 
 
 SAID = {
+    "normalizations": {
+        "whose": half_of_the_gain,
+        "which": lambda: f"than subtracting the mean alone in {more('rms', 'center')}",
+        "beyond": lambda: (
+            f"it returns more in {more('rms', 'layer')} and less in {more('layer', 'rms')}."
+        ),
+        "affine": lambda: f"A trained gain and shift {lost('layer_affine')}",
+        "crossq": lambda: f"{lost('crossq')}. Its running statistics",
+        "best": lambda: (
+            f"The highest return is LN's in {named(best_in_table1() == 'layer')}. One caution"
+        ),
+        "no_goal": lambda: (
+            f"In {(goals()['Acrobot'][: shown_seeds('normalizations')] == 0).sum()} of Acrobot's "
+            f"{shown_seeds('normalizations')} datasets no transition reaches the goal."
+        ),
+        "clamped": clamped_points,
+        "turned": turned,
+    },
+    "reproduce": {"spent": lambda: f"The finished runs took {core_hours():.1f} core hours,"},
+    "setting": {"datasets": datasets_without, "diverged": diverged},
+    "lr_decay": {
+        "norms": weights_growth,
+        "falls": lambda: f"and in {falls().mean():.1%} of them on average",
+    },
+    "protocol": {"survives": surviving, "largest": largest_shifts, "without_end": without_end},
     "gi2": {
         "shares": gi2_shares,
         "all points": lambda: f"All points: {side_by_side('gi2')}.",
