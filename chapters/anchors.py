@@ -1,4 +1,4 @@
-"""Links to labels, and to ids in shown HTML, of another page: `claims.ipynb#claim-3`.
+"""Links to another page's labels and ids in shown HTML: `claims.ipynb#claim-3`.
 
 MyST itself knows another page's headings alone.
 """
