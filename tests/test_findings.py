@@ -217,8 +217,8 @@ def test_the_papers_scale_is_said_of_what_has_its_seeds():
     rows = [("none", True, 30), ("layer", True, 30), ("batch", True, 20), ("weight", True, 20)]
     rows += [("none", False, 10), ("layer", False, 12)]
     frame = pd.DataFrame(
-        {"env": "Pendulum", "arm": arm, "bias": bias, "seed": seed, "seconds": 1.0}
-        for arm, bias, seeds in rows
+        {"env": "Pendulum", "network": network, "bias": bias, "seed": seed, "seconds": 1.0}
+        for network, bias, seeds in rows
         for seed in range(seeds)
     )
     assert board.scale_in_words(frame) == (

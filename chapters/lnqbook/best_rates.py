@@ -17,17 +17,17 @@ from .stats import Interval, clear, in_order
 from .tables import number
 
 
-def at_best(runs: pd.DataFrame, arms: Mapping[str, str]) -> pd.DataFrame:
-    """One row a task: each arm's return at its own best rate, as an `Interval`, and the rate.
+def at_best(runs: pd.DataFrame, networks: Mapping[str, str]) -> pd.DataFrame:
+    """One row a task: each network's return at its own best rate, as an `Interval`, and the rate.
 
-    **Arguments** `runs`: one row a run, one optimizer, with the column arm. `arms`: the arms and
-    what the table calls them; with "LN" and "None" among the names their difference, too.
+    **Arguments** `runs`: as for `returns.scores`, of several tasks. `networks`: networks and what
+    the table calls them; with "LN" and "None" among the names their difference, too.
     """
     rows = {}
     for env in in_order(runs["env"]):
-        found = returns.scores(runs[runs["env"] == env], tuple(arms), "best")
+        found = returns.scores(runs[runs["env"] == env], tuple(networks), "best")
         assert found is not None  # without clamping to mind, some learning rate is left
-        rows[env] = _row(found, list(arms.values()))
+        rows[env] = _row(found, list(networks.values()))
     return pd.DataFrame(rows).T
 
 
@@ -36,7 +36,6 @@ def chosen(runs: pd.DataFrame) -> dict[str, tuple[list[float], list[float]]]:
 
     **Arguments** `runs`: one row a run, one optimizer, with norm.
     """
-    runs = runs.assign(arm=runs["norm"])
     found = {}
     for env in in_order(runs["env"]):
         scores = returns.scores(runs[runs["env"] == env], ("layer", "none"), "best")
@@ -90,11 +89,11 @@ def clamped_in_words(shares: pd.Series) -> str:
 
 
 def shares_at_best(
-    runs: pd.DataFrame, arms: Mapping[str, tuple[str, str]]
+    runs: pd.DataFrame, networks: Mapping[str, tuple[str, str]]
 ) -> dict[str, pd.DataFrame]:
     """What part of LN's gain a difference is, averaged over rates and at each one's best.
 
-    **Arguments** `arms`: by the table's name an arm and its baseline.
+    **Arguments** `networks`: by the table's name a network and its baseline.
 
     **Returns** "average" and "best": one row a task, one column a name, `Interval`s.
     """
@@ -103,8 +102,8 @@ def shares_at_best(
     for over in ("average", "best"):
         rows = {
             env: {
-                name: _interval(returns.share(runs[runs["env"] == env], arm, base, over))
-                for name, (arm, base) in arms.items()
+                name: _interval(returns.share(runs[runs["env"] == env], network, base, over))
+                for name, (network, base) in networks.items()
             }
             for env in envs
         }
@@ -115,10 +114,10 @@ def shares_at_best(
 def _row(found: Scores, names: Sequence[str]) -> dict[str, object]:
     row: dict[str, object] = {}
     for i, name in enumerate(names):
-        row[name] = found.of(lambda *arms, i=i: arms[i]).interval
+        row[name] = found.of(lambda *means, i=i: means[i]).interval
     if {"LN", "None"} <= set(names):
         ln, none = names.index("LN"), names.index("None")
-        row["LN minus None"] = found.of(lambda *arms: arms[ln] - arms[none]).interval
+        row["LN minus None"] = found.of(lambda *means: means[ln] - means[none]).interval
     for name, rates in zip(names, found.chosen, strict=False):
         row[f"{name}'s rate"] = " or ".join(number(rate, 1) for rate in sorted(rates))
     return row
