@@ -360,14 +360,14 @@ def test_the_text_says_what_the_data_say(book, page, name):
 
 
 def plain(text: str) -> str:
-    """In one line, with the spaces, apostrophes and hyphens that one types."""
-    typed = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{MINUS SIGN}\N{NO-BREAK SPACE}", "'- ")
+    """In one line, with the spaces, apostrophes and signs that one types."""
+    typed = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{MINUS SIGN}", "'-")
     return " ".join(text.translate(typed).split())
 
 
 @pytest.mark.parametrize(
     ("page", "name"), [(page, name) for page, some in SAID.items() for name in some]
 )
-def test_findings_say_what_the_data_say(book, page, name):
+def test_a_finding_says_what_the_data_say(book, page, name):
     article = html(book, f"chapters/{page}").select_one("article")
     assert plain(SAID[page][name]()) in plain(article.get_text())

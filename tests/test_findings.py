@@ -276,6 +276,32 @@ def test_a_side_needs_more_than_chance():
 
 
 @pytest.mark.parametrize(
+    ("intervals", "title"),
+    [
+        ((ABOVE, ABOVE), "LN helps."),
+        ((ABOVE, AROUND), "LN helps in some of the tasks."),
+        ((ABOVE, BELOW), "LN helps in some of the tasks and harms in others."),
+        ((AROUND, BELOW), "LN is not shown to help."),
+    ],
+)
+def test_whether_ln_helps(intervals, title):
+    said = front_page.helps(gains(*intervals), "And more.")
+    assert said.startswith(f"**{title}** Each network at its own") and said.endswith(" And more.")
+
+
+def test_whether_gi2_is_about_the_task():
+    cases = [placebo(gap) for gap in (AROUND, BELOW, ABOVE)]
+    cases = [c._replace(reading=r) for c, r in zip(cases, ("defaults", "b", "c"), strict=True)]
+    said = front_page.about_the_task(cases, "SGD")
+    numbers = "(\u03c1 -0.50 and -0.30)"
+    assert said == (
+        "Own task's losses against other tasks': GI\u2082 goes with the defaults no more with its "
+        f"own {numbers}, b more with its own {numbers} and c less with its own {numbers}."
+    )
+    assert front_page.about_the_task(cases, "Adam") == ""
+
+
+@pytest.mark.parametrize(
     ("sgi", "said"),
     [
         ((ABOVE, CHANCE, ABOVE), "the loss is higher, clearly so in CartPole and Pendulum."),

@@ -32,8 +32,8 @@ def shares(*rows) -> pd.DataFrame:
         (((FULL, PART, PART), (PART,) * 3), ((PART,) * 3,) * 2, "The decay is not shown to be all "
          "of LN's gain in any task, neither averaged over learning rates nor at each network's own "
          "best one: nowhere does LN lose all of its gain without the decay, and the network "
-         "without LN gain all of it with one. By every test here it is less than all of the gain "
-         "in B."),
+         "without LN gain all of it with one. By every test here it is less than "
+         "all of the gain in B."),
         (((FEW,) * 3,), ((FEW,) * 3,), "LN has no clear gain here that a decay could account for."),
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ from ..findings import listed as enumerated
 from ..notebook import Parameters
 from . import runs as claim_runs
 from . import verdicts
-from .checks import NO_RUNS, SUPPORTED, Check
+from .checks import NO_RUNS, Check
 from .statements import CLAIMS, checks_of
 from .verdict_tables import MARKS, STYLE, formula, mark, tally
 from .verdicts import UNTESTED, Verdict
@@ -91,15 +91,6 @@ def listed(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "claims.html") 
     return (
         f'{STYLE}<table class="claims"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
     )
-
-
-def where(verdict: Verdict, text: str, word: str = SUPPORTED) -> pd.Series:
-    """For each task, whether the check of this text has this word; tasks without it are not in.
-
-    **Arguments** `text`: how the check's text begins, as in "LN lowers SGI".
-    """
-    rows = verdict.rows[verdict.rows["check"].str.startswith(text)]
-    return pd.Series((rows["word"] == word).to_numpy(bool), rows["env"])
 
 
 def finished(p: Parameters, checks: list[Check]) -> pd.DataFrame:
