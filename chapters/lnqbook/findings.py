@@ -68,15 +68,26 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number or 'no'} {one if number < 2 else many or one + 's'}"
 
 
-def sided(signs: Mapping[str, int], up: str = "above 0", down: str = "below 0") -> str:
-    """`above 0 in CartPole and Acrobot, and below 0 in Pendulum`; `clear of 0 in no task`.
+def sided(
+    signs: Mapping[str, int],
+    up: str = "above 0",
+    down: str = "below 0",
+    neither: str = "nowhere clear of 0",
+) -> str:
+    """`above 0 in CartPole and Acrobot, and below 0 in Pendulum`; `nowhere clear of 0`.
 
-    **Arguments** `signs`: by task, 1 or -1, and 0 where it is not decided.
+    **Arguments** `signs`: by task, 1 or -1, and 0 where it is not decided. `neither`: what is said
+    where it is 0 in every task.
     """
     sides = ((up, 1), (down, -1))
     tasks = {word: [env for env, sign in signs.items() if sign == side] for word, side in sides}
-    parts = [f"{word} in {listed(envs)}" for word, envs in tasks.items() if envs]
-    return ", and ".join(parts) or "clear of 0 in no task"
+    every = f"all {len(signs)} tasks"
+    parts = [
+        f"{word} in {every if 1 < len(signs) == len(envs) else listed(envs)}"
+        for word, envs in tasks.items()
+        if envs
+    ]
+    return ", and ".join(parts) or neither
 
 
 def folded(title: str, *outputs: Output) -> HTML:
