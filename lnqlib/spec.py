@@ -466,6 +466,16 @@ def _zero_gradients() -> list[RunSpec]:
     return [replace(s, checkpoints=25) for s in _core() if s.seed < 10]
 
 
+def _references() -> list[RunSpec]:
+    """Core's best runs once more, with the companions; the first runs are those of whole seeds."""
+    return [
+        RunSpec(env, norm, optimizer, lr, seed, checkpoints=25, companions=True)
+        for seed in range(5)
+        for (optimizer, norm), rates in BEST_RATES.items()
+        for env, lr in zip(PAPER_ENVS, rates, strict=True)
+    ]
+
+
 def _target() -> list[RunSpec]:
     return _grid_of_both_networks(target_period=(10, 100, 1_000, 10_000))
 
@@ -478,6 +488,15 @@ def _grid_of_both_networks(**axes: object) -> list[RunSpec]:
     """The paper's tasks and learning rates with SGD, None and LN, the seeds' first ten of core."""
     norms = ("none", "layer")
     return grid(**axes, env=PAPER_ENVS, norm=norms, lr=LEARNING_RATES, seed=range(10))
+
+
+BEST_RATES = {
+    ("SGD", "none"): (10.0**-4, 10.0**-3.5, 10.0**-1.5, 10.0**-3.5),
+    ("SGD", "layer"): (10.0**-3.5, 10.0**-3.5, 10.0**-1.5, 10.0**-1.5),
+    ("Adam", "none"): (10.0**-1, 10.0**-5, 10.0**-2.5, 10.0**-3.5),
+    ("Adam", "layer"): (10.0**-2, 10.0**-3.5, 10.0**-3, 10.0**-2),
+}
+"""Core's learning rates of the highest mean return over runs without a clamped weight, by task."""
 
 
 INTERVENTIONS = {
@@ -535,6 +554,7 @@ STUDIES = {
     "protocol": _protocol,
     "second_order": _second_order,
     "zero_gradients": _zero_gradients,
+    "references": _references,
     "target": _target,
     "online": _online,
     "mechanisms": _mechanisms,
