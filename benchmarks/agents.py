@@ -232,7 +232,7 @@ def agilerl() -> Iterator[Case]:
 
 
 MARK = "        obs = next_obs\n"  # after which CleanRL's dqn.py trains
-PROBE = '''        if global_step == 0:
+PROBE = """        if global_step == 0:
             from lnqlib.probe import Probe, undisturbed
             probe = Probe(lr=args.learning_rate, every=500, gamma=args.gamma, writer=writer)
         if global_step > args.learning_starts and probe.due(global_step):
@@ -241,7 +241,7 @@ PROBE = '''        if global_step == 0:
             probe(global_step, q_network, measured, target=target_network)
         if global_step == args.total_timesteps - 1:
             probe.to_csv("interference.csv")
-'''
+"""
 END = "\ntorch.save((q_network.state_dict(), torch.get_rng_state(), random.random()), 'end.pt')\n"
 
 

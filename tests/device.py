@@ -79,7 +79,9 @@ def run(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     else:
         elsewhere = torch.device(asked).type == ELSEWHERE.type
         kwargs = kwargs | {"device": torch.device("cpu")}
-    plain_args, plain = tree_map(lambda x: x.here if isinstance(x, Elsewhere) else x, (args, kwargs))
+    plain_args, plain = tree_map(
+        lambda x: x.here if isinstance(x, Elsewhere) else x, (args, kwargs)
+    )
     found = function(*plain_args, **plain)
     known = {id(x.here): x for x in there}
 

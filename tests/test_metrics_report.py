@@ -193,8 +193,14 @@ GROUPS_OF = {"untrained": "none", "trained None": "none", "trained LN": "layer"}
 
 @pytest.mark.parametrize(
     ("name", "metric"),
-    [("core", "sgi"), ("references", "stable_rank"), ("references", "seem_scaled")]
-    + [("references", "dormant"), ("references", "feature_norm"), ("references", "mgi_zero")],
+    [
+        ("core", "sgi"),
+        ("references", "stable_rank"),
+        ("references", "seem_scaled"),
+        ("references", "dormant"),
+        ("references", "feature_norm"),
+        ("references", "mgi_zero"),
+    ],
 )
 def test_references_are_the_shipped_networks(name, metric):
     """From the files themselves, one task and optimizer at a time."""
