@@ -250,7 +250,7 @@ def cleanrl_loop(folder: Path) -> dict[str, Any]:
     text, row = (folder / "dqn.py").read_text(), {"lines": PROBE.count("\n")}
     if text.count(MARK) != 1:
         return row | {"why not": f"dqn.py has {text.count(MARK)} lines {MARK.strip()!r}"}
-    sizes = ["--total-timesteps", "3000", "--learning-starts", "500", "--no-cuda"]
+    sizes = ["--total-timesteps", "1600", "--learning-starts", "300", "--no-cuda"]
     path = os.pathsep.join([str(folder.resolve().parent), str(ROOT)])
     ends = []
     for lines in ("", PROBE):

@@ -59,7 +59,7 @@ class SecondDevice(TorchDispatchMode):
 
 
 def _as_tensors(index: Any) -> Any:
-    """Rows to take as tensors on the CPU; torch itself would make them on "meta", without numbers."""
+    """Rows to take as tensors on the CPU; torch would make them on "meta", without numbers."""
     if isinstance(index, tuple):
         return tuple(map(_as_tensors, index))
     return torch.as_tensor(index) if isinstance(index, list | np.ndarray) else index

@@ -53,7 +53,8 @@ def second_order(
     - `gi2_minibatch`: as in `interference`
 
     A realised step may change the greedy next action, which no derivative foresees, and the active
-    ReLUs. `switched` counts terminated transitions, too, and alone reads their next_obs. With a target network what bootstraps stays; only double DQN's choice can switch.
+    ReLUs. `switched` counts terminated transitions, too, and alone reads their next_obs. With a
+    target network what bootstraps stays; only double DQN's choice can switch.
 
     **Arguments**, **Raises** as for `interference`; also `MetricError` for a custom function whose
     backward pass autograd cannot differentiate, or differentiates wrongly.
