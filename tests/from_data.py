@@ -525,28 +525,5 @@ SAID = {
         "signs": lambda: f"at {right_signs():.1%} of the checkpoints it has the sign",
         "commoner": lambda: f"would be right at {max(lowering(), 1 - lowering()):.1%}",
     },
-    "normalizations": {
-        "whose": half_of_the_gain,
-        "which": lambda: f"than subtracting the mean alone in {more('rms', 'center')}",
-        "beyond": lambda: (
-            f"it returns more in {more('rms', 'layer')} and less in {more('layer', 'rms')}."
-        ),
-        "affine": lambda: f"A trained gain and shift {lost('layer_affine')}",
-        "crossq": lambda: f"{lost('crossq')}. Its running statistics",
-        "best": lambda: (
-            f"The highest return is LN's in {named(best_in_table1() == 'layer')}. One caution"
-        ),
-        "no_goal": lambda: (
-            f"In {(goals()['Acrobot'][: shown_seeds('normalizations')] == 0).sum()} of Acrobot's "
-            f"{shown_seeds('normalizations')} datasets no transition reaches the goal."
-        ),
-        "clamped": clamped_points,
-        "turned": turned,
-    },
-    "lr_decay": {
-        "norms": weights_growth,
-        "falls": lambda: f"and in {falls().mean():.1%} of them on average",
-    },
-    "protocol": {"survives": surviving, "largest": largest_shifts, "without_end": without_end},
 }
 """By page: what its text says, each a part of a sentence with the numbers of the data."""
