@@ -19,7 +19,7 @@ from .baselines import POLICIES
 from .numbers import interval, number
 from .stats import Interval, bootstrap_interval
 
-LOST, UNCERTAIN = "lost", "uncertain"
+LOST, UNCERTAIN, ABSENT = "lost", "uncertain", "not in the paper"
 
 
 def paper() -> pd.DataFrame:
@@ -117,14 +117,20 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     """Our `cells` beside the paper's: columns paper, note, difference (ours - paper), agrees.
 
     `agrees` says whether the paper's number lies in our interval: yes, no, lost, uncertain (which
-    column it stood in), or no interval.
+    column it stood in), no interval, or not in the paper: another task.
     """
     both = ours.merge(theirs, on=["env", "norm"], how="left")
     inside = (both["low"] <= both["paper"]) & (both["paper"] <= both["high"])
     both["difference"] = (both["value"] - both["paper"]).where(both["note"].isna())
     both["agrees"] = np.select(
-        [both["paper"].isna(), both["note"].notna(), both["low"].isna(), inside],
-        [LOST, UNCERTAIN, "no interval", "yes"],
+        [
+            ~both["env"].isin(theirs["env"]),
+            both["paper"].isna(),
+            both["note"].notna(),
+            both["low"].isna(),
+            inside,
+        ],
+        [ABSENT, LOST, UNCERTAIN, "no interval", "yes"],
         "no",
     )
     return both
@@ -170,7 +176,7 @@ def side_by_side(compared: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 def printed(row: pd.Series) -> str:
     """The paper's number of a row of `compare`, in brackets where its column is uncertain."""
     if np.isnan(row["paper"]):
-        return LOST
+        return "" if row["agrees"] == ABSENT else LOST
     text = number(row["paper"], spec=".1f")
     return f"({text})" if row["agrees"] == UNCERTAIN else text
 
