@@ -59,9 +59,27 @@
     dialog.showModal();
   }
 
+  /* A table wider than its place sets its intervals below their values, then their ends below one
+     another in smaller type; on a phone it may still scroll. */
+  function fitTables() {
+    for (const [step, joint] of [["fitted", "\u00a0["], ["small", "\u00a0"]])
+      for (const table of document.querySelectorAll(`table.dataframe:not(.${step})`)) {
+        const place = table.closest(".output, details, .cell_output");
+        if (!place || !table.offsetWidth || table.offsetWidth <= place.clientWidth) continue;
+        table.classList.add(step);
+        const texts = document.createTreeWalker(table, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+          const text = texts.currentNode, broken = joint.replace("\u00a0", " ");
+          if (text.data.trim().includes(joint)) text.data = text.data.replaceAll(joint, broken);
+        }
+      }
+    reachable();
+  }
+
   /* What scrolls sideways can be reached with the keyboard, and only while it does. */
   function reachable() {
-    for (const box of document.querySelectorAll(".cell_output, figure, div.math, pre, .table-wrapper")) {
+    const boxes = ".cell_output, .output, figure, div.math, pre, .pst-scrollable-table-container";
+    for (const box of document.querySelectorAll(boxes)) {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
       if (scrolls) box.tabIndex = 0;
       else if (box.tabIndex === 0) box.removeAttribute("tabindex");
@@ -73,8 +91,8 @@
     addSwitch();
     show(root.dataset.code === "on");
     document.addEventListener("click", enlarge);
-    reachable();
-    window.addEventListener("resize", reachable);
-    document.addEventListener("toggle", reachable, true);
+    fitTables();
+    window.addEventListener("resize", fitTables);
+    document.addEventListener("toggle", fitTables, true); // a box was opened
   });
 })();

@@ -131,10 +131,14 @@ def shown_seeds(page: str, pattern: str = r"seeds: int = (\d+)") -> int:
     return int(re.search(pattern, (ROOT / "chapters" / f"{page}.ipynb").read_text())[1])
 
 
-def larger_share(norm: str, other: str) -> str:
-    """Where LN gains, and `norm` brings a larger part of it than `other`."""
-    table = returns(shown_seeds("normalizations", r"range\(min\(p.seeds, (\d+)\)\)")).unstack()
-    return named((table["layer"] > table["none"]) & (table[norm] > table[other]))
+@cache
+def more(norm: str, other: str) -> str:
+    """The tasks in which a variant surely returns more than another, paired by seed."""
+    few = shown_seeds("normalizations", VARIANTS)
+    some = pd.concat([runs(), by_default("table1", "variants")]).query(f"seed < {few}")
+    table = some.groupby(["env", "seed", "norm"])["return"].mean().unstack()
+    gaps = (table[norm] - table[other]).groupby("env")
+    return named(gaps.apply(lambda gap: np.quantile(resampled(gap.to_frame()), 0.025) > 0))
 
 
 def best_in_table1() -> pd.Series:
@@ -167,6 +171,16 @@ def falls() -> pd.Series:
     return (change < 0).groupby(some["lr"]).mean()
 
 
+def weights_growth() -> str:
+    ends = [f"{growths(n).min():.3g} and {growths(n).max():.3g} times" for n in ("layer", "none")]
+    return (
+        f"the weights end between {ends[0]} as long with LN (the median run of a learning rate, "
+        f"all tasks together), and between {ends[1]} without; only with LN does this slow the "
+        "layer down. The norm need not rise always: with LN it falls in "
+        f"{falls().iloc[0]:.1%} of the stretches"
+    )
+
+
 def protocol_returns() -> pd.Series:
     """(env, protocol, norm, seed): the mean return over learning rates under each change."""
     files = [f for name in ("protocol", "as_printed") for f in (RESULTS / name).glob("*.runs.*")]
@@ -191,11 +205,28 @@ def largest_shifts() -> str:
     shifts = table.drop(columns="defaults").sub(table["defaults"], axis=0).stack()
     mean = shifts.groupby(["env", "protocol", "norm"]).mean()
     told = []
-    for env in ("CartPole", "Acrobot", "MountainCar", "Pendulum"):
+    for env in TASKS:
         (change, norm), size = mean[env].abs().idxmax(), mean[env].abs().max()
         sign = "\N{MINUS SIGN}" if mean[env][change, norm] < 0 else "+"
-        told.append(f"{env} {dict(layer='LN', none='None')[norm]}, {change}: {sign}{size:.0f}")
-    return "; ".join(told)
+        network = {"layer": "LN", "none": "without LN"}[norm]
+        told.append(f"{sign}{size:.0f} in {env} ({network}, {change})")
+    return f"The largest shifts: {', '.join(told[:-1])} and {told[-1]}."
+
+
+def surviving() -> str:
+    """Under how many combinations of protocol and task LN surely gains."""
+    table = protocol_returns().unstack("norm")
+    gaps = (table["layer"] - table["none"]).groupby(["env", "protocol"])
+    low = gaps.apply(lambda gap: np.quantile(resampled(gap.to_frame()), 0.025))
+    return f"LN returns more than the network without LN in {(low > 0).sum()} of {len(low)} "
+
+
+def without_end() -> str:
+    """How many of the protocol's datasets hold no terminated transition."""
+    some = goals()[goals().index.get_level_values("seed") < shown_seeds("protocol")]
+    none = (some == 0).groupby("env").sum()
+    told = [f"{none[e]} of {shown_seeds('protocol')} in {e}" for e in TASKS if none[e]]
+    return f"no terminated transition: {' and '.join(told)}."
 
 
 def named(which: pd.Series) -> str:
@@ -310,27 +341,31 @@ def all_clamped() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def as_good() -> str:
+def clamped_points() -> str:
     names = {"none": "None", "layer": "LN", "batch": "BN", "weight": "WN"}
-    good = all_clamped().query("good").groupby(["env", "norm"], sort=False)["lr"]
+    points = all_clamped()
+    good = points.query("good").groupby(["env", "norm"], sort=False)["lr"]
     told = [
         f"{names[norm]} in {env} (at {', '.join(f'{lr:.1g}' for lr in rates)})"
         for (env, norm), rates in good
     ]
-    return ", ".join(told)
+    return (
+        f"There are {len(points)} points (task, network and learning rate) at which every run was "
+        f"clamped. At {(~points['good'].astype(bool)).sum()} of them the return is surely lower "
+        "than at the network's best learning rate. At the others it is as good as this network "
+        f"gets in its task: {', '.join(told[:-1])} and {told[-1]}."
+    )
 
 
 def turned() -> str:
-    """Where LN minus None changes its sign with the learning rates at which no run was clamped."""
+    """Where LN returns less at the learning rates at which no run was clamped."""
     most = networks().groupby(["env", "lr"])["clamped_steps"].transform("max")
-    found = []
+    found = {}
     for env in TASKS:
         mine = networks()["env"] == env
-        low, high = gain_ends(networks()[mine])
-        calm_low, calm_high = gain_ends(networks()[mine & (most == 0)])
-        if (low > 0 > calm_high) or (high < 0 < calm_low):
-            found.append(env)
-    return ", ".join(found) or "no task"
+        calm_high = gain_ends(networks()[mine & (most == 0)])[1]
+        found[env] = calm_high < 0 < gain_ends(networks()[mine])[0]
+    return f"LN returns less than the network without LN in {named(pd.Series(found))}, as shown"
 
 
 @cache
@@ -354,7 +389,15 @@ def shares(norm: str, seeds: int, low: float = -np.inf, high: float = np.inf) ->
 
 
 def lost(norm: str) -> str:
-    return shares(norm, shown_seeds("normalizations", VARIANTS), high=0.8)
+    seeds = shown_seeds("normalizations", VARIANTS)
+    return f"loses more than a fifth of LN's gain in {shares(norm, seeds, high=0.8)}"
+
+
+def half_of_the_gain() -> str:
+    seeds = shown_seeds("normalizations")
+    batch, weight = (shares(norm, seeds, high=0.5) for norm in ("batch", "weight"))
+    assert batch == weight
+    return f"each bring less than half of LN's gain in {batch}."
 
 
 def core_hours() -> float:
@@ -370,40 +413,6 @@ NUMBERS = {
         "slowest": lambda: runs().query("lr == 1e-3 and seed == 0")["seconds"].max(),
         "watched": lambda: runs()["env"].nunique(),
         "diverged": lambda: (runs().query("lr == 1e-3 and seed == 0")["clamped_steps"] > 0).sum(),
-    },
-    "normalizations": {
-        "best_layer": lambda: (best_in_table1() == "layer").sum(),
-        "no_goal": lambda: (
-            goals().loc["Acrobot"].loc[: shown_seeds("normalizations") - 1] == 0
-        ).sum(),
-        "scaling_wins": lambda: larger_share("rms", "center"),
-        "centring_wins": lambda: larger_share("center", "rms"),
-        "all_clamped": lambda: len(all_clamped()),
-        "worse": lambda: (~all_clamped()["good"].astype(bool)).sum(),
-        "as_good": as_good,
-        "turned": turned,
-        "batch_less": lambda: shares("batch", shown_seeds("normalizations"), high=0.5),
-        "weight_less": lambda: shares("weight", shown_seeds("normalizations"), high=0.5),
-        "layer_affine_lost": lambda: lost("layer_affine"),
-        "layer_after_relu_lost": lambda: lost("layer_after_relu"),
-        "crossq_lost": lambda: lost("crossq"),
-        "layer_after_relu_won": lambda: shares(
-            "layer_after_relu", shown_seeds("normalizations", VARIANTS), low=1.2
-        ),
-    },
-    "lr_decay": {
-        "layer_min": lambda: growths("layer").min(),
-        "layer_max": lambda: growths("layer").max(),
-        "none_min": lambda: growths("none").min(),
-        "none_max": lambda: growths("none").max(),
-        "fell_small": lambda: falls().iloc[0],
-        "fell_mean": lambda: falls().mean(),
-    },
-    "protocol": {
-        "without_end": lambda: (
-            goals()[goals().index.get_level_values("seed") < shown_seeds("protocol")] == 0
-        ).sum(),
-        "largest": largest_shifts,
     },
     "reproduce": {"spent": core_hours},
 }
@@ -525,5 +534,28 @@ SAID = {
         "signs": lambda: f"at {right_signs():.1%} of the checkpoints it has the sign",
         "commoner": lambda: f"would be right at {max(lowering(), 1 - lowering()):.1%}",
     },
+    "normalizations": {
+        "whose": half_of_the_gain,
+        "which": lambda: f"than subtracting the mean alone in {more('rms', 'center')}",
+        "beyond": lambda: (
+            f"it returns more in {more('rms', 'layer')} and less in {more('layer', 'rms')}."
+        ),
+        "affine": lambda: f"A trained gain and shift {lost('layer_affine')}",
+        "crossq": lambda: f"{lost('crossq')}. Its running statistics",
+        "best": lambda: (
+            f"The highest return is LN's in {named(best_in_table1() == 'layer')}. One caution"
+        ),
+        "no_goal": lambda: (
+            f"In {(goals()['Acrobot'][: shown_seeds('normalizations')] == 0).sum()} of Acrobot's "
+            f"{shown_seeds('normalizations')} datasets no transition reaches the goal."
+        ),
+        "clamped": clamped_points,
+        "turned": turned,
+    },
+    "lr_decay": {
+        "norms": weights_growth,
+        "falls": lambda: f"and in {falls().mean():.1%} of them on average",
+    },
+    "protocol": {"survives": surviving, "largest": largest_shifts, "without_end": without_end},
 }
 """By page: what its text says, each a part of a sentence with the numbers of the data."""

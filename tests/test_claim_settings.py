@@ -56,7 +56,7 @@ def test_only_statistics_of_none_and_ln_with_the_optimizer_count() -> None:
     for claim in (settings.CLAIMS[number - 1] for number in settings.NUMBERS):
         for optimizer in ("SGD", "Adam"):
             kept = settings._about_none_and_layer(claim, optimizer).checks
-            assert all(check.networks <= {"none", "layer"} for check in kept)
+            assert all(check.trained <= {"none", "layer"} for check in kept)
             assert {check.optimizer for check in kept} <= {"", optimizer}
         assert settings._about_none_and_layer(claim, "SGD").checks
 

@@ -51,9 +51,8 @@ def test_shares_have_the_sign_that_is_claimed():
 def test_what_the_page_answers():
     both = stats.with_switched(pd.concat([switched(), switched("CartPole", -1.0)]))
     found = injection.sides(both)
-    assert {name: list(some.index[some]) for name, some in found.items()} == dict.fromkeys(
-        ("raised", "scaled", "lowered"), ["Pendulum"]
-    )
+    assert list(found) == ["raised", "scaled", "lowered"]
+    assert all(list(some.index[some]) == ["Pendulum"] for some in found.values())
     raises, lowers, enough, _ = injection.answer(found, "SGD")
     assert raises.endswith("in Pendulum, and GI₂ / loss in Pendulum.") and "with SGD, LN" in raises
     assert lowers.endswith("it lowers GI₂ in Pendulum.")

@@ -12,7 +12,7 @@ notebook is read. What not every reader needs is `folded` under a title.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from io import BytesIO
 
@@ -56,6 +56,11 @@ def listed(names: Iterable[object], nothing: str = "no task") -> str:
     """`CartPole, Acrobot and Pendulum`; `nothing` for an empty list."""
     *first, last = [str(name) for name in names] or [nothing]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def in_tasks(names: Sequence[str], of: int) -> str:
+    """`in all 4 tasks` where they are all `of` several, `in Acrobot and Pendulum`, `in no task`."""
+    return f"in all {of} tasks" if len(names) == of > 1 else f"in {listed(names)}"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -23,6 +23,7 @@ from .figures.drawn import record
 from .figures.style import WIDTH, in_style, label
 from .findings import bullets, case, folded, listed
 from .notebook import Parameters
+from .numbers import number
 from .ranks import Placebo, placebo
 
 SMALL = 0.1  # a difference of rhos that no scatter plot shows
@@ -125,7 +126,7 @@ def matrices(cases: Sequence[Case]) -> Figure:
         image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
         for i, j in ((i, j) for i in range(len(matrix)) for j in range(len(matrix))):
             value = matrix.iloc[i, j]
-            text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+            text = number(value, spec=".2f")
             ax.text(j, i, text, ha="center", va="center", color=_ink(value), fontsize=8)
         for i in range(len(matrix)):
             ax.add_patch(

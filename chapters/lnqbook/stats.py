@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from lnqlib.results import INTERFERENCE
-from lnqlib.spec import ENVS, shown
+from lnqlib.spec import ENVS, default, shown
 
 NBSP = "\N{NO-BREAK SPACE}"
 LEVEL = 0.95
@@ -249,6 +249,13 @@ def few_seeds(count: int) -> str:
     )
 
 
+def cautions(seeds: int, steps: int) -> str:
+    """`few_seeds`, and that runs are shorter than the paper's where they are; "" for neither."""
+    usual = default("steps")
+    short = f"The paper's runs take {usual:,} steps, these {steps:,}." if steps < usual else ""
+    return " ".join(filter(None, [few_seeds(seeds), short]))
+
+
 def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray | float:
     """Spearman's rho along the last axis: the Pearson correlation of ranks, ties averaged.
 
@@ -449,6 +456,17 @@ def by_env(frame: pd.DataFrame, statistic: Callable[..., Interval], *args, **kwa
     """`statistic(runs, ...)` for the runs of each environment in the frame, in the book's order."""
     groups = {env: frame[frame["env"] == env] for env in in_order(frame["env"])}
     return pd.Series({env: statistic(runs, *args, **kwargs) for env, runs in groups.items()})
+
+
+def clear(by_task: pd.Series) -> tuple[list[str], list[str]]:
+    """The tasks whose interval lies above 0, and those whose interval lies below.
+
+    **Arguments** `by_task`: `Interval`s.
+    """
+    signs = {task: interval.sign for task, interval in by_task.items()}
+    return [t for t, sign in signs.items() if sign > 0], [
+        t for t, sign in signs.items() if sign < 0
+    ]
 
 
 def table_cell(frame: pd.DataFrame, metric: str = "return", **bootstrap) -> Interval:

@@ -16,6 +16,7 @@ from lnqlib.store.local import in_repository
 
 from . import stats
 from .baselines import POLICIES
+from .numbers import interval
 from .stats import Interval, bootstrap_interval
 
 LOST, UNCERTAIN = "lost", "uncertain"
@@ -91,7 +92,7 @@ def share_of_gain(seeds: pd.DataFrame, norm: str) -> Interval:
 
     The seeds are those that all three have, resampled jointly; the others are left out.
     """
-    table = seeds.pivot(index="seed", columns="norm", values="return")
+    table = stats.by_seed_and(seeds, ["norm"], "return")
     return stats.share_of_gain(*table[[norm, "none", "layer", "none"]].to_numpy().T)
 
 
@@ -179,8 +180,8 @@ def as_table(
     rows: pd.DataFrame, index: Sequence[str], columns: str, spec: str = ".1f"
 ) -> pd.DataFrame:
     """`cells` as text, `value [low, high]`, in the order in which rows and columns come."""
-    text = [f"{Interval(*row):{spec}}" for row in rows[list(Interval._fields)].to_numpy()]
-    rows = rows.assign(text=[line.replace("-", MINUS) for line in text])
+    found = [Interval(*row) for row in rows[list(Interval._fields)].to_numpy()]
+    rows = rows.assign(text=[interval(one, spec) for one in found])
     table = rows.pivot(index=list(index), columns=columns, values="text").fillna("")
     order = rows.drop_duplicates(list(index)).set_index(list(index)).index
     table = table.loc[order, list(rows[columns].unique())]

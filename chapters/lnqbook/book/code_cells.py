@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import suppress
 from html import escape
 
 from docutils import nodes
 from myst_nb.sphinx_ import (
     HideCodeCellNode,
     depart_HideCellInput,
-    visit_HideCellInput,
 )
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -44,40 +44,43 @@ class CodeCells(SphinxPostTransform):
             if cell.get("nb_element") != "cell_code" or not cell.children:
                 continue
             metadata, code = cell["cell_metadata"], cell.children[0]
-            if "parameters" in metadata.get("tags", []):
+            tags = metadata.get("tags", [])
+            if code.get("nb_element") != "cell_code_source":
+                continue
+            if "parameters" in tags or "injected-parameters" in tags:
                 cell["hide_mode"] = "input"
-                cell["prompt_show"] = cell["prompt_hide"] = PARAMETERS
+                cell["prompt_show"] = cell["prompt_hide"] = ""
+            if "parameters" in tags:
+                code["code_title"] = PARAMETERS
                 line = papermill_line(self.env.docname)
                 code.insert(0, nodes.literal_block(line, line, language="bash"))
                 text = "Another task, fewer seeds or shorter runs make another page:"
                 code.insert(0, nodes.paragraph(text, text))
-            elif "injected-parameters" in metadata.get("tags", []):
-                cell["hide_mode"] = "input"
-                cell["prompt_show"] = cell["prompt_hide"] = GIVEN
-            elif cell.get("hide_mode") == "input":
+            elif "injected-parameters" in tags:
+                code["code_title"] = GIVEN
+            else:
                 given = metadata.get("mystnb", {}).get("code_prompt_show")
-                cell["prompt_show"] = cell["prompt_hide"] = given or title(code.astext(), metadata)
+                own = given if cell.get("hide_mode") == "input" else ""
+                code["code_title"] = own or title(code.astext(), metadata)
 
 
 def title(source: str, metadata: dict) -> str:
     """What a cell's code does, in a word or two."""
     if "figure" in metadata.get("mystnb", {}):
         return "Code of the figure"
-    body = ast.parse(source).body
-    if body and all(isinstance(line, ast.Import | ast.ImportFrom) for line in body):
-        return "Imports"
+    with suppress(SyntaxError):  # a notebook of the reader's own may hold magics
+        body = ast.parse(source).body
+        if body and all(isinstance(line, ast.Import | ast.ImportFrom) for line in body):
+            return "Imports"
     return next((name for form, name in TITLES if re.search(form, source)), "Calculation")
 
 
 def fold(self: HTML5Translator, node: HideCodeCellNode) -> None:
-    """Opens a code cell's box; other folded cells stay as MyST-NB has them."""
-    if "above-input" not in node["classes"]:
-        return visit_HideCellInput(self, node)
-    name = node["prompt_show"]
-    boxes = {PARAMETERS: "parameters-cell", GIVEN: "parameters-cell"}
-    opened = " open" if name == GIVEN else ""
-    kind = boxes.get(name, "code-cell")
-    self.body.append(f'<details class="{kind}"{opened}>\n<summary>{escape(name)}</summary>\n')
+    """Opens the box of a cell's code, or of an output that is folded under a title."""
+    name = node[0].get("code_title", node["prompt_show"])
+    boxes = {PARAMETERS: 'class="parameters-cell"', GIVEN: 'class="parameters-cell" open'}
+    kind = boxes.get(name, 'class="code-cell"' if "code_title" in node[0] else 'class="folded"')
+    self.body.append(f"<details {kind}>\n<summary>{escape(name)}</summary>\n")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

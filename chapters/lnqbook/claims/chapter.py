@@ -26,7 +26,7 @@ from .verdicts import UNTESTED, Verdict
 
 Pairs = Sequence[tuple[Verdict, Verdict]]
 
-NOTHING = pd.DataFrame(columns=["env", "arm", "optimizer", "bias", "seconds", "clamped_steps"])
+NOTHING = pd.DataFrame(columns=["env", "network", "optimizer", "bias", "seconds", "clamped_steps"])
 
 
 def judged(p: Parameters | None, *numbers: int) -> list[tuple[Verdict, Verdict]]:
@@ -35,7 +35,7 @@ def judged(p: Parameters | None, *numbers: int) -> list[tuple[Verdict, Verdict]]
     **Arguments** `p`: the chapter's parameters; None where the claims need no runs.
     """
     claims = [CLAIMS[number - 1] for number in numbers]
-    checks = [check for claim in claims for check in checks_of(claim) if check.arms]
+    checks = [check for claim in claims for check in checks_of(claim) if check.networks]
     runs = claim_runs.Runs(finished(p, checks) if p and checks else NOTHING)
     optimizer = p.optimizer if p else "SGD"
     return [verdicts.both(claim, runs, optimizer, views=False) for claim in claims]
@@ -105,11 +105,13 @@ def where(verdict: Verdict, text: str, word: str = SUPPORTED) -> pd.Series:
 
 def finished(p: Parameters, checks: list[Check]) -> pd.DataFrame:
     """`runs.frame` of those of the parameters' runs that the checks need; trains none."""
-    arms = {arm for check in checks for arm in check.networks}
+    trained = {name for check in checks for name in check.trained}
     optimizers = {check.optimizer or p.optimizer for check in checks}
-    policies = any(arm in POLICIES for check in checks for arm in check.arms)
+    policies = any(name in POLICIES for check in checks for name in check.networks)
     asked = {
-        name: [s for s in specs if claim_runs.arm_of(s) in arms and s.optimizer in optimizers]
+        name: [
+            s for s in specs if claim_runs.network_of(s) in trained and s.optimizer in optimizers
+        ]
         for name, specs in claim_runs.specs(p.envs, p.seeds, p.steps, p.learning_rates).items()
     }
     if not any(asked.values()):  # tasks that no claim is about

@@ -44,7 +44,7 @@ def words(
         names = [name for name in HELD if f"{name}_target" in results]
         results = results.assign(**{name: results[f"{name}_target"] for name in names})
     claims = [_about_none_and_layer(CLAIMS[number - 1], optimizer) for number in numbers]
-    policies = any(set(check.arms) - NETWORKS for claim in claims for check in claim.checks)
+    policies = any(set(check.networks) - NETWORKS for claim in claims for check in claim.checks)
     runs = claim_runs.Runs(claim_runs.frame({"core": list(specs)}, results, policies))
     return pd.DataFrame(
         {claim.number: _by_task(claim, runs, optimizer) for claim in claims},
@@ -73,7 +73,7 @@ def _about_none_and_layer(claim: Claim, optimizer: str) -> Claim:
     kept = [
         check
         for check in claim.checks
-        if check.networks <= NETWORKS and check.optimizer in ("", optimizer)
+        if check.trained <= NETWORKS and check.optimizer in ("", optimizer)
     ]
     return replace(claim, checks=tuple(kept))
 

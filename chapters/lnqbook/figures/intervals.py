@@ -1,4 +1,4 @@
-"""A table as a figure: one row for each arm, a dot with its interval, one panel for each task."""
+"""A table as a figure: a row a network, a dot with its interval, one panel for each task."""
 
 from __future__ import annotations
 
