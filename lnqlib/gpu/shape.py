@@ -1,0 +1,80 @@
+"""The sizes that a kernel is compiled for, and where it keeps what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..networks import TABLE
+from ..spec import RunSpec
+from ..tasks import TASKS
+
+UNROLL = 4  # units in a row of straight code, `meet` by `meet`; which are active makes a byte
+QUAD = 4  # floats of the widest load, and samples in a row of straight code
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One network's sizes; every one is a constant in the kernel, and so is `threads`."""
+
+    k: int  # inputs
+    m: int  # actions
+    width: int = 128
+    batch_size: int = 128
+    bias: bool = True
+    scale: bool = False  # whether the norm divides by the spread; centring is chosen at run time
+    threads: int = 32  # of a network; it takes turns with units and samples where they are more
+
+    def __post_init__(self) -> None:
+        assert self.threads >= QUAD and UNROLL % self.units == 0, self
+
+    @property
+    def n(self) -> int:
+        """Inputs with the trailing 1 of the bias."""
+        return self.k + self.bias
+
+    @property
+    def row(self) -> int:
+        """Floats of a transition: obs, next_obs, reward, discount, up to a power of two."""
+        return 1 << (2 * self.k + 1).bit_length()
+
+    @property
+    def units(self) -> int:
+        """Units of a thread: `units * t` and those that follow."""
+        return -(-self.width // self.threads)
+
+    @property
+    def samples(self) -> int:
+        """Samples of a thread: t, t + threads, and so on."""
+        return -(-self.batch_size // self.threads)
+
+    @property
+    def groups(self) -> int:
+        """Groups of UNROLL units; units that only fill the last group are 0."""
+        return -(-self.width // UNROLL)
+
+    @property
+    def record(self) -> int:
+        """Floats of a unit in shared memory: its column of W and of V, for whole loads."""
+        return -(-(self.n + self.m) // QUAD) * QUAD
+
+    @property
+    def slots(self) -> int:
+        """Places of samples: those of an action follow one another, from a multiple of QUAD on."""
+        return -(-(self.batch_size + (QUAD - 1) * self.m) // QUAD) * QUAD
+
+    @property
+    def pairs(self) -> int:
+        """Elements of the symmetric matrix of what LN's scale takes out of the gradient."""
+        return self.n * (self.n + 1) // 2 if self.scale else 0
+
+    @property
+    def tile(self) -> int:
+        """Floats of a batch's rows, each with a gap; later of every thread's part of some sums."""
+        return max(self.batch_size * (self.row + 1), (self.pairs + self.m) * (self.threads + 1))
+
+
+def shape_of(spec: RunSpec, threads: int = 32) -> Shape:
+    """The shape of the kernel that trains `spec`."""
+    task = TASKS[spec.env]
+    sizes = task.obs_dim, task.num_actions, spec.width, spec.batch_size
+    return Shape(*sizes, spec.bias, TABLE[spec.norm].scale, threads)
