@@ -7,32 +7,33 @@ written for numba's CUDA target and for its simulator, so it has neither shuffle
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numba import config, cuda
+from numba import cuda
 
 from ..engine.fused import ADAM_EPS, BETA1, BETA2
 from ..networks import EPS
 from ..spec import CLAMP
+from .card import simulated
 from .shape import QUAD, UNROLL, Shape
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
+SIMULATED = simulated()
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 PLACE = np.uint64  # an index that numba need not check for being negative
 
 
 @cache
-def training_kernel(shape: Shape) -> Callable:
+def training_kernel(shape: Shape) -> Any:
     """The kernel of one kind of network, to be called as `kernel[networks, shape.threads](...)`.
 
     **Arguments** of the kernel, for N networks that read S streams of batches:
 
     - `theta` (N, P) float32: the weights in the order of `engine.fused.layout`.
-    - `moments` (N, 2, n + m, units, threads), `moments_c` (N, 2, m): float32, Adam's, as the
-      threads hold them.
-    - `rows` (S, size * `shape.row`) float32: the datasets; `stream` (N,): which one a network reads.
+    - `moments` (N, 2, n + m, units, threads), `moments_c` (N, 2, 1, 1, m): float32, Adam's, as
+      the threads hold them.
+    - `rows` (S, size * `shape.row`) float32: the datasets; `stream` (N,): which a network reads.
     - `order` (S, steps, B) uint16: the row numbers of every batch, sorted by action.
     - `cuts` (S, steps, 2 m + 1) uint16: how many of them have an action up to 0, 1, ...; then the
       QUADs of slots at which each action's begin, and at which the last ends.
