@@ -19,7 +19,7 @@ from .store.cluster import connected
 from .store.local import in_repository
 from .store.shipped import Shipped, ship
 from .store.verify import ROUNDING, differences, foreign_modules, retrain, sample, start_differences
-from .sweep import SweepError, finished, train_missing
+from .sweep import SweepError, backend_store, finished, shipped_of, train_missing
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
 
@@ -46,11 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Trains what is missing of a study."""
-    specs, store, shipped = _selected(options), Store(), Shipped()
+    specs, store, shipped = _selected(options), *_kept(options)
     until = time.monotonic() + 60 * options.limit_minutes
     try:
         with connected(options.scheduler) as executor:
-            train_missing(specs, store, shipped, executor, workers=options.workers, until=until)
+            how = {"backend": options.backend, "workers": options.workers, "until": until}
+            train_missing(specs, store, shipped, executor, **how)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_count(specs, store, shipped)) from None
     print(f"{options.study}{_count(specs, store, shipped)}")
@@ -80,6 +81,8 @@ def verify(options: argparse.Namespace) -> int:
     from .compiled import pinned  # here, for it loads numba
 
     in_repository()
+    if options.backend != "engine":
+        return _compare(*_kept(options))
     shipped = Shipped()
     rows = shipped.results()
     if rows.empty:
@@ -120,6 +123,28 @@ def verify(options: argparse.Namespace) -> int:
     return int(largest.max() > options.tolerance)
 
 
+def _compare(store: Store, _: Shipped | None) -> int:
+    """Another backend's finished runs against the shipped ones; code 1 where they disagree."""
+    from .store.agreement import AT_START_BOUND, LEVEL, p_values, start_gaps  # here, for scipy
+
+    shipped = Shipped()
+    keys = sorted(store.keys() & shipped.keys())
+    if not keys:
+        raise StoreError(
+            f"{store.path} has no runs that are shipped, too; "
+            "write python -m lnqlib run core --backend gpu"
+        )
+    start = start_gaps(store.curves(keys), shipped.curves(keys))
+    p = p_values(store.results(keys), shipped.results(keys))
+    tests = int(p.notna().sum().sum())
+    differ = p[(p < LEVEL / max(tests, 1)).any(axis=1)]
+    print(f"{len(keys)} runs; largest relative difference at step 0: {start.max():.2g}")
+    print(f"{tests} two-sample tests over seeds, cells that differ (Bonferroni): {len(differ)}")
+    for cell in differ.index:
+        print(f"  {dict(zip(differ.index.names, cell, strict=True))}: {differ.loc[cell].idxmin()}")
+    return int(start.max() > AT_START_BOUND or len(differ) > 0 or tests == 0)
+
+
 def ship_command(options: argparse.Namespace) -> int:
     """Writes finished studies to data/results."""
     in_repository()
@@ -134,7 +159,12 @@ def ship_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _count(specs: list[RunSpec], store: Store, shipped: Shipped) -> str:
+def _kept(options: argparse.Namespace) -> tuple[Store, Shipped | None]:
+    """Where a backend's results are kept, and what is shipped of it."""
+    return backend_store(None, options.backend), shipped_of(options.backend)
+
+
+def _count(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> str:
     total = len({spec.key for spec in specs})
     return f": {len(finished(specs, store, shipped))} of {total} runs are finished and kept"
 
@@ -170,6 +200,11 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=function)
         return sub
 
+    def backend(sub: argparse.ArgumentParser) -> None:
+        # not in the help before the GPU's kernels have run on one
+        choices = ("engine", "gpu")
+        sub.add_argument("--backend", choices=choices, default="engine", help=argparse.SUPPRESS)
+
     sub = command("run", run, "train what is missing of a study")
     sub.add_argument("study", choices=list(STUDIES))
     sub.add_argument("--workers", type=_at_least(1, int), help="chunks at once (one a core)")
@@ -182,6 +217,7 @@ def _parser() -> argparse.ArgumentParser:
         default=float("inf"),
         help="start nothing new after so many minutes",
     )
+    backend(sub)
     command("status", status, "say how much of every study is finished")
     sub = command("verify", verify, "train a sample of the shipped runs again and compare")
     sub.add_argument("--sample", type=_at_least(1, int), default=20, help="how many runs (20)")
@@ -201,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODULE",
         help="modules that rows name and that may be run; rows of others are skipped",
     )
+    backend(sub)
     sub = command("ship", ship_command, "write finished studies to data/results")
     sub.add_argument("studies", nargs="*", metavar="STUDY", help="which ones (all)")
     sub.add_argument("--partial", action="store_true", help="incomplete tasks too")

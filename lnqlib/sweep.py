@@ -16,7 +16,7 @@ from tqdm import tqdm
 from .sources import NoSource, digest_of
 from .spec import RunSpec
 from .store import Store
-from .store.chunks import STEP_SECONDS, Backend, Unchanged, chunked
+from .store.chunks import BACKENDS, Backend, Unchanged, chunked
 from .store.executor import Job, SweepError
 from .store.parquet import in_order
 from .store.shipped import Shipped
@@ -67,7 +67,7 @@ def sweep(
     store = backend_store(store, backend)
     if workers is not None and workers < 1:
         raise SweepError(f"workers is {workers!r}; it must be 1 or more; write workers=2")
-    shipped = _shipped(backend)
+    shipped = shipped_of(backend)
     try:
         train_missing(specs, store, shipped, executor, progress, backend, workers, refresh)
     except KeyboardInterrupt:
@@ -98,7 +98,7 @@ def curves(
     """
     specs = list(specs)
     parts: list[pd.DataFrame] = []
-    for place in _places(specs, backend_store(store, backend), _shipped(backend)):
+    for place in _places(specs, backend_store(store, backend), shipped_of(backend)):
         sources = _sources(place.store, place.shipped, local_first)
         parts += _found(place.keys, [source.curves for source in sources])
     keys = list(dict.fromkeys(spec.key for spec in specs))
@@ -161,11 +161,20 @@ def _train_missing(
     missing = [spec for key, spec in unique.items() if key not in done]
     if not missing:
         return
+    if backend == "gpu":
+        from .gpu import NOT_PROVEN, PROVEN
+        from .gpu.card import refusal
+
+        if reason := refusal(missing):
+            raise SweepError(reason)
+        if not PROVEN:
+            print(NOT_PROVEN, file=sys.stderr)
     if not callable(backend):
         # kept in the store, even where they are shipped, for there curves lack checkpoints
         twins = [spec.twin for spec in missing if spec.twin]
         if twins:
             train_missing(twins, store, None, executor, progress, backend, workers, until=until)
+    workers = 1 if backend == "gpu" else workers
     slots = workers or getattr(executor, "_max_workers", None) or (None if executor else cores())
     chunks = chunked(missing, backend, slots or _MANY)
     if place.source:
@@ -190,7 +199,7 @@ def _train_missing(
 
 def backend_store(store: Store | str | os.PathLike | None, backend: Backend) -> Store:
     """The store for results of `backend`: the engine's own, or a folder in it for any other."""
-    if not callable(backend) and backend not in STEP_SECONDS:
+    if not callable(backend) and backend not in BACKENDS:
         raise SweepError(
             f'backend is {backend!r}; allowed are "engine", "reference" and a function '
             'RunSpec -> Result; write backend="engine"'
@@ -198,6 +207,10 @@ def backend_store(store: Store | str | os.PathLike | None, backend: Backend) -> 
     store = store if isinstance(store, Store) else Store(store)
     if backend == "engine":
         return store
+    if backend == "gpu":  # of no other version of its kernels
+        from .gpu import VERSION
+
+        return store.within(f"gpu-{VERSION}")
     return store.within(backend if isinstance(backend, str) else _folder_of(backend))
 
 
@@ -274,5 +287,5 @@ def _found(
     return frames
 
 
-def _shipped(backend: Backend) -> Shipped | None:
+def shipped_of(backend: Backend) -> Shipped | None:
     return Shipped() if backend == "engine" else None

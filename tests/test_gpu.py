@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -182,7 +181,7 @@ def test_whole_runs_have_every_column_of_the_reference() -> None:
         for norm in ("none", "layer")
         for spec in specs(env="MountainCar", norm=norm)
     ]
-    results = {r.spec: r for r in train(runs, THREADS, apart=False)}
+    results = {r.spec: r for r in train(runs, apart=False)}
     assert set(results) == set(runs)
     for spec in runs:
         ours, theirs = results[spec], training.train(spec)

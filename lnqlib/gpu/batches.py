@@ -11,8 +11,6 @@ from ..run import dataset_of
 from ..spec import RunSpec
 from .shape import QUAD, Shape
 
-MOST_ROWS = 2**16  # row numbers are uint16
-
 
 def padded_rows(dataset: Transitions, spec: RunSpec, shape: Shape) -> np.ndarray:
     """obs, next_obs, reward and discount of each transition, filled up: (size * `shape.row`,)."""

@@ -6,6 +6,9 @@ from importlib.util import find_spec
 
 import numba
 
+from ..spec import RunSpec
+from .shape import covers
+
 
 class NoCard(RuntimeError):
     """Kernels cannot run here; the message says what is missing and what to do."""
@@ -14,6 +17,20 @@ class NoCard(RuntimeError):
 def simulated() -> bool:
     """Whether kernels are simulated on the CPU: NUMBA_ENABLE_CUDASIM=1 when Python starts."""
     return bool(vars(numba.config)["ENABLE_CUDASIM"])
+
+
+def refusal(specs: list[RunSpec]) -> str:
+    """Why the GPU cannot train `specs`, in one sentence; "" where it can."""
+    if beyond := [spec for spec in specs if not covers(spec)]:
+        return (
+            f'{len(beyond)} of {len(specs)} runs are not supported by backend "gpu", such as '
+            f'{beyond[0]}; write backend="engine" for those'
+        )
+    try:
+        card()
+    except NoCard as error:
+        return str(error)
+    return ""
 
 
 def card() -> str:

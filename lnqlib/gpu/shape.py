@@ -9,6 +9,8 @@ from ..spec import RunSpec
 from ..tasks import TASKS
 
 UNROLL = 4  # units in a row of straight code, `meet` by `meet`; which are active makes a byte
+THREADS = 32  # of a network
+MOST_ROWS = 2**16  # row numbers are uint16
 QUAD = 4  # floats of the widest load, and samples in a row of straight code
 
 
@@ -22,7 +24,7 @@ class Shape:
     batch_size: int = 128
     bias: bool = True
     scale: bool = False  # whether the norm divides by the spread; centring is chosen at run time
-    threads: int = 32  # of a network; it takes turns with units and samples where they are more
+    threads: int = THREADS  # it takes turns with units and samples where they are more
 
     def __post_init__(self) -> None:
         assert self.threads >= QUAD and UNROLL % self.units == 0, self
@@ -73,7 +75,26 @@ class Shape:
         return max(self.batch_size * (self.row + 1), (self.pairs + self.m) * (self.threads + 1))
 
 
-def shape_of(spec: RunSpec, threads: int = 32) -> Shape:
+WRITTEN_FOR = {
+    "env": ("CartPole", "Acrobot", "MountainCar", "Pendulum"),
+    "norm": ("none", "layer", "rms", "center"),
+    "optimizer": ("SGD", "Adam"),
+    "data": ("protocol", "rollout"),
+    "lr_control": ("none",),
+    "arm": ("none",),
+    "target_period": (0,),
+}
+"""What the kernel was written for; it would train anything else as one of these."""
+
+
+def covers(spec: RunSpec, threads: int = THREADS) -> bool:
+    """Whether the kernel can train `spec`."""
+    known = all(getattr(spec, name) in allowed for name, allowed in WRITTEN_FOR.items())
+    units, samples = -(-spec.width // threads), -(-spec.batch_size // threads)
+    return known and units in (1, 2, 4) and samples <= 8 and spec.dataset_size <= MOST_ROWS
+
+
+def shape_of(spec: RunSpec, threads: int = THREADS) -> Shape:
     """The shape of the kernel that trains `spec`."""
     task = TASKS[spec.env]
     sizes = task.obs_dim, task.num_actions, spec.width, spec.batch_size

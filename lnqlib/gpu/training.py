@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
@@ -15,39 +14,20 @@ from ..networks import TABLE
 from ..results import Result
 from ..run import Progress, stretches
 from ..spec import RunSpec
-from .batches import MOST_ROWS, Stream, stream_of
-from .card import card, simulated
+from .batches import Stream, stream_of
+from .card import NoCard, refusal, simulated
 from .courses import courses
 from .kernel import training_kernel
-from .shape import shape_of
+from .shape import THREADS, shape_of
 
-THREADS = 32  # of a network
 NEVER = np.iinfo(np.int64).max
-WRITTEN_FOR = {
-    "env": ("CartPole", "Acrobot", "MountainCar", "Pendulum"),
-    "norm": ("none", "layer", "rms", "center"),
-    "optimizer": ("SGD", "Adam"),
-    "data": ("protocol", "rollout"),
-    "lr_control": ("none",),
-    "arm": ("none",),
-    "target_period": (0,),
-}
-"""What the kernel was written for; it would train anything else as one of these."""
-
-
-def covers(spec: RunSpec, threads: int = THREADS) -> bool:
-    """Whether the kernel can train `spec`."""
-    known = all(getattr(spec, name) in allowed for name, allowed in WRITTEN_FOR.items())
-    units, samples = -(-spec.width // threads), -(-spec.batch_size // threads)
-    return known and units in (1, 2, 4) and samples <= 8 and spec.dataset_size <= MOST_ROWS
+MOST_GROUPS = 32  # that are trained at the same time
 
 
 def train(
     specs: list[RunSpec],
-    threads: int = THREADS,
     apart: bool = True,
     stop: threading.Event | None = None,
-    report: Callable[[list[Result]], None] | None = None,
 ) -> list[Result]:
     """Trains `specs` side by side.
 
@@ -57,44 +37,36 @@ def train(
 
     **Arguments**
 
-    - `threads`: of a network, on the card.
     - `apart`: whether each group is measured in a process of its own.
     - `stop`: set it to give up; the groups that are finished by then are returned.
-    - `report`: called with each group's results as it ends.
 
     **Returns** the results in the order of the groups.
 
-    **Raises** `NoCard` where there is no GPU, `ValueError` for runs that `covers` refuses.
+    **Raises** `NoCard` where there is no GPU, and for runs that `covers` refuses.
     """
-    card()
-    if beyond := [spec for spec in specs if not covers(spec, threads)]:
-        raise ValueError(
-            f"{len(beyond)} of {len(specs)} runs are not supported on the GPU, such as "
-            f'{beyond[0]}; train those with backend="engine"'
-        )
+    if reason := refusal(specs):
+        raise NoCard(reason)
     kinds: dict[RunSpec, list[RunSpec]] = {}
     for spec in specs:
         kinds.setdefault(replace(spec, lr=1.0, seed=0), []).append(spec)
     stop = stop or threading.Event()
     results: list[Result] = []
-    with ThreadPoolExecutor(1 if simulated() else len(kinds)) as pool:
+    with ThreadPoolExecutor(1 if simulated() else min(len(kinds), MOST_GROUPS)) as pool:
         try:
-            waiting = [pool.submit(_train, kind, threads, apart, stop) for kind in kinds.values()]
+            waiting = [pool.submit(_train, kind, apart, stop) for kind in kinds.values()]
             for done in as_completed(waiting):
                 results += done.result()
-                if report:
-                    report(done.result())
         except BaseException:
             stop.set()
             raise
     return results
 
 
-def _train(specs: list[RunSpec], threads: int, apart: bool, stop: threading.Event) -> list[Result]:
+def _train(specs: list[RunSpec], apart: bool, stop: threading.Event) -> list[Result]:
     """One group's runs; none where `stop` was set before they ended."""
     with courses(specs, apart) as measured:
         theta, awaited = measured.start()
-        group = Group(specs, theta, threads)
+        group = Group(specs, theta)
         while not stop.is_set():
             reports = group.advance(*awaited)
             outcome = measured.go_on(group.theta(), reports)
