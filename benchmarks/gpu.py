@@ -61,18 +61,20 @@ class Report:
     def left(self) -> float:
         return self.end - time.monotonic()
 
-    def part(self, name: str, needs: float, function: Callable[[], None]) -> None:
-        """Runs a part where enough time is left; what fails is reported, and the others follow."""
+    def part(self, name: str, needs: float, function: Callable[[], None]) -> bool:
+        """Runs a part where enough time is left; False where it failed, which the report says."""
         if self.left < needs:
             self.say(f"{name}: left out, {self.left:.0f} s left and about {needs:.0f} needed\n")
-            return
-        started = time.monotonic()
+            return True
+        started, succeeded = time.monotonic(), True
         try:
             function()
         except Exception as error:
+            succeeded = False
             text = " ".join(str(error).split())[:600]
             self.say(f"{name}: failed, {type(error).__name__}: {text}")
         self.say(f"({name}: {time.monotonic() - started:.0f} s)\n")
+        return succeeded
 
 
 def main() -> int:
@@ -83,10 +85,8 @@ def main() -> int:
     report = Report(options.out, options.seconds)
     report.say(f"{card()}\n")
     report.part("machine", 0, lambda: machine(report))
-    wrong: list[str] = []
-    report.part("agreement", 0, lambda: agreement(report, wrong))
-    if wrong:
-        report.say("The kernel is wrong on this card; nothing is timed.")
+    if not report.part("agreement", 0, lambda: agreement(report)):
+        report.say("The kernel does not agree with torch on this card; nothing is timed.")
         return 1
     speed: dict[str, float] = {}
     report.part("core, short", 30, lambda: core(report, speed, 20 if simulated() else 2_000))
@@ -118,8 +118,12 @@ def clock() -> float:
     return 1e6 * float(subprocess.run(command, capture_output=True, text=True).stdout.split()[0])
 
 
-def agreement(report: Report, wrong: list[str]) -> None:
-    """Weights after 1 and after 100 steps against torch on the CPU, relative to the largest."""
+def agreement(report: Report) -> None:
+    """Weights after 1 and after 100 steps against torch on the CPU, relative to the largest.
+
+    **Raises** `ValueError` where they differ by more than rounding explains.
+    """
+    wrong = []
     many = 3 if simulated() else 100
     report.say(f"Largest difference from torch, of the largest weight, after 1 and {many} steps")
     for env, norm, optimizer in product(ENVS, NORMS, OPTIMIZERS):
@@ -143,6 +147,8 @@ def agreement(report: Report, wrong: list[str]) -> None:
         seconds = time.monotonic() - began
         mark = "  WRONG" if name in wrong else ""
         report.say(f"  {name:24} {worst[0]:.1e} {worst[1]:.1e}  ({seconds:.1f} s){mark}")
+    if wrong:
+        raise ValueError(f"{len(wrong)} of 32 differ: {', '.join(wrong)}")
 
 
 def reference(spec: RunSpec) -> tuple[TorchLearner, np.random.Generator]:
@@ -160,19 +166,22 @@ def distance(spec: RunSpec, theta: np.ndarray, learner: TorchLearner) -> float:
 
 
 def threads_of_a_network(report: Report) -> None:
-    """One kind of network with 32, 64 and 128 threads each, enough to fill the card."""
-    report.say("Microseconds per run and step by threads of a network, one kind at a time")
-    steps, seeds = (2, 2) if simulated() else (500, 30)
-    for env, norm in (("CartPole", "none"), ("Acrobot", "layer")):
-        copies = 1 if simulated() else 40
+    """Other ways to divide the card, on one kind of network at a time, enough to fill it."""
+    report.say("Microseconds per run and step by threads of a network, registers of a thread")
+    ways = ((32, 0), (32, 168), (64, 0), (64, 104), (128, 0))
+    steps, copies, seeds = (2, 1, 2) if simulated() else (500, 40, 30)
+    for env, norm in (("Acrobot", "layer"), ("CartPole", "none")):
         specs = grid(env=env, norm=norm, lr=(1e-3,) * copies, seed=range(seeds), **SMALL)
-        for threads in (4,) if simulated() else (32, 64, 128):
-            group = Group(specs, Courses(specs[:1]).start()[0].repeat(len(specs), 0), threads)
-            group.advance(0, 1)
+        for threads, registers in ((4, 0),) if simulated() else ways:
+            if report.left < 30:
+                return
+            theta = Courses(specs[:1]).start()[0].repeat(len(specs), 0)
+            group = Group(specs, theta, threads=threads, registers=registers)
+            group.advance(0, steps)
             started = time.perf_counter()
-            group.advance(1, 1 + steps)
+            group.advance(steps, 2 * steps)
             each = (time.perf_counter() - started) / (steps * len(specs)) * 1e6
-            report.say(f"  {env} {norm}, {threads}: {each:.4f}")
+            report.say(f"  {env} {norm}, {threads} threads, {registers or 'any'}: {each:.4f}")
 
 
 def core_by_kind() -> list[list[RunSpec]]:
@@ -210,14 +219,15 @@ def core(report: Report, speed: dict[str, float], steps: int) -> None:
     useful = sum(len(kind) * multiply_adds(kind[0]) for kind in kinds) * steps / seconds
     report.say(
         f"  {useful / 1e12:.2f}e12 multiply-adds a second, {useful / peak:.0%} of the peak of "
-        f"{count} x 128 at {clock() / 1e9:.2f} GHz, by (4 n + m + 3) B d of a step"
+        f"{count} x 128 at {clock() / 1e9:.2f} GHz, by (3 n + m + 3) B d of a step"
     )
 
 
 def multiply_adds(spec: RunSpec) -> int:
-    """Of a step as the plain network takes it: both passes, z again in the backward one."""
+    """Multiply-adds and additions of a step's two passes, as lnqlib/gpu/README.md counts them."""
     shape = shape_of(spec)
-    return (4 * shape.n + shape.m + 3) * spec.batch_size * spec.width
+    each = 3 * shape.n + shape.m + 3 + 2 * shape.scale
+    return each * spec.batch_size * spec.width
 
 
 def peers_on_the_card(report: Report) -> None:

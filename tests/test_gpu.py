@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ import pytest
 from lnqlib import training
 from lnqlib.engine.fused import FusedLearner
 from lnqlib.gpu.card import NoCard, card, simulated
+from lnqlib.gpu.shape import covers
 from lnqlib.networks import Params
 from lnqlib.run import dataset_of, initial_params_of
-from lnqlib.spec import ENVS, OPTIMIZERS, RunSpec
+from lnqlib.spec import ENVS, OPTIMIZERS, RunSpec, study
+from lnqlib.sweep import SweepError, sweep
 
 SIMULATED: list[str] = []
 
@@ -58,7 +61,7 @@ def made(runs: list[RunSpec], initial: list[Params] | None = None, threads: int 
     both = list(zip(runs, initial, strict=True))
     theta = np.stack([FusedLearner(r, dataset(r), params).theta for r, params in both])
     references = [training.TorchLearner(r, dataset(r), params) for r, params in both]
-    return Group(runs, theta, threads), references
+    return Group(runs, theta, threads=threads), references
 
 
 def references_advance(references, runs: list[RunSpec], first: int, last: int, rngs) -> list:
@@ -209,3 +212,57 @@ def test_without_a_gpu_one_sentence_says_what_is_missing() -> None:
     except NoCard as error:
         assert str(error).startswith('backend "gpu" needs ')
         assert "\n" not in str(error)
+
+
+def python(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True)
+
+
+def test_nothing_else_imports_it() -> None:
+    code = "import sys, lnqlib.sweep, lnqlib.engine, lnqlib.training, lnqlib.__main__; "
+    code += "print([m for m in sys.modules if m.startswith(('lnqlib.gpu', 'numba.cuda'))])"
+    run = python("-c", code)
+    assert run.stdout.strip() == "[]", run.stderr
+
+
+def test_the_help_does_not_offer_what_was_never_run() -> None:
+    from lnqlib.gpu import PROVEN
+
+    assert ("--backend" in python("-m", "lnqlib", "run", "--help").stdout) == PROVEN
+
+
+BEYOND = (
+    {"norm": "batch"},
+    {"env": "CartPole-v1"},
+    {"target_period": 10},
+    {"data": "online"},
+    {"arm": "forward"},
+    {"lr_control": "own_decay"},
+    {"width": 96},  # three units a thread
+    {"batch_size": 512},
+    {"dataset_size": 100_000},
+)
+
+
+@pytest.mark.parametrize("change", BEYOND, ids=str)
+def test_what_it_was_not_written_for_is_refused_by_name(change: dict, tmp_path) -> None:
+    spec = RunSpec(**{"env": "CartPole"} | change)
+    assert not covers(spec)
+    with pytest.raises(SweepError) as caught:
+        sweep([spec], store=tmp_path, backend="gpu", progress=False)
+    message = str(caught.value)
+    assert message.startswith("1 of 1 runs are not supported") and "engine" in message
+
+
+def test_the_core_study_is_covered() -> None:
+    assert not covers(RunSpec("CartPole", norm="my_module:factory"))
+    assert all(map(covers, study("core")))
+
+
+@pytest.mark.skipif(simulated(), reason="the simulator is a card")
+def test_the_command_line_says_what_is_missing() -> None:
+    if find_spec("numba_cuda"):
+        pytest.skip("something else, or nothing, is missing")
+    run = python("-m", "lnqlib", "run", "as_printed", "--env", "Pendulum", "--backend", "gpu")
+    assert run.returncode == 2 and len(run.stderr.splitlines()) == 1
+    assert "needs the package numba-cuda" in run.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.managers import BaseManager
 from time import perf_counter
 
@@ -60,5 +60,10 @@ def courses(specs: list[RunSpec], apart: bool) -> Iterator[Courses]:
     if not apart:
         yield Courses(specs)
         return
-    with _Process(ctx=get_context("spawn")) as process:
+    # forked from a process that has imported the library, and that no CUDA nor thread is in
+    fork = "forkserver" in get_all_start_methods()
+    context = get_context("forkserver" if fork else "spawn")
+    if fork:
+        context.set_forkserver_preload([__name__])
+    with _Process(ctx=context) as process:
         yield process.Courses(specs)  # type: ignore[attr-defined]  # made by `register`

@@ -24,7 +24,8 @@ class Shape:
     batch_size: int = 128
     bias: bool = True
     scale: bool = False  # whether the norm divides by the spread; centring is chosen at run time
-    threads: int = THREADS  # it takes turns with units and samples where they are more
+    threads: int = THREADS  # of a network; they take turns with units and samples
+    registers: int = 0  # of a thread at most; 0 leaves it to the compiler
 
     def __post_init__(self) -> None:
         assert self.threads >= QUAD and UNROLL % self.units == 0, self
@@ -94,8 +95,8 @@ def covers(spec: RunSpec, threads: int = THREADS) -> bool:
     return known and units in (1, 2, 4) and samples <= 8 and spec.dataset_size <= MOST_ROWS
 
 
-def shape_of(spec: RunSpec, threads: int = THREADS) -> Shape:
-    """The shape of the kernel that trains `spec`."""
+def shape_of(spec: RunSpec, **how: int) -> Shape:
+    """The shape of the kernel that trains `spec`; `how`: its fields of how that is done."""
     task = TASKS[spec.env]
     sizes = task.obs_dim, task.num_actions, spec.width, spec.batch_size
-    return Shape(*sizes, spec.bias, TABLE[spec.norm].scale, threads)
+    return Shape(*sizes, spec.bias, TABLE[spec.norm].scale, **how)

@@ -18,10 +18,11 @@ from .batches import Stream, stream_of
 from .card import NoCard, refusal, simulated
 from .courses import courses
 from .kernel import training_kernel
-from .shape import THREADS, shape_of
+from .shape import shape_of
 
 NEVER = np.iinfo(np.int64).max
-MOST_GROUPS = 32  # that are trained at the same time
+GROUP = 72  # runs of a group at most: few enough that its process is not waited for
+MOST_GROUPS = 64  # that are trained at the same time
 
 
 def train(
@@ -31,9 +32,9 @@ def train(
 ) -> list[Result]:
     """Trains `specs` side by side.
 
-    Runs that differ in lr and seed alone are a group: one launch takes a stretch of steps of all of
-    them. Each group has a thread here and a CUDA stream, so that the card has others to train while
-    one is measured.
+    Up to `GROUP` runs that differ in lr and seed alone are a group: one launch takes a stretch of
+    steps of all of them. Each group has a thread here and a CUDA stream, so the card has others to
+    train while one is measured.
 
     **Arguments**
 
@@ -47,13 +48,18 @@ def train(
     if reason := refusal(specs):
         raise NoCard(reason)
     kinds: dict[RunSpec, list[RunSpec]] = {}
-    for spec in specs:
+    for spec in sorted(specs, key=lambda spec: spec.seed):  # runs of a seed share batches
         kinds.setdefault(replace(spec, lr=1.0, seed=0), []).append(spec)
+    groups = [
+        kind[start : start + GROUP]
+        for kind in kinds.values()
+        for start in range(0, len(kind), GROUP)
+    ]
     stop = stop or threading.Event()
     results: list[Result] = []
-    with ThreadPoolExecutor(1 if simulated() else min(len(kinds), MOST_GROUPS)) as pool:
+    with ThreadPoolExecutor(1 if simulated() else min(len(groups), MOST_GROUPS)) as pool:
         try:
-            waiting = [pool.submit(_train, kind, apart, stop) for kind in kinds.values()]
+            waiting = [pool.submit(_train, group, apart, stop) for group in groups]
             for done in as_completed(waiting):
                 results += done.result()
         except BaseException:
@@ -79,9 +85,10 @@ def _train(specs: list[RunSpec], apart: bool, stop: threading.Event) -> list[Res
 class Group:
     """Networks on the card whose runs differ in lr and seed alone."""
 
-    def __init__(self, specs: list[RunSpec], theta: np.ndarray, threads: int = THREADS):
+    def __init__(self, specs: list[RunSpec], theta: np.ndarray, **how: int):
+        """`theta` (N, P): the initial weights; `how`: fields of the kernel's `Shape`."""
         first = specs[0]
-        self.shape = shape = shape_of(first, threads)
+        self.shape = shape = shape_of(first, **how)
         self.adam, self.center = first.optimizer == "Adam", TABLE[first.norm].center
         self.unit = np.float32(first.gradient_scale / first.batch_size)
         self.count = len(specs)
@@ -92,7 +99,7 @@ class Group:
         ]
         # a group trains on its own in order, and at the same time as others
         self.queue = cuda.stream()
-        moments = (self.count, 2, shape.n + shape.m, shape.units, threads)
+        moments = (self.count, 2, shape.n + shape.m, shape.units, shape.threads)
         rows = np.stack([stream.rows for stream in self.streams])
         self.on_card = [
             cuda.to_device(array, stream=self.queue)
@@ -105,6 +112,7 @@ class Group:
             )
         ]
         self.lr = cuda.to_device(np.array([spec.lr for spec in specs]), stream=self.queue)
+        self.lent: list = []  # memory of a stretch, used again: to free it would stop other groups
 
     def theta(self) -> np.ndarray:
         """All weights (N, P)."""
@@ -125,15 +133,12 @@ class Group:
         counts = np.full((self.count, 3), NEVER)
         counts[:, 0] = 0
         loss = np.zeros(self.count)
-        order, cuts, corrections, loss_there, counts_there = (
-            cuda.to_device(array, stream=self.queue)
-            for array in (
-                np.stack([order for order, _ in drawn]),
-                np.stack([cuts for _, cuts in drawn]),
-                corrections_of(self.adam, start, stop),
-                loss,
-                counts,
-            )
+        order, cuts, corrections, loss_there, counts_there = self._lend(
+            np.stack([order for order, _ in drawn]),
+            np.stack([cuts for _, cuts in drawn]),
+            corrections_of(self.adam, start, stop),
+            loss,
+            counts,
         )
         self.kernel[self.count, self.shape.threads, self.queue](
             *self.on_card, order, cuts, self.lr, corrections, self.unit, self.center, self.adam,
@@ -147,6 +152,15 @@ class Group:
             Progress(total, *three)
             for total, three in zip(loss.tolist(), counts.tolist(), strict=True)
         ]
+
+    def _lend(self, *arrays: np.ndarray) -> list:
+        """The arrays on the card, until the next call."""
+        if [there.shape for there in self.lent] == [array.shape for array in arrays]:
+            for there, array in zip(self.lent, arrays, strict=True):
+                there.copy_to_device(array, stream=self.queue)
+        else:
+            self.lent = [cuda.to_device(array, stream=self.queue) for array in arrays]
+        return self.lent
 
 
 def corrections_of(adam: bool, start: int, stop: int) -> np.ndarray:
