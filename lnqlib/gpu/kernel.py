@@ -126,7 +126,8 @@ def training_kernel(shape: Shape) -> Any:
             return np.float32(-CLAMP)
         return value
 
-    @cuda.jit(max_registers=shape.registers or None)
+    # the simulator knows no registers
+    @cuda.jit(**({} if SIMULATED else {"max_registers": shape.registers or None}))
     def steps(
         theta, moments, moments_c, rows, stream, order, cuts, lr, corrections, unit, center, adam,
         first_step, loss, counts,
