@@ -30,8 +30,9 @@ from lnqlib import engine
 from lnqlib.beyond import replay
 from lnqlib.engine import fused
 from lnqlib.run import _advance, dataset_of, initial_params_of, run
-from lnqlib.spec import ENVS, OPTIMIZERS, STUDIES, RunSpec, study
+from lnqlib.spec import ENVS, OPTIMIZERS, RunSpec, study
 from lnqlib.store import Store
+from lnqlib.studies import STUDIES
 from lnqlib.sweep import cores
 from lnqlib.tasks import TASKS
 

@@ -283,22 +283,16 @@ def compare(report: Report, results: list) -> None:
     import pandas as pd
 
     # here, for of pandas and pyarrow there may be other versions
-    from lnqlib.store.agreement import LEVEL, p_values, start_gaps
+    from lnqlib.store.agreement import compared
     from lnqlib.store.shipped import Shipped
 
-    shipped, keys = Shipped(), [r.spec.key for r in results]
     rows = pd.DataFrame([{"key": r.spec.key} | vars(r.spec) | r.row for r in results])
     first = [
         {"key": r.spec.key} | {name: curve[0] for name, curve in r.curves.items()} for r in results
     ]
-    start = start_gaps(pd.DataFrame(first), shipped.curves(keys))
-    p = p_values(rows, shipped.results(keys))
-    tests = int(p.notna().sum().sum())
-    differ = p[(p < LEVEL / max(tests, 1)).any(axis=1)]
-    report.say(f"largest relative difference at step 0: {start.max():.2g} in {start.idxmax()}")
-    report.say(f"{tests} two-sample tests over seeds: {len(differ)} cells differ (Bonferroni)")
-    for cell in differ.index:
-        report.say(f"  {cell}: {differ.loc[cell].idxmin()}")
+    lines, _ = compared(rows, pd.DataFrame(first), Shipped())
+    for line in lines:
+        report.say(line)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,21 @@ import re
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from lnqbook.numbers import NBSP, printed
+
+NAMES = re.compile(r"\b([QR]-[a-z]+)\b")
+
+
+class Names(SphinxTransform):
+    """Runs when a page is read, so that titles in the contents have it, too."""
+
+    default_priority = 800
+
+    def apply(self, **kwargs: object) -> None:
+        keep_names(self.document)
 
 
 class Typography(SphinxPostTransform):
@@ -24,6 +36,28 @@ class Typography(SphinxPostTransform):
         for formula in list(self.document.findall(nodes.math)):
             keep_together(formula)
         keep_percents(self.document)
+
+
+def keep_names(document: nodes.Element) -> None:
+    """Breaks no line after the hyphen of names such as Q-learning; code stays."""
+    code = nodes.FixedTextElement | nodes.literal | nodes.math | nodes.raw
+    for text in list(document.findall(nodes.Text)):
+        parts = NAMES.split(text.astext())
+        kept = isinstance(text.parent, code) or "unbroken" in text.parent.get(
+            "classes", []
+        )
+        if len(parts) == 1 or kept:
+            continue
+        text.parent.replace(
+            text,
+            [
+                nodes.inline("", part, classes=["unbroken"])
+                if odd % 2
+                else nodes.Text(part)
+                for odd, part in enumerate(parts)
+                if part
+            ],
+        )
 
 
 def keep_together(formula: nodes.math) -> None:
@@ -47,5 +81,6 @@ def keep_percents(document: nodes.Element) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_transform(Names)
     app.add_post_transform(Typography)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,24 +1,27 @@
-"""The command line: `python -m lnqlib run STUDY | status | verify | ship`."""
+"""The command line: `python -m lnqlib run STUDY | status | verify | ship | page CHAPTER`."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shlex
+import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
-from .spec import ENVS, OPTIMIZERS, STUDIES, RunSpec, SpecError, study
+from .spec import ENVS, OPTIMIZERS, RunSpec, SpecError, study
 from .store import Store, StoreError
 from .store import shipped as shipping
-from .store.chunks import backend_for, trainer
+from .store.agreement import same_in_law
 from .store.cluster import connected
 from .store.local import in_repository
 from .store.shipped import Shipped, ship
-from .store.verify import ROUNDING, differences, foreign_modules, retrain, sample, start_differences
+from .store.verify import ROUNDING, trained_again
+from .studies import STUDIES
 from .sweep import SweepError, backend_store, finished, shipped_of, train_missing
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
@@ -46,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Trains what is missing of a study."""
-    specs, store, shipped = _selected(options), *_kept(options)
+    specs, shipped = _selected(options), shipped_of(options.backend)
+    store = backend_store(None, options.backend)
     until = time.monotonic() + 60 * options.limit_minutes
     try:
         with connected(options.scheduler) as executor:
@@ -78,71 +82,10 @@ def status(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Trains shipped runs again; code 1 where they differ by more than rounding explains."""
-    from .compiled import pinned  # here, for it loads numba
-
     in_repository()
     if options.backend != "engine":
-        return _compare(*_kept(options))
-    shipped = Shipped()
-    rows = shipped.results()
-    if rows.empty:
-        raise StoreError(f"nothing is shipped in {shipping.RESULTS}; write python -m lnqlib ship")
-    foreign = foreign_modules(rows, options.allow_module)
-    if modules := sorted(set(foreign) - {""}):
-        print(
-            f"{(foreign != '').sum()} of {len(rows)} rows name modules, which training them would "
-            f"run; they are skipped; write --allow-module {' '.join(modules)} where you trust them"
-        )
-    known = rows[foreign == ""]
-    if known.empty:
-        raise StoreError("no row can be verified without running a module that it names")
-    specs = sample(known, options.sample, options.seed, options.allow_module)
-    results = retrain(specs, lambda spec: trainer(backend_for(spec))(spec))
-    lacking = shipped.lacking(specs)
-    gaps = differences(rows, results, lacking)
-    equal = int((gaps == 0).all(axis=1).sum())
-    if newer := sorted(set().union(*lacking.values())):
-        print(f"not compared where a file has no such column: {', '.join(newer)}")
-    print(f"{equal} of {len(specs)} runs are the same in every number")
-    if equal == len(specs):
-        return 0
-    lacking = shipped.lacking(specs, curves=True)
-    start = start_differences(shipped.curves(specs), results, lacking).max()
-    print(
-        f"largest relative difference at step 0: {start.max():.2g} in {start.idxmax()} "
-        "(1.2e-07 or less: equal, for shipped curves are rounded)"
-    )
-    if not pinned():
-        print(
-            "numba compiles for another target here than for the shipped runs, and training makes "
-            f"rounding larger: judged is step 0, against {ROUNDING:g}"
-        )
-        return int(start.max() > ROUNDING)
-    largest = gaps.max()
-    print(f"largest difference of a run's row: {largest.max():.3g} in {largest.idxmax()}")
-    return int(largest.max() > options.tolerance)
-
-
-def _compare(store: Store, _: Shipped | None) -> int:
-    """Another backend's finished runs against the shipped ones; code 1 where they disagree."""
-    from .store.agreement import AT_START_BOUND, LEVEL, p_values, start_gaps  # here, for scipy
-
-    shipped = Shipped()
-    keys = sorted(store.keys() & shipped.keys())
-    if not keys:
-        raise StoreError(
-            f"{store.path} has no runs that are shipped, too; "
-            "write python -m lnqlib run core --backend gpu"
-        )
-    start = start_gaps(store.curves(keys), shipped.curves(keys))
-    p = p_values(store.results(keys), shipped.results(keys))
-    tests = int(p.notna().sum().sum())
-    differ = p[(p < LEVEL / max(tests, 1)).any(axis=1)]
-    print(f"{len(keys)} runs; largest relative difference at step 0: {start.max():.2g}")
-    print(f"{tests} two-sample tests over seeds, cells that differ (Bonferroni): {len(differ)}")
-    for cell in differ.index:
-        print(f"  {dict(zip(differ.index.names, cell, strict=True))}: {differ.loc[cell].idxmin()}")
-    return int(start.max() > AT_START_BOUND or len(differ) > 0 or tests == 0)
+        return same_in_law(backend_store(None, options.backend))
+    return trained_again(options.sample, options.seed, options.tolerance, options.allow_module)
 
 
 def ship_command(options: argparse.Namespace) -> int:
@@ -159,9 +102,12 @@ def ship_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _kept(options: argparse.Namespace) -> tuple[Store, Shipped | None]:
-    """Where a backend's results are kept, and what is shipped of it."""
-    return backend_store(None, options.backend), shipped_of(options.backend)
+def page(options: argparse.Namespace) -> int:
+    """Runs a chapter and writes its page; in another process, for this package imports no page."""
+    if importlib.util.find_spec("jupyter_book") is None:
+        raise StoreError("the book's packages are missing; pip install -e '.[book]'")
+    command = [sys.executable, "-m", "lnqbook.book.one_page", *options.arguments]
+    return subprocess.run([*command, "--repository", in_repository()]).returncode
 
 
 def _count(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> str:
@@ -241,6 +187,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("ship", ship_command, "write finished studies to data/results")
     sub.add_argument("studies", nargs="*", metavar="STUDY", help="which ones (all)")
     sub.add_argument("--partial", action="store_true", help="incomplete tasks too")
+    sub = command("page", page, "run a chapter of the book and write its page as one HTML file")
+    sub.add_argument("arguments", nargs="...", metavar="CHAPTER", help="gi2 -p env Pendulum")
     return parser
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from os import PathLike
-from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -150,43 +149,10 @@ def to_minari(dataset: Transitions, dataset_id: str, env: str, **metadata: str) 
     **Raises** `ImportError` without Minari; `ValueError` where the observations or actions are not
     `env`'s.
     """
-    minari = _import_minari()
-    from gymnasium.spaces import Discrete
-    from minari.data_collector import EpisodeBuffer
+    from .own import minari  # here, for it is an extra
 
     _check(dataset._asdict(), "the dataset")
-    gym_id, obs_dim, num_actions = _sizes(env)
-    if dataset.obs.shape[1] != obs_dim:
-        raise ValueError(
-            f"obs has {dataset.obs.shape[1]} columns; {env} has {obs_dim}; "
-            "write the env that the dataset comes from"
-        )
-    _check_actions(dataset.action, num_actions, "the dataset")
-    ends = np.flatnonzero(episode_ends(dataset)) + 1
-    buffers = []
-    for index, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        terminations = dataset.terminated[start:end]
-        truncations = np.zeros_like(terminations)
-        truncations[-1] = not terminations[-1]
-        buffers.append(
-            EpisodeBuffer(
-                id=index,
-                observations=np.concatenate(
-                    [dataset.obs[start:end], dataset.next_obs[end - 1 : end]]
-                ),
-                actions=dataset.action[start:end],
-                rewards=dataset.reward[start:end],
-                terminations=terminations,
-                truncations=truncations,
-            )
-        )
-    return minari.create_dataset_from_buffers(
-        dataset_id,
-        buffers,
-        env=gym_id,
-        action_space=Discrete(num_actions),
-        **metadata,
-    )
+    return minari.write(*dataset, episode_ends(dataset), dataset_id, env, metadata)
 
 
 def from_minari(dataset: MinariDataset | str) -> Transitions:
@@ -198,74 +164,9 @@ def from_minari(dataset: MinariDataset | str) -> Transitions:
     **Raises** `ImportError` without Minari; `ValueError` for actions that are not Discrete or not
     in their space, for observations that are not vectors, and where there is no episode.
     """
-    minari = _import_minari()
-    from gymnasium.spaces import Box, Discrete
+    from .own import minari
 
-    if isinstance(dataset, str):
-        dataset = minari.load_dataset(dataset)
-    actions, observations = dataset.action_space, dataset.observation_space
-    if not isinstance(actions, Discrete):
-        raise ValueError(
-            f"the action space is {actions}; it must be Discrete; "
-            "write Transitions(obs, action, reward, next_obs, terminated) with such actions"
-        )
-    if not (isinstance(observations, Box) and len(observations.shape) == 1):
-        raise ValueError(
-            f"the observation space is {observations}; it must be a Box of vectors; "
-            "write gymnasium.wrappers.FlattenObservation(env) around the environment you record"
-        )
-    rows = [
-        (e.observations[:-1], e.actions, e.rewards, e.observations[1:], e.terminations)
-        for e in dataset.iterate_episodes()
-    ]
-    if not rows:
-        raise ValueError(
-            f"the Minari dataset {dataset.spec.dataset_id} has no episodes; it must have one; "
-            "write the id of a dataset that was recorded to its end"
-        )
-    columns = (np.concatenate(column) for column in zip(*rows, strict=True))
-    read = Transitions(*(c.astype(t) for c, t in zip(columns, _DTYPES, strict=True)))
-    read = read._replace(action=read.action - int(actions.start))
-    _check_actions(read.action, int(actions.n), f"the Minari dataset {dataset.spec.dataset_id}")
-    return read
-
-
-def _sizes(env: str) -> tuple[str, int, int]:
-    """A task's Gymnasium id, observation size and number of actions."""
-    if env in TASKS or "-v" not in env:
-        task = TASKS[RunSpec(env=env).env]  # which names an unknown env
-        return task.gym_id, task.obs_dim, task.num_actions
-    import gymnasium
-
-    made = gymnasium.make(env)
-    obs, actions = made.observation_space, made.action_space
-    made.close()
-    shape = obs.shape or ()
-    if not (hasattr(actions, "n") and len(shape) == 1):
-        raise ValueError(
-            f"{env} has actions {actions} and observations {obs}; they must be Discrete and a Box "
-            "of vectors; write an env with such spaces"
-        )
-    return env, shape[0], int(actions.n)
-
-
-def _check_actions(action: np.ndarray, num_actions: int, source: str) -> None:
-    if action.min() < 0 or action.max() >= num_actions:
-        raise ValueError(
-            f"the actions of {source} run from {action.min()} to {action.max()}; they must lie in "
-            f"0 to {num_actions - 1}; write the actions' indices"
-        )
-
-
-def _import_minari() -> ModuleType:
-    try:
-        import h5py  # noqa: F401  Minari's storage format
-        import minari
-    except ImportError as error:
-        raise ImportError(
-            'Minari or h5py is not installed; write pip install "minari[hdf5]"'
-        ) from error
-    return minari
+    return Transitions(*(c.astype(t) for c, t in zip(minari.read(dataset), _DTYPES, strict=True)))
 
 
 def _check(arrays: dict[str, np.ndarray], source: str) -> Transitions:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from .spec import allowed, is_own
+from .own.names import is_own
+from .spec import allowed
 
 EPS = 1e-5  # torch's default for layer and batch norm
 

@@ -1,17 +1,18 @@
-"""RunSpec: the whole identity of a training run, and the paper's studies as grids of runs."""
+"""RunSpec: the whole identity of a training run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from numbers import Integral, Real
 from typing import NoReturn
 
 import numpy as np
+
+from .own.names import SPELLING, is_own, module_in
 
 # What a run may have. `ENVS` and `STREAMS` grow only at their end: positions seed generators.
 ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
@@ -49,10 +50,6 @@ CLAMP = 1e6  # App. G: every weight stays within +-1e6
 WARM_UP = 1_000  # random steps before the first gradient step of online replay
 STREAMS = ("data", "init", "batches", "metrics", "evaluation", "arms")
 
-# What the paper's studies have, however much more becomes allowed.
-PAPER_ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
-PAPER_OPTIMIZERS = ("SGD", "Adam")
-
 ADDED = ("momentum", "target_period", "arm", "companions")
 """Fields added after the first results were shipped. At its default such a field is no part of the
 key, and a file without its column is read as that default; so an added default never changes."""
@@ -65,17 +62,21 @@ _CHOICES = {
     "lr_control": LR_CONTROLS,
     "arm": tuple(ARMS),
 }
-
-
-_NAME = r"[A-Za-z_]\w*"
-_MODULE = rf"{_NAME}(?:\.{_NAME})*"
-_OWN = {
-    "env": re.compile(rf"(?:{_MODULE}:(?:[\w-]+/)?[\w.-]+|(?:[\w-]+/)?[\w.-]+-v\d+)", re.ASCII),
-    "norm": re.compile(rf"{_MODULE}:{_NAME}", re.ASCII),
-}
-_OWN_SPELLING = {
-    "env": "Gymnasium's ids, such as CartPole-v1 or my_module:MyEnv-v0",
-    "norm": "a function width -> nn.Module of your own, spelled my_module:factory",
+_FLAGS = ("bias", "terminal_mask", "second_order", "companions")
+_POSITIVE = "a positive finite number"
+_NUMBERS = {  # kind, from, to, in words, an example
+    "seed": (Integral, 0, 2**32 - 1, "a whole number", 0),
+    "steps": (Integral, 1, 10**9, "a whole number", 200_000),
+    "width": (Integral, 2, 4096, "a whole number", 128),
+    "batch_size": (Integral, 2, 4096, "a whole number", 128),
+    "dataset_size": (Integral, 2, 10**7, "a whole number", 10_000),
+    "checkpoints": (Integral, 1, 10_000, "a whole number", 100),
+    "eval_episodes": (Integral, 0, 10_000, "a whole number", 10),
+    "target_period": (Integral, 0, 10**9, "a whole number", 1_000),
+    "lr": (Real, 1e-30, 1e30, _POSITIVE, 1e-3),
+    "gradient_scale": (Real, 1e-6, 1e6, _POSITIVE, 1.0),
+    "gamma": (Real, 0.0, 1.0 - 1e-12, "a number below 1", 0.99),
+    "momentum": (Real, 0.0, 1.0, "a number", 0.1),
 }
 
 
@@ -160,135 +161,88 @@ class RunSpec:
                     f"{name} is {shown(value)}; allowed are {', '.join(allowed(name))}; "
                     f'write for example {name}="{_closest(value, choices)}"'
                 )
-        for name in ("bias", "terminal_mask", "second_order", "companions"):
+        for name in _FLAGS:
             if not isinstance(getattr(self, name), bool):
                 self._refuse(name, "True or False", "True")
-        for name, low, high, example in (
-            ("seed", 0, 2**32 - 1, 0),
-            ("steps", 1, 10**9, 200_000),
-            ("width", 2, 4096, 128),
-            ("batch_size", 2, 4096, 128),
-            ("dataset_size", 2, 10**7, 10_000),
-            ("checkpoints", 1, 10_000, 100),
-            ("eval_episodes", 0, 10_000, 10),
-            ("target_period", 0, 10**9, 1_000),
-        ):
-            self._require_number(name, Integral, low, high, "a whole number", example)
-        self._require_number("lr", Real, 1e-30, 1e30, "a positive finite number", 1e-3)
-        self._require_number("gradient_scale", Real, 1e-6, 1e6, "a positive finite number", 1.0)
-        self._require_number("gamma", Real, 0.0, 1.0 - 1e-12, "a number below 1", 0.99)
-        self._require_number("momentum", Real, 0.0, 1.0, "a number", 0.1)
-        self._require_size()
-        self._require_arm()
-        layer = self.norm == "layer" or self.arm == "forward"
-        if self.lr_control == "project" and not layer:
-            raise SpecError(
-                f'lr_control is "project" with norm={self.norm!r}; projection leaves the network '
-                'unchanged only under layer normalization; write norm="layer"'
+        for name in _NUMBERS:
+            object.__setattr__(self, name, self._number(name))
+        for name, other, why, instead in self._conflicts():
+            value, with_ = (
+                f'"{cut(v)}"' if isinstance(v, str) else shown(v)
+                for v in (getattr(self, name), getattr(self, other))
             )
-        if self.lr_control in ("own_decay", "paired_decay") and self.norm != "none":
-            raise SpecError(
-                f'lr_control is "{self.lr_control}" with norm={self.norm!r}; the decay is added to '
-                'networks without normalization; write norm="none"'
-            )
-        if self.momentum != default("momentum") and self.norm not in ("batch", "crossq"):
-            raise SpecError(
-                f"momentum is {self.momentum} with norm={self.norm!r}; only batch norm and CrossQ "
-                f'keep running statistics; write norm="crossq" or leave momentum out'
-            )
-        self._require_target()
-        if self.data == "online":
-            self._require_online()
+            raise SpecError(f"{name} is {value} with {other}={with_}; {why}; write {instead}")
 
     def _refuse(self, name: str, allowed: str, example: object) -> NoReturn:
         value = shown(getattr(self, name))
         raise SpecError(f"{name} is {value}; it must be {allowed}; write {name}={example}")
 
-    def _require_number(
-        self, name: str, kind: type, low: float, high: float, allowed: str, example: float
-    ) -> None:
+    def _number(self, name: str) -> float:
+        """A field's number as a plain one, 0.0 for -0.0: equal specs have equal keys."""
+        kind, low, high, words, example = _NUMBERS[name]
         value = getattr(self, name)
         value = value.item() if isinstance(value, np.number) else value
         number = isinstance(value, kind) and not isinstance(value, bool)
         if not number or not low <= value <= high:  # a NaN fails here, too
-            self._refuse(name, f"{allowed} from {low} to {high}", example)
-        # numpy's numbers become plain ones and -0.0 is 0.0: equal specs have equal keys
-        object.__setattr__(self, name, int(value) if kind is Integral else float(value) + 0.0)
+            self._refuse(name, f"{words} from {low} to {high}", example)
+        return int(value) if kind is Integral else float(value) + 0.0
 
-    def _require_size(self) -> None:
+    def _conflicts(self) -> Iterator[tuple[str, str, str, str]]:
+        """Pairs of fields that do not go together: both names, why, and what to write instead."""
         if self.dataset_size < self.batch_size:
-            raise SpecError(
-                f"dataset_size is {self.dataset_size}, smaller than batch_size={self.batch_size}; "
-                "metrics need a batch of different transitions; "
-                f"write dataset_size={self.batch_size} or more"
-            )
-
-    def _require_target(self) -> None:
-        if self.target_period and self.norm in ("batch", "crossq"):
-            raise SpecError(
-                f'target_period is {self.target_period} with norm="{self.norm}"; whose statistics '
-                "a target network would normalize with is not defined here; write "
-                'norm="layer" or leave target_period out'
-            )
-        if self.target_period and self.lr_control == "paired_decay":
-            raise SpecError(
-                f'target_period is {self.target_period} with lr_control="paired_decay"; the run '
-                "that gives the decay is defined without a target network only; write "
-                'lr_control="own_decay" or leave target_period out'
-            )
-
-    def _require_online(self) -> None:
-        if "env" in self.own:
-            raise SpecError(
-                f'data is "online" with env={shown(self.env)}; a buffer is filled in the '
-                'library\'s own tasks alone; write data="rollout" or env="CartPole"'
-            )
-        if self.dataset_size < WARM_UP:
-            raise SpecError(
-                f'dataset_size is {self.dataset_size} with data="online"; the buffer must hold '
-                f"the {WARM_UP:,} random steps it begins with; write dataset_size={WARM_UP} or more"
-            )
-        if self.batch_size > WARM_UP:
-            raise SpecError(
-                f'batch_size is {self.batch_size} with data="online"; the buffer begins with '
-                f"{WARM_UP:,} transitions, and metrics need a batch of different ones; "
-                f"write batch_size={WARM_UP} or less"
-            )
+            why = "metrics need a batch of different transitions"
+            yield "dataset_size", "batch_size", why, f"dataset_size={self.batch_size} or more"
+        if self.arm != "none":
+            yield from self._conflicts_of_arm()
+        if self.lr_control == "project" and self.norm != "layer" and self.arm != "forward":
+            why = "projection leaves the network unchanged only under layer normalization"
+            yield "lr_control", "norm", why, 'norm="layer"'
+        if self.lr_control in ("own_decay", "paired_decay") and self.norm != "none":
+            why = "the decay is added to networks without normalization"
+            yield "lr_control", "norm", why, 'norm="none"'
+        running = self.norm in ("batch", "crossq")
+        if self.momentum != default("momentum") and not running:
+            why = "only batch norm and CrossQ keep running statistics"
+            yield "momentum", "norm", why, 'norm="crossq" or leave momentum out'
+        if self.target_period and running:
+            why = "whose statistics a target network would normalize with is not defined here"
+            yield "target_period", "norm", why, 'norm="layer" or leave target_period out'
         if self.lr_control == "paired_decay":
-            raise SpecError(
-                'lr_control is "paired_decay" with data="online"; there the LN run of the same '
-                'seed sees other transitions; write lr_control="own_decay" or data="protocol"'
-            )
+            why = "the run that gives the decay is defined without a target network only"
+            instead = 'lr_control="own_decay"'
+            if self.target_period:
+                yield "target_period", "lr_control", why, f"{instead} or leave target_period out"
+            if self.data == "online":
+                why = "there the LN run of the same seed sees other transitions"
+                yield "lr_control", "data", why, f'{instead} or data="protocol"'
+        if self.data == "online":
+            if "env" in self.own:
+                why = "a buffer is filled in the library's own tasks alone"
+                yield "data", "env", why, 'data="rollout" or env="CartPole"'
+            if self.dataset_size < WARM_UP:
+                why = f"the buffer must hold the {WARM_UP:,} random steps that it begins with"
+                yield "dataset_size", "data", why, f"dataset_size={WARM_UP} or more"
+            if self.batch_size > WARM_UP:
+                why = f"the buffer begins with {WARM_UP:,} transitions, and a batch has each once"
+                yield "batch_size", "data", why, f"batch_size={WARM_UP} or less"
 
-    def _require_arm(self) -> None:
-        if self.arm == "none":
-            return
+    def _conflicts_of_arm(self) -> Iterator[tuple[str, str, str, str]]:
         if "env" in self.own:
-            raise SpecError(
-                f'arm is "{self.arm}" with env={shown(self.env)}; interventions are defined for '
-                'the library\'s own tasks alone; write env="CartPole" or leave arm out'
-            )
-        if self.norm not in ARMS[self.arm]:
-            allowed = " or ".join(f'"{norm}"' for norm in ARMS[self.arm])
-            raise SpecError(
-                f'arm is "{self.arm}" with norm="{self.norm}"; this intervention is defined for '
-                f'norm={allowed} alone; write norm="{ARMS[self.arm][0]}"'
-            )
+            why = "interventions are defined for the library's own tasks alone"
+            yield "arm", "env", why, 'env="CartPole" or leave arm out'
+        if self.norm not in (norms := ARMS[self.arm]):
+            why = f"this intervention is defined for {' and '.join(norms)} alone"
+            yield "arm", "norm", why, f'norm="{norms[0]}"'
         if self.optimizer != "SGD":
-            raise SpecError(
-                f'arm is "{self.arm}" with optimizer="{self.optimizer}"; interventions act on the '
-                'step of SGD; write optimizer="SGD"'
-            )
-        if self.target_period or self.data == "online":
-            raise SpecError(
-                f'arm is "{self.arm}" with target_period={self.target_period}, data="{self.data}"; '
-                "interventions are defined offline and without a target network; leave one out"
-            )
+            yield "arm", "optimizer", "interventions act on the step of SGD", 'optimizer="SGD"'
+        why = "interventions are defined offline and without a target network"
+        if self.target_period:
+            yield "arm", "target_period", why, "target_period=0 or leave arm out"
+        if self.data == "online":
+            yield "arm", "data", why, 'data="protocol" or leave arm out'
         if self.lr_control in ("own_decay", "paired_decay"):
-            raise SpecError(
-                f'arm is "{self.arm}" with lr_control="{self.lr_control}"; these are interventions '
-                "of their own; leave one of them out"
-            )
+            why = "these are interventions of their own"
+            yield "arm", "lr_control", why, 'lr_control="none" or leave arm out'
 
     @property
     def key(self) -> str:
@@ -315,7 +269,7 @@ class RunSpec:
     @property
     def own(self) -> dict[str, str]:
         """Those of env and norm that are none of the library's: {} for most runs."""
-        return {name: getattr(self, name) for name in _OWN if is_own(name, getattr(self, name))}
+        return {name: getattr(self, name) for name in SPELLING if is_own(name, getattr(self, name))}
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -337,28 +291,10 @@ class RunSpec:
 FIELDS = tuple(field.name for field in fields(RunSpec))
 
 
-def is_own(field: str, value: object) -> bool:
-    """Whether `value` is spelled as an env or norm that the library does not have itself."""
-    if field not in _OWN or not isinstance(value, str) or value in _CHOICES[field]:
-        return False
-    return _OWN[field].fullmatch(value) is not None
-
-
-def module_in(field: str, value: object) -> str:
-    """The module that an env or norm names, as in "my_module:factory"; "" where it names none."""
-    return value.rpartition(":")[0] if isinstance(value, str) and is_own(field, value) else ""
-
-
 def allowed(field: str) -> tuple[str, ...]:
     """What `RunSpec` takes in a field of choices, in words."""
-    own = _OWN_SPELLING.get(field)
+    own = SPELLING.get(field)
     return (*_CHOICES[field], *([own] if own else []))
-
-
-def in_order(envs: Iterable[str]) -> list[str]:
-    """Each of `envs` once: the library's tasks in the book's order, then others as they come."""
-    found = dict.fromkeys(envs)
-    return [e for e in ENVS if e in found] + [e for e in found if e not in ENVS]
 
 
 def default(field: str) -> object:
@@ -378,15 +314,6 @@ def generator(env: str, seed: int, stream: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=spawn_key)))
 
 
-def usual_checkpoints(steps: int) -> int:
-    """How many checkpoints a chapter gives a run of `steps`: 100, but 10 to 99 below 20,000 steps.
-
-    Measuring at one takes as long as about 200 gradient steps, so that a short run would be little
-    else.
-    """
-    return min(100, max(10, steps // 200))
-
-
 def grid(**axes: object) -> list[RunSpec]:
     """One `RunSpec` for each combination; a list or tuple is an axis, anything else is fixed.
 
@@ -400,145 +327,18 @@ def grid(**axes: object) -> list[RunSpec]:
 
 
 def study(name: str) -> list[RunSpec]:
-    """The runs of one of the book's `STUDIES`, in a fixed order.
+    """The runs of one of the book's `studies.STUDIES`, in a fixed order.
 
     **Raises** `SpecError` for an unknown name.
     """
+    from .studies import STUDIES  # here, for its grids are made of what stands above
+
     if name not in STUDIES:
         raise SpecError(
             f"study is {shown(name)}; allowed are {', '.join(STUDIES)}; "
             f'write for example study("{_closest(name, tuple(STUDIES))}")'
         )
-    return STUDIES[name]()
-
-
-def _core() -> list[RunSpec]:
-    return grid(
-        optimizer=PAPER_OPTIMIZERS,
-        env=PAPER_ENVS,
-        norm=("none", "layer"),
-        lr=LEARNING_RATES,
-        seed=range(30),
-    )
-
-
-def _as_printed() -> list[RunSpec]:
-    return [replace(spec, bias=False) for spec in _core()]
-
-
-def _both_readings(seeds: range = range(20), **axes: object) -> list[RunSpec]:
-    """The paper's tasks and learning rates with SGD, by the defaults and as printed."""
-    return grid(bias=(True, False), env=PAPER_ENVS, **axes, lr=LEARNING_RATES, seed=seeds)
-
-
-def _table1() -> list[RunSpec]:
-    return _both_readings(norm=("batch", "weight"))
-
-
-def _lr_decay() -> list[RunSpec]:
-    controls = (("layer", "project"), ("none", "own_decay"), ("none", "paired_decay"))
-    return [
-        spec for norm, control in controls for spec in _both_readings(norm=norm, lr_control=control)
-    ]
-
-
-def _variants() -> list[RunSpec]:
-    norms = ("crossq", "layer_affine", "layer_after_relu", "rms", "center")
-    slower = _both_readings(range(10), norm="crossq", momentum=(0.01, 0.001))
-    return _both_readings(norm=norms) + [spec for spec in slower if spec.bias]
-
-
-def _protocol() -> list[RunSpec]:
-    base = [s for s in _core() if s.optimizer == "SGD" and s.seed < 10]
-    return (
-        [replace(s, terminal_mask=False) for s in base if s.env != "Pendulum"]
-        + [replace(s, data="rollout") for s in base if s.env in ("MountainCar", "Pendulum")]
-        + [replace(s, gradient_scale=2.0) for s in base]
-    )
-
-
-def _second_order() -> list[RunSpec]:
-    return [replace(s, checkpoints=20, second_order=True) for s in _core() if s.seed < 5]
-
-
-def _zero_gradients() -> list[RunSpec]:
-    """A part of core once more, for the columns that its rows lack; 25 checkpoints are enough."""
-    return [replace(s, checkpoints=25) for s in _core() if s.seed < 10]
-
-
-def _target() -> list[RunSpec]:
-    return _grid_of_both_networks(target_period=(10, 100, 1_000, 10_000))
-
-
-def _online() -> list[RunSpec]:
-    return _grid_of_both_networks(data="online", target_period=(0, 1_000))
-
-
-def _grid_of_both_networks(**axes: object) -> list[RunSpec]:
-    """The paper's tasks and learning rates with SGD, None and LN, the seeds' first ten of core."""
-    norms = ("none", "layer")
-    return grid(**axes, env=PAPER_ENVS, norm=norms, lr=LEARNING_RATES, seed=range(10))
-
-
-INTERVENTIONS = {
-    "none": {"norm": "none"},
-    "layer": {"norm": "layer"},
-    "rms": {"norm": "rms"},
-    "center": {"norm": "center"},
-    "forward": {"norm": "none", "arm": "forward"},
-    "backward": {"norm": "none", "arm": "backward"},
-    "bounded": {"norm": "none", "arm": "bounded"},
-    "decay": {"norm": "none", "arm": "decay"},
-    "projected": {"norm": "layer", "lr_control": "project"},
-    "forward_projected": {"norm": "none", "arm": "forward", "lr_control": "project"},
-    "overshoot": {"norm": "none", "arm": "overshoot"},
-    "overshoot_layer": {"norm": "layer", "arm": "overshoot"},
-    "isometry": {"norm": "none", "arm": "isometry"},
-    "isometry_layer": {"norm": "layer", "arm": "isometry"},
-    "random_isometry": {"norm": "none", "arm": "random_isometry"},
-    "other_decay": {"norm": "none", "arm": "other_decay"},
-    "other_decay_layer": {"norm": "layer", "arm": "other_decay"},
-}
-"""The networks of the study of mechanisms: four anchors, then the arms."""
-PRINTED = ("none", "layer", "forward", "forward_projected", "projected", "overshoot")
-"""Those of them that are also trained without biases."""
-MECHANISM_SEEDS = dict.fromkeys(PAPER_ENVS, tuple(range(100, 120)))
-# the first twenty from 100 on whose dataset holds a goal
-MECHANISM_SEEDS["Acrobot"] = (
-    *(101, 103, 104, 108, 111, 112, 113, 116, 117, 119),
-    *(129, 131, 132, 138, 139, 140, 149, 150, 155, 157),
-)
-
-
-def _mechanisms() -> list[RunSpec]:
-    return [
-        spec
-        for bias, names, seeds in ((True, tuple(INTERVENTIONS), 20), (False, PRINTED, 10))
-        for env, name in product(PAPER_ENVS, names)
-        for spec in grid(
-            env=env,
-            lr=LEARNING_RATES,
-            seed=MECHANISM_SEEDS[env][:seeds],
-            bias=bias,
-            companions=True,
-            **INTERVENTIONS[name],
-        )
-    ]
-
-
-STUDIES = {
-    "core": _core,
-    "as_printed": _as_printed,
-    "table1": _table1,
-    "lr_decay": _lr_decay,
-    "variants": _variants,
-    "protocol": _protocol,
-    "second_order": _second_order,
-    "zero_gradients": _zero_gradients,
-    "target": _target,
-    "online": _online,
-    "mechanisms": _mechanisms,
-}
+    return [run for axes in STUDIES[name] for run in grid(**axes)]
 
 
 def shown(value: object) -> str:

@@ -6,19 +6,20 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import starmap
 from typing import NamedTuple
 
 import pandas as pd
-from tqdm import tqdm
 
-from .sources import NoSource, digest_of
 from .spec import RunSpec
 from .store import Store
-from .store.chunks import BACKENDS, Backend, Unchanged, chunked
+from .store.backends import backend_store, on_the_gpu, shipped_of
+from .store.chunks import STEP_SECONDS, Backend, Unchanged, chunked, predicted_seconds
 from .store.executor import Job, SweepError
 from .store.parquet import in_order
+from .store.progress import Bar, announce
 from .store.shipped import Shipped
 
 _MANY = 64  # assumed worker count when the executor reports none
@@ -97,10 +98,8 @@ def curves(
     **Returns** one row a run and checkpoint: key, step, a column for each name in CURVES.
     """
     specs = list(specs)
-    parts: list[pd.DataFrame] = []
-    for place in _places(specs, backend_store(store, backend), shipped_of(backend)):
-        sources = _sources(place.store, place.shipped, local_first)
-        parts += _found(place.keys, [source.curves for source in sources])
+    places = _places(specs, backend_store(store, backend), shipped_of(backend))
+    parts = [part for place in places for part in place.read("curves", local_first)]
     keys = list(dict.fromkeys(spec.key for spec in specs))
     return in_order([part for part in parts if len(part)], keys)
 
@@ -112,10 +111,8 @@ def lookup(
 
     **Arguments** `local_first`: whether a stored run takes precedence over a shipped one.
     """
-    frames: list[pd.DataFrame] = []
-    for place in _places(specs, store, shipped):
-        sources = _sources(place.store, place.shipped, local_first)
-        frames += _found(place.keys, [source.results for source in sources])
+    places = _places(specs, store, shipped)
+    frames = [frame for place in places for frame in place.read("results", local_first)]
     if not frames:
         return store.results([])
     frame = pd.concat([f for f in frames if len(f)] or frames[:1])
@@ -144,50 +141,31 @@ def train_missing(
     The runs that arms among them follow go first, unless the store has them.
     """
     for place in _places(specs, store, shipped):
-        _train_missing(place, executor, progress, backend, workers, refresh, until)
-
-
-def _train_missing(
-    place: _Place,
-    executor: Executor | None,
-    progress: bool,
-    backend: Backend,
-    workers: int | None,
-    refresh: bool,
-    until: float,
-) -> None:
-    store, unique = place.store, {spec.key: spec for spec in place.specs}
-    done = set() if refresh else place.finished()
-    missing = [spec for key, spec in unique.items() if key not in done]
-    if not missing:
-        return
-    if backend == "gpu":
-        from .gpu import NOT_PROVEN, PROVEN
-        from .gpu.card import refusal
-
-        if reason := refusal(missing):
-            raise SweepError(reason)
-        if not PROVEN:
-            print(NOT_PROVEN, file=sys.stderr)
-    if not callable(backend):
-        # kept in the store, even where they are shipped, for there curves lack checkpoints
-        twins = [spec.twin for spec in missing if spec.twin]
-        if twins:
+        store, unique = place.store, {spec.key: spec for spec in place.specs}
+        done = set() if refresh else place.finished()
+        missing = [spec for key, spec in unique.items() if key not in done]
+        if not missing:
+            continue
+        if backend == "gpu":
+            workers = on_the_gpu(missing)
+        twins = [] if callable(backend) else [spec.twin for spec in missing if spec.twin]
+        if twins:  # kept in the store, even where they are shipped, for there curves lack steps
             train_missing(twins, store, None, executor, progress, backend, workers, until=until)
-    workers = 1 if backend == "gpu" else workers
-    slots = workers or getattr(executor, "_max_workers", None) or (None if executor else cores())
-    chunks = chunked(missing, backend, slots or _MANY)
-    if place.source:
-        chunks = [chunk._replace(backend=Unchanged(chunk[1], place.source)) for chunk in chunks]
-    queue = deque(chunks)
-    keys = {spec: key for key, spec in unique.items()}
-    bar = tqdm(total=len(unique), initial=len(done), unit="run", disable=not progress)
-    with bar, store.reserve() as reservation:
-        job = Job(store, reservation, queue, keys, bar, refresh, until)
-        window = 2 * slots if slots else _WINDOW
-        if executor:
-            job.run(executor, workers or window)  # it may have more slots
-        else:
+        slots = workers or getattr(executor, "_max_workers", None)
+        slots = slots or (None if executor else cores())
+        chunks = chunked(missing, backend, slots or _MANY)
+        if progress:
+            known = [(spec, b) for specs, b in chunks for spec in specs if b in STEP_SECONDS]
+            announce(missing, len(done), sum(starmap(predicted_seconds, known)), slots)
+        if place.source:
+            chunks = [chunk._replace(backend=Unchanged(chunk[1], place.source)) for chunk in chunks]
+        keys = {spec: key for key, spec in unique.items()}
+        with Bar(len(unique), len(done), progress) as bar, store.reserve() as reservation:
+            job = Job(store, reservation, deque(chunks), keys, bar, refresh, until)
+            window = 2 * slots if slots else _WINDOW
+            if executor:
+                job.run(executor, workers or window)  # it may have more slots
+                continue
             pool = ThreadPoolExecutor(slots, thread_name_prefix="lnqlib")
             stop = threading.Event()
             try:
@@ -195,32 +173,6 @@ def _train_missing(
             finally:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-
-
-def backend_store(store: Store | str | os.PathLike | None, backend: Backend) -> Store:
-    """The store for results of `backend`: the engine's own, or a folder in it for any other."""
-    if not callable(backend) and backend not in BACKENDS:
-        raise SweepError(
-            f'backend is {backend!r}; allowed are "engine", "reference" and a function '
-            'RunSpec -> Result; write backend="engine"'
-        )
-    store = store if isinstance(store, Store) else Store(store)
-    if backend == "engine":
-        return store
-    if backend == "gpu":  # of no other version of its kernels
-        from .gpu import VERSION
-
-        return store.within(f"gpu-{VERSION}")
-    return store.within(backend if isinstance(backend, str) else _folder_of(backend))
-
-
-def _folder_of(train: Callable) -> str:
-    named = train if hasattr(train, "__qualname__") else type(train)
-    try:
-        name = f"{named.__module__}.{named.__qualname__}-{digest_of(train)}"
-    except NoSource as error:
-        raise SweepError(f"backend: {error}") from None
-    return name.replace("<", "").replace(">", "")
 
 
 def cores() -> int:
@@ -245,6 +197,20 @@ class _Place(NamedTuple):
         have = keys & self.shipped.keys() if self.shipped else set()
         return have | (keys & self.store.keys() if keys - have else set())
 
+    def read(self, what: str, local_first: bool) -> list[pd.DataFrame]:
+        """The "results" or "curves" of the finished runs: a frame from each source that was asked.
+
+        The second source is asked for the runs that the first one lacks.
+        """
+        sources = (self.store, self.shipped) if local_first else (self.shipped, self.store)
+        keys, frames = self.keys, []
+        for source in sources:
+            if source is not None and keys:
+                frames.append(getattr(source, what)(keys))
+                found = set(frames[-1]["key"])
+                keys = [key for key in keys if key not in found]
+        return frames
+
 
 def _places(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> list[_Place]:
     """The specs by where their results are kept; what names a module is never looked up in files
@@ -265,27 +231,3 @@ def _places(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> list
             places[folder] = kept
         places[folder].specs.append(spec)
     return list(places.values())
-
-
-def _sources(store: Store, shipped: Shipped | None, local_first: bool) -> list[Store | Shipped]:
-    """Where runs are looked up, in this order."""
-    if shipped is None:
-        return [store]
-    return [store, shipped] if local_first else [shipped, store]
-
-
-def _found(
-    keys: list[str], readers: list[Callable[[list[str]], pd.DataFrame]]
-) -> list[pd.DataFrame]:
-    """One frame from each reader: the runs that the readers before it lack."""
-    frames: list[pd.DataFrame] = []
-    for read in readers:
-        if keys:
-            frames.append(read(keys))
-            found = set(frames[-1]["key"])
-            keys = [key for key in keys if key not in found]
-    return frames
-
-
-def shipped_of(backend: Backend) -> Shipped | None:
-    return Shipped() if backend == "engine" else None

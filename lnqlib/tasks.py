@@ -20,7 +20,8 @@ from math import cos, pi, sin
 import numpy as np
 
 from .compiled import njit
-from .spec import ENVS, is_own
+from .own.names import is_own
+from .spec import ENVS
 
 STATE_SIZE = 4  # entries of every state array, whatever the task
 CARTPOLE, ACROBOT, MOUNTAIN_CAR, PENDULUM = range(len(ENVS))
@@ -219,22 +220,6 @@ def observe(index, state, obs):
         obs[0], obs[1] = state[0], state[1]
     else:
         obs[0], obs[1], obs[2] = cos(state[0]), sin(state[0]), state[1]
-
-
-@compiled
-def play(index, starts, actions, returns):
-    """Adds to `returns` (episodes,) the rewards of each episode until it terminates.
-
-    **Arguments** `starts`: states (episodes, 4). `actions`: (episodes, steps).
-    """
-    state = np.zeros(STATE_SIZE)
-    for episode in range(len(starts)):
-        state[:] = starts[episode]
-        for action in actions[episode]:
-            reward, terminated = step(index, state, action)
-            returns[episode] += reward
-            if terminated:
-                break
 
 
 def start_states(task: Task, n: int, rng: np.random.Generator, widened: bool = False) -> np.ndarray:

@@ -131,10 +131,14 @@ def shown_seeds(page: str, pattern: str = r"seeds: int = (\d+)") -> int:
     return int(re.search(pattern, (ROOT / "chapters" / f"{page}.ipynb").read_text())[1])
 
 
-def larger_share(norm: str, other: str) -> str:
-    """Where LN gains, and `norm` brings a larger part of it than `other`."""
-    table = returns(shown_seeds("normalizations", r"range\(min\(p.seeds, (\d+)\)\)")).unstack()
-    return named((table["layer"] > table["none"]) & (table[norm] > table[other]))
+@cache
+def more(norm: str, other: str) -> str:
+    """The tasks in which a variant surely returns more than another, paired by seed."""
+    few = shown_seeds("normalizations", VARIANTS)
+    some = pd.concat([runs(), by_default("table1", "variants")]).query(f"seed < {few}")
+    table = some.groupby(["env", "seed", "norm"])["return"].mean().unstack()
+    gaps = (table[norm] - table[other]).groupby("env")
+    return named(gaps.apply(lambda gap: np.quantile(resampled(gap.to_frame()), 0.025) > 0))
 
 
 def best_in_table1() -> pd.Series:
@@ -167,6 +171,16 @@ def falls() -> pd.Series:
     return (change < 0).groupby(some["lr"]).mean()
 
 
+def weights_growth() -> str:
+    ends = [f"{growths(n).min():.3g} and {growths(n).max():.3g} times" for n in ("layer", "none")]
+    return (
+        f"the weights end between {ends[0]} as long with LN (the median run of a learning rate, "
+        f"all tasks together), and between {ends[1]} without; only with LN does this slow the "
+        "layer down. The norm need not rise always: with LN it falls in "
+        f"{falls().iloc[0]:.1%} of the stretches"
+    )
+
+
 def protocol_returns() -> pd.Series:
     """(env, protocol, norm, seed): the mean return over learning rates under each change."""
     files = [f for name in ("protocol", "as_printed") for f in (RESULTS / name).glob("*.runs.*")]
@@ -191,11 +205,28 @@ def largest_shifts() -> str:
     shifts = table.drop(columns="defaults").sub(table["defaults"], axis=0).stack()
     mean = shifts.groupby(["env", "protocol", "norm"]).mean()
     told = []
-    for env in ("CartPole", "Acrobot", "MountainCar", "Pendulum"):
+    for env in TASKS:
         (change, norm), size = mean[env].abs().idxmax(), mean[env].abs().max()
         sign = "\N{MINUS SIGN}" if mean[env][change, norm] < 0 else "+"
-        told.append(f"{env} {dict(layer='LN', none='None')[norm]}, {change}: {sign}{size:.0f}")
-    return "; ".join(told)
+        network = {"layer": "LN", "none": "without LN"}[norm]
+        told.append(f"{sign}{size:.0f} in {env} ({network}, {change})")
+    return f"The largest shifts: {', '.join(told[:-1])} and {told[-1]}."
+
+
+def surviving() -> str:
+    """Under how many combinations of protocol and task LN surely gains."""
+    table = protocol_returns().unstack("norm")
+    gaps = (table["layer"] - table["none"]).groupby(["env", "protocol"])
+    low = gaps.apply(lambda gap: np.quantile(resampled(gap.to_frame()), 0.025))
+    return f"LN returns more than the network without LN in {(low > 0).sum()} of {len(low)} "
+
+
+def without_end() -> str:
+    """How many of the protocol's datasets hold no terminated transition."""
+    some = goals()[goals().index.get_level_values("seed") < shown_seeds("protocol")]
+    none = (some == 0).groupby("env").sum()
+    told = [f"{none[e]} of {shown_seeds('protocol')} in {e}" for e in TASKS if none[e]]
+    return f"no terminated transition: {' and '.join(told)}."
 
 
 def named(which: pd.Series) -> str:
@@ -247,8 +278,8 @@ def rho_above(x: str, y: str, free: bool = False, only: pd.Series | None = None)
 def moved_by(x: str) -> str:
     """By how much leaving out the clamped points moves rho(x, loss) as the table prints it."""
     change = rho(x, "loss", free=True).round(2) - rho(x, "loss").round(2)
-    text = ", ".join(f"{env}\N{NO-BREAK SPACE}{change[env]:+.2f}" for env in TASKS)
-    return text.replace("-", "\N{MINUS SIGN}")
+    *first, last = (f"{change[env]:+.2f} in {env}" for env in TASKS)
+    return f"{', '.join(first)} and {last}"
 
 
 def fewest_free() -> str:
@@ -274,15 +305,15 @@ def goal_compared() -> str:
     assert signs == [-1, 1]
     both = [rho_above("sgi", "loss", only=acrobot(goal))["Acrobot"] for goal in (True, False)]
     assert both == [1, 1]
-    gi2 = "\N{GREEK SMALL LETTER RHO}(GI\N{SUBSCRIPT TWO}, loss)"
-    text = f"The two intervals do not overlap in: LN's gain in return, {gi2}. They lie on opposite "
-    return text + f"sides of 0 in: {gi2}."
+    gi2 = "\u03c1(GI₂, loss)"
+    text = f"The two kinds of dataset differ in LN's gain in return and {gi2}: their intervals lie "
+    return text + f"apart, on opposite sides of 0 in {gi2}."
 
 
 def goal_gain() -> str:
-    told = {True: "Without a goal in the data, too, the interval of LN's gain lies above 0. That "}
-    told[True] += "part of the gain cannot come from learning rewards better."
-    told[False] = "Without a goal in the data the interval of LN's gain does not lie above 0."
+    told = {True: "Without a goal in the data, too, LN's gain is above 0. That part cannot come "}
+    told[True] += "from learning rewards better."
+    told[False] = "Without a goal in the data LN's gain is not shown to be above 0."
     return told[bool(gain_ends(acrobot(False))[0] > 0)]
 
 
@@ -310,27 +341,31 @@ def all_clamped() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def as_good() -> str:
+def clamped_points() -> str:
     names = {"none": "None", "layer": "LN", "batch": "BN", "weight": "WN"}
-    good = all_clamped().query("good").groupby(["env", "norm"], sort=False)["lr"]
+    points = all_clamped()
+    good = points.query("good").groupby(["env", "norm"], sort=False)["lr"]
     told = [
         f"{names[norm]} in {env} (at {', '.join(f'{lr:.1g}' for lr in rates)})"
         for (env, norm), rates in good
     ]
-    return ", ".join(told)
+    return (
+        f"There are {len(points)} points (task, network and learning rate) at which every run was "
+        f"clamped. At {(~points['good'].astype(bool)).sum()} of them the return is surely lower "
+        "than at the network's best learning rate. At the others it is as good as this network "
+        f"gets in its task: {', '.join(told[:-1])} and {told[-1]}."
+    )
 
 
 def turned() -> str:
-    """Where LN minus None changes its sign with the learning rates at which no run was clamped."""
+    """Where LN returns less at the learning rates at which no run was clamped."""
     most = networks().groupby(["env", "lr"])["clamped_steps"].transform("max")
-    found = []
+    found = {}
     for env in TASKS:
         mine = networks()["env"] == env
-        low, high = gain_ends(networks()[mine])
-        calm_low, calm_high = gain_ends(networks()[mine & (most == 0)])
-        if (low > 0 > calm_high) or (high < 0 < calm_low):
-            found.append(env)
-    return ", ".join(found) or "no task"
+        calm_high = gain_ends(networks()[mine & (most == 0)])[1]
+        found[env] = calm_high < 0 < gain_ends(networks()[mine])[0]
+    return f"LN returns less than the network without LN in {named(pd.Series(found))}, as shown"
 
 
 @cache
@@ -354,7 +389,15 @@ def shares(norm: str, seeds: int, low: float = -np.inf, high: float = np.inf) ->
 
 
 def lost(norm: str) -> str:
-    return shares(norm, shown_seeds("normalizations", VARIANTS), high=0.8)
+    seeds = shown_seeds("normalizations", VARIANTS)
+    return f"loses more than a fifth of LN's gain in {shares(norm, seeds, high=0.8)}"
+
+
+def half_of_the_gain() -> str:
+    seeds = shown_seeds("normalizations")
+    batch, weight = (shares(norm, seeds, high=0.5) for norm in ("batch", "weight"))
+    assert batch == weight
+    return f"each bring less than half of LN's gain in {batch}."
 
 
 def core_hours() -> float:
@@ -363,99 +406,161 @@ def core_hours() -> float:
 
 
 VARIANTS = r"range\(min\(p.seeds, (\d+)\)\)"
-NUMBERS = {
-    "setting": {
-        "datasets": lambda: len(goals()),
-        "without_goal": lambda: (goals() == 0).sum(),
-        "slowest": lambda: runs().query("lr == 1e-3 and seed == 0")["seconds"].max(),
-        "watched": lambda: runs()["env"].nunique(),
-        "diverged": lambda: (runs().query("lr == 1e-3 and seed == 0")["clamped_steps"] > 0).sum(),
-    },
-    "interference": {
-        "sgi_0": lambda: ln_moves("sgi", -1),
-        "qgi_plus_0": lambda: ln_moves("qgi_plus", -1),
-        "dgi_1": lambda: ln_moves_both("dgi", "loss", 1),
-        "mgi_2": lambda: ln_moves_both("mgi", "return", -1),
-        "points": lambda: len(points()),
-        "clamped_points": lambda: points()["clamped"].sum(),
-        "fewest": lambda: (~points()["clamped"]).groupby("env").sum().min(),
-        "shift_sgi": lambda: moved_by("sgi"),
-        "shift_qgi": lambda: moved_by("qgi_plus"),
-        "fewest_task": fewest_free,
-        "chance": lambda: ((~points()["clamped"]).groupby("env").sum().min() - 1) ** -0.5,
-        "goal_compared": goal_compared,
-        "goal_gain": goal_gain,
-    },
-    "gi2": {
-        "mean_0": lambda: ln_moves("gi2", 1),
-        "mean_1": lambda: ln_moves("loss", -1),
-        "mean_2": lambda: ln_moves("return", 1),
-        "mean_3": lambda: ln_moves_both("gi2", "loss", -1),
-        "below_mean": lambda: clear("gi2", -1),
-        "above_calm": lambda: clear("gi2", 1, free=True),
-        "below_median": lambda: clear("gi2", -1, over_seeds=np.median),
-        "above_median": lambda: clear("gi2", 1, over_seeds=np.median),
-        "scaled_raised": lambda: ln_moves("gi2_scaled", 1),
-        "scale_change": lambda: (rho("gi2_scaled", "loss") - rho("gi2", "loss")).mean(),
-        "same_sign": right_signs,
-        "points_left": lambda: ", ".join(
-            f"{env}\N{NO-BREAK SPACE}{count}"
-            for env, count in (~points()["clamped"]).groupby("env").sum()[list(TASKS)].items()
+
+
+def datasets_without() -> str:
+    none = (goals() == 0).groupby("env").sum()
+    told = [f"{none[env]} of 30 in {env}" for env in TASKS if none[env]]
+    return (
+        f"Of {len(goals())} datasets {none.sum()} hold no terminated transition: "
+        f"{' and '.join(told)}."
+    )
+
+
+def diverged() -> str:
+    some = runs().query("lr == 1e-3 and seed == 0")
+    return f"{(some['clamped_steps'] > 0).sum()} of these {len(some)} runs diverged"
+
+
+def side_by_side(x: str, **how) -> str:
+    """`above 0 in A, and below 0 in B and C`, of the intervals of rho(x, loss)."""
+    parts = []
+    for word, sign in (("above", 1), ("below", -1)):
+        tasks = clear(x, sign, **how)
+        if tasks != "none":
+            parts.append(f"{word} 0 in {' and '.join(tasks.rsplit(', ', 1))}")
+    return ", and ".join(parts)
+
+
+def free_points() -> str:
+    counts = (~points()["clamped"]).groupby("env").sum()[list(TASKS)]
+    *first, last = (f"{env} {count}" for env, count in counts.items())
+    return f"{', '.join(first)} and {last}"
+
+
+def change(x: str, other: str) -> float:
+    return (rho(x, "loss") - rho(other, "loss")).mean()
+
+
+def first_order(x: str) -> str:
+    """A row of the table: LN lowers it, moves with the loss, moves against the return."""
+    shares = ln_moves(x, -1), ln_moves_both(x, "loss", 1), ln_moves_both(x, "return", -1)
+    return " ".join(f"{share:.0%}" for share in shares)
+
+
+def isometric(x: str) -> str:
+    """The same: LN raises it, moves with the return."""
+    return f"{ln_moves(x, 1):.0%} {ln_moves_both(x, 'return', 1):.0%}"
+
+
+def few_points() -> str:
+    left = (~points()["clamped"]).groupby("env").sum().min()
+    chance = (
+        f"of so many ranks in random order has a standard deviation of {(left - 1) ** -0.5:.2f}"
+    )
+    return f"{fewest_free()} keeps {left}, and \u03c1 {chance}"
+
+
+def gi2_shares() -> str:
+    lowered, raised = ln_moves("loss", -1), ln_moves("return", 1)
+    return (
+        f"raises GI₂ at {ln_moves('gi2', 1):.0%} of the learning rates, lowers the loss at "
+        f"{lowered:.0%} and raises the return at {raised:.0%}; GI₂ and loss move in opposite "
+        f"directions at {ln_moves_both('gi2', 'loss', -1):.0%}"
+    )
+
+
+def switched_shares(norm: str, sign: int, optimizer: str = "SGD") -> str:
+    """What injecting (sign 1) or removing LN does, as the page says it."""
+    gi2, scaled = (switched(norm, x, sign, optimizer) for x in ("gi2", "gi2_scaled"))
+    loss = switched(norm, "td_loss", -sign, optimizer)
+    one, other = ("raises", "lowers") if sign > 0 else ("lowers", "raises")
+    return (
+        f"LN {one} GI₂ at {gi2:.0%} of the learning rates and GI₂ / loss at {scaled:.0%}, "
+        f"and {other} the batch loss at {loss:.0%}."
+    )
+
+
+def in_tasks(which: pd.Series) -> str:
+    """Tasks as `findings.listed` has them."""
+    return " and ".join(", ".join(which.index[which]).rsplit(", ", 1)) or "no task"
+
+
+def both_ways() -> str:
+    both = over_half(switch("none", "gi2")) & over_half(switch("layer", "gi2"), sign=-1)
+    return (
+        f"Where both happen, in {in_tasks(both)}, LN itself is enough, at weights of either kind."
+    )
+
+
+SAID = {
+    "normalizations": {
+        "whose": half_of_the_gain,
+        "which": lambda: f"than subtracting the mean alone in {more('rms', 'center')}",
+        "beyond": lambda: (
+            f"it returns more in {more('rms', 'layer')} and less in {more('layer', 'rms')}."
         ),
-        "commoner": lambda: max(lowering(), 1 - lowering()),
+        "affine": lambda: f"A trained gain and shift {lost('layer_affine')}",
+        "crossq": lambda: f"{lost('crossq')}. Its running statistics",
+        "best": lambda: (
+            f"The highest return is LN's in {named(best_in_table1() == 'layer')}. One caution"
+        ),
+        "no_goal": lambda: (
+            f"In {(goals()['Acrobot'][: shown_seeds('normalizations')] == 0).sum()} of Acrobot's "
+            f"{shown_seeds('normalizations')} datasets no transition reaches the goal."
+        ),
+        "clamped": clamped_points,
+        "turned": turned,
+    },
+    "reproduce": {"spent": lambda: f"The finished runs took {core_hours():.1f} core hours,"},
+    "setting": {"datasets": datasets_without, "diverged": diverged},
+    "lr_decay": {
+        "norms": weights_growth,
+        "falls": lambda: f"and in {falls().mean():.1%} of them on average",
+    },
+    "protocol": {"survives": surviving, "largest": largest_shifts, "without_end": without_end},
+    "interference": {
+        "qgi": lambda: f"QGI\u208a {first_order('qgi_plus')}",
+        "sgi": lambda: f"SGI {first_order('sgi')}",
+        "mgi": lambda: f"MGI {first_order('mgi')}",
+        "dgi": lambda: f"DGI {first_order('dgi')}",
+        "clamped": lambda: f"At {points()['clamped'].sum()} of the {len(points())} points a",
+        "moved": lambda: (
+            f"moves \u03c1(QGI\u208a, loss) by {moved_by('qgi_plus')}; "
+            f"\u03c1(SGI, loss) by {moved_by('sgi')}."
+        ),
+        "few": few_points,
+        "goals": goal_compared,
+        "without a goal": goal_gain,
     },
     "injection": {
-        "injected_0": lambda: switched("none", "gi2", 1),
-        "injected_2": lambda: switched("none", "td_loss", -1),
-        "removed_0": lambda: switched("layer", "gi2", -1),
-        "trained_gi2": lambda: ln_moves("gi2", 1),
-        "adam_0": lambda: switched("none", "gi2", 1, "Adam"),
-        "adam_2": lambda: switched("none", "td_loss", -1, "Adam"),
-        "raised": lambda: named(over_half(switch("none", "gi2"))),
-        "raised_adam": lambda: named(over_half(switch("none", "gi2", "Adam"))),
-        "lowered": lambda: named(over_half(switch("layer", "gi2"), sign=-1)),
-        "both_ways": lambda: named(
-            over_half(switch("none", "gi2")) & over_half(switch("layer", "gi2"), sign=-1)
+        "injected": lambda: switched_shares("none", 1),
+        "removed": lambda: switched_shares("layer", -1),
+        "adam": lambda: (
+            f"With Adam, averaged over the tasks, injecting {switched_shares('none', 1, 'Adam')}"
         ),
+        "trained": lambda: (
+            f"Networks trained with LN have the higher GI₂ at {ln_moves('gi2', 1):.0%}"
+        ),
+        "raised": lambda: f"learning rates in {in_tasks(over_half(switch('none', 'gi2')))}, and",
+        "lowered": lambda: (
+            f"it lowers GI₂ in {in_tasks(over_half(switch('layer', 'gi2'), sign=-1))}."
+        ),
+        "both ways": both_ways,
     },
     "isometry": {
-        "iso_p_0": lambda: ln_moves("iso_p", 1),
-        "iso_3_1": lambda: ln_moves_both("iso_3", "return", 1),
+        "iso_p": lambda: f"ISO\u209a {isometric('iso_p')}",
+        "iso_3": lambda: f"ISO\u2083 {isometric('iso_3')}",
     },
-    "normalizations": {
-        "best_layer": lambda: (best_in_table1() == "layer").sum(),
-        "no_goal": lambda: (
-            goals().loc["Acrobot"].loc[: shown_seeds("normalizations") - 1] == 0
-        ).sum(),
-        "scaling_wins": lambda: larger_share("rms", "center"),
-        "centring_wins": lambda: larger_share("center", "rms"),
-        "all_clamped": lambda: len(all_clamped()),
-        "worse": lambda: (~all_clamped()["good"].astype(bool)).sum(),
-        "as_good": as_good,
-        "turned": turned,
-        "batch_less": lambda: shares("batch", shown_seeds("normalizations"), high=0.5),
-        "weight_less": lambda: shares("weight", shown_seeds("normalizations"), high=0.5),
-        "layer_affine_lost": lambda: lost("layer_affine"),
-        "layer_after_relu_lost": lambda: lost("layer_after_relu"),
-        "crossq_lost": lambda: lost("crossq"),
-        "layer_after_relu_won": lambda: shares(
-            "layer_after_relu", shown_seeds("normalizations", VARIANTS), low=1.2
-        ),
+    "gi2": {
+        "shares": gi2_shares,
+        "all points": lambda: f"All points: {side_by_side('gi2')}.",
+        "free points": lambda: f"({free_points()}): {side_by_side('gi2', free=True)}.",
+        "medians": lambda: f"of means: {side_by_side('gi2', over_seeds=np.median)}.",
+        "scale": lambda: f"moves \u03c1 by {change('gi2_scaled', 'gi2'):+.2f} on average",
+        "scaled": lambda: f"GI₂ / loss at {ln_moves('gi2_scaled', 1):.0%} of the learning rates",
+        "signs": lambda: f"at {right_signs():.1%} of the checkpoints it has the sign",
+        "commoner": lambda: f"would be right at {max(lowering(), 1 - lowering()):.1%}",
     },
-    "lr_decay": {
-        "layer_min": lambda: growths("layer").min(),
-        "layer_max": lambda: growths("layer").max(),
-        "none_min": lambda: growths("none").min(),
-        "none_max": lambda: growths("none").max(),
-        "fell_small": lambda: falls().iloc[0],
-        "fell_mean": lambda: falls().mean(),
-    },
-    "protocol": {
-        "without_end": lambda: (
-            goals()[goals().index.get_level_values("seed") < shown_seeds("protocol")] == 0
-        ).sum(),
-        "largest": largest_shifts,
-    },
-    "reproduce": {"spent": core_hours},
 }
-"""By page and glued name."""
+"""By page: what its text says, each a part of a sentence with the numbers of the data."""

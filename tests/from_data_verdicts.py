@@ -15,23 +15,23 @@ STUDIES = ("core", "as_printed", "table1", "variants", "lr_decay")
 METRICS = {"QGI+": "qgi_plus", "SGI": "sgi", "MGI": "mgi", "DGI": "dgi", "GI2": "gi2"}
 METRICS |= {"GI2 / loss": "gi2_scaled", "loss": "loss", "return": "return"}
 METRICS |= {f"ISO_{k}": f"iso_{k}" for k in "opt3"} | {"2 lr DGI": "first_order"}
-ARMS = {"None": "none", "LN": "layer", "BN": "batch", "WN": "weight", "CrossQ": "crossq"}
-ARMS |= {"affine LN": "layer_affine", "LN after ReLU": "layer_after_relu"}
-ARMS |= {"projected LN": "project", "None with its own decay": "own_decay"}
-ARMS |= {"None with LN's decay": "paired_decay"}
-ARMS |= {f"CrossQ, momentum {m}": f"crossq_{m}" for m in (0.01, 0.001)}
+NETWORKS = {"None": "none", "LN": "layer", "BN": "batch", "WN": "weight", "CrossQ": "crossq"}
+NETWORKS |= {"affine LN": "layer_affine", "LN after ReLU": "layer_after_relu"}
+NETWORKS |= {"projected LN": "project", "None with its own decay": "own_decay"}
+NETWORKS |= {"None with LN's decay": "paired_decay"}
+NETWORKS |= {f"CrossQ, momentum {m}": f"crossq_{m}" for m in (0.01, 0.001)}
 
 
 @cache
 def table() -> pd.DataFrame:
-    """All runs of the claims' studies, one row each, with arm and first_order."""
+    """All runs of the claims' studies, one row each, with network and first_order."""
     files = [file for name in STUDIES for file in sorted((RESULTS / name).glob("*.runs.parquet"))]
     runs = pd.concat([pd.read_parquet(file) for file in files])
     runs = runs[runs["checkpoints"] == 100].replace([np.inf, -np.inf], np.nan)
-    runs["arm"] = runs["norm"].where(runs["lr_control"] == "none", runs["lr_control"])
+    runs["network"] = runs["norm"].where(runs["lr_control"] == "none", runs["lr_control"])
     if "momentum" in runs:
         own = (runs["norm"] == "crossq") & (runs["momentum"].fillna(0.1) != 0.1)
-        runs["arm"] = runs["arm"].mask(own, "crossq_" + runs["momentum"].map("{:g}".format))
+        runs["network"] = runs["network"].mask(own, "crossq_" + runs["momentum"].map("{:g}".format))
     return runs.assign(first_order=2 * runs["lr"] * runs["dgi"])
 
 
@@ -45,7 +45,7 @@ def of(env: str, optimizer: str, bias: bool) -> pd.DataFrame:
 def pair(env: str, optimizer: str, bias: bool) -> pd.DataFrame:
     """The runs of None and LN."""
     some = of(env, optimizer, bias)
-    return some[some["arm"].isin(["none", "layer"])]
+    return some[some["network"].isin(["none", "layer"])]
 
 
 def points(runs: pd.DataFrame, how: str = "mean") -> pd.DataFrame:
@@ -90,8 +90,8 @@ def effect(runs: pd.DataFrame, metric: str, injected: bool = False) -> pd.DataFr
     return wide["layer"] - wide["none"]
 
 
-def calm(runs: pd.DataFrame, arms: list[str]) -> list[float]:
-    most = runs[runs["arm"].isin(arms)].groupby("lr")["clamped_steps"].max()
+def calm(runs: pd.DataFrame, networks: list[str]) -> list[float]:
+    most = runs[runs["network"].isin(networks)].groupby("lr")["clamped_steps"].max()
     return list(most.index[most == 0])
 
 
@@ -112,20 +112,23 @@ def sides(text: str, view: str, runs: pd.DataFrame) -> tuple[int, int]:
     return int((sign > 0).sum()), int((sign < 0).sum())
 
 
-def returns(runs: pd.DataFrame, arms: list[str], view: str, metric="return") -> dict[str, float]:
-    """Each arm's mean return, over the seeds that all have."""
+def returns(
+    runs: pd.DataFrame, networks: list[str], view: str, metric="return"
+) -> dict[str, float]:
+    """Each network's mean return, over the seeds that all have."""
     wide = {
-        a: runs[runs["arm"] == a].pivot(index="seed", columns="lr", values=metric) for a in arms
+        a: runs[runs["network"] == a].pivot(index="seed", columns="lr", values=metric)
+        for a in networks
     }
     seeds = sorted(set.intersection(*(set(some.dropna().index) for some in wide.values())))
-    rates = calm(runs, arms) if view == "without clamped" else list(wide[arms[0]].columns)
+    rates = calm(runs, networks) if view == "without clamped" else list(wide[networks[0]].columns)
     found = {}
-    for arm, some in wide.items():
+    for network, some in wide.items():
         some = some.loc[seeds, rates]
-        found[arm] = some.to_numpy().mean()
+        found[network] = some.to_numpy().mean()
         if view == "at the best rate":
             even, odd = some[some.index % 2 == 0].mean(), some[some.index % 2 == 1].mean()
-            found[arm] = (odd[even.idxmax()] + even[odd.idxmax()]) / 2
+            found[network] = (odd[even.idxmax()] + even[odd.idxmax()]) / 2
     return found
 
 
@@ -155,16 +158,16 @@ def statistic(text: str, view: str, env: str, optimizer: str, bias: bool):
         return sides(text, view, two)
     runs = of(env, optimizer, bias)
     if found := re.fullmatch(r"return: (.+) [<>] (.+)", text.partition(" / ")[0]):
-        a, b = (ARMS[name] for name in found.groups())
+        a, b = (NETWORKS[name] for name in found.groups())
         mean = returns(runs, [a, b], view)
         return mean[a] - mean[b]
     if found := re.match(r"return: \((.+) - (.+)\) / \(LN - None\)", text):
-        a, b = (ARMS[name] for name in found.groups())
+        a, b = (NETWORKS[name] for name in found.groups())
         mean = returns(runs, list(dict.fromkeys([a, b, "layer", "none"])), view)
         return (mean[a] - mean[b]) / (mean["layer"] - mean["none"])
     if found := re.fullmatch(r"decay: (.+) > (.+)", text):
         grown = runs.assign(grown=runs["key"].map(growth()))
-        a, b = (ARMS[name] for name in found.groups())
+        a, b = (NETWORKS[name] for name in found.groups())
         mean = returns(grown, [a, b], view, "grown")
         return mean[a] - mean[b]
     if "run is clamped" in text:

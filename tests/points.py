@@ -9,7 +9,7 @@ RATES = tuple(10.0 ** (-i / 2) for i in range(2, 11))
 def runs(env: str = "Pendulum", seeds: int = 6, rates=RATES, **columns) -> pd.DataFrame:
     """One row a run of None and LN; a column is a function of (lr, norm, seed)."""
     rows = [
-        {"env": env, "norm": norm, "arm": norm, "lr": lr, "seed": seed, "clamped_steps": 0.0}
+        {"env": env, "norm": norm, "network": norm, "lr": lr, "seed": seed, "clamped_steps": 0.0}
         | {name: value(lr, norm, seed) for name, value in columns.items()}
         for lr in rates
         for norm in ("none", "layer")

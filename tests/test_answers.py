@@ -7,7 +7,17 @@ import pytest
 from lnqbook import online_statistics, target_statistics
 from lnqbook.answers import listed, sentence, word
 from lnqbook.figures import beyond
-from lnqbook.pages_beyond import ONLINE, TARGET, answer, online_answers, target_answers
+from lnqbook.pages_beyond import (
+    ONLINE,
+    TARGET,
+    answer,
+    changes,
+    claims_by_setting,
+    fates_told,
+    online_answers,
+    target_answers,
+    would_change,
+)
 from lnqbook.stats import Interval
 
 PHRASES = {"supported": "it rises", "contradicted": "it falls", "undecided": "it is open"}
@@ -111,3 +121,39 @@ def test_scores_by_setting_draws_values_and_intervals() -> None:
         np.testing.assert_allclose(line.get_ydata(), [3 + offset, 7 + offset])
         ends = [segment[:, 1] for segment in bars.get_segments()]
         np.testing.assert_allclose(ends, [[2 + offset, 5 + offset], [6 + offset, 9 + offset]])
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [
+        (Interval(2.0, 1.0, 3.0, 10), "a shift by -1"),
+        (Interval(-2.0, -3.0, -0.5, 10), "a shift by +0.5"),
+        (Interval(1.0, -1.0, 3.0, 10), "40 seeds"),  # half width 2, twice the value
+        (Interval(-1.0, -2.0, 2.0, 10), "90 seeds"),  # its upper half is 3
+        (Interval(0.01, -1.0, 1.0, 10), "over 1,000 seeds"),
+        (Interval(0.0, -1.0, 1.0, 10), "over 1,000 seeds"),
+        (Interval(1.0, np.nan, np.nan, 1), "more seeds"),
+    ],
+)
+def test_what_would_change_an_answer(interval: Interval, expected: str) -> None:
+    assert would_change(interval) == expected
+    assert would_change(Interval(*(end + 5 for end in interval[:3]), interval.count), 5) == expected
+
+
+def test_changes_have_a_row_a_question_and_task() -> None:
+    found = {task: dict.fromkeys(TARGET, Interval(2.0, 1.0, 3.0, 10)) for task in ("A", "B")}
+    table = changes(found, TARGET)
+    assert len(table) == 2 * len(TARGET)
+    assert table.loc[("shift", "A"), "answer"] == "contradicted"
+    assert table.loc[("share", "B"), "would change it"] == "a shift by -0.2"
+
+
+def test_what_becomes_of_the_claims_is_told() -> None:
+    before = pd.DataFrame({"A": ["supported", "supported"], "B": ["undecided", ""]}, index=[3, 6])
+    after = pd.DataFrame({"A": ["supported", "contradicted"], "B": ["supported", ""]}, index=[3, 6])
+    text = fates_told(before, after)
+    assert "Of 2 pairs" in text and "1 are decided alike" in text and "claim 6 in A." in text
+    assert "None turns" in fates_told(before, before)
+    assert "No claim is decided" in fates_told(before[["B"]], after[["B"]])
+    table = claims_by_setting({"none": before, "10": after})
+    assert table["none"].to_list() == ["1 of 2", "1 of 1"] and table.index[0].startswith("3. ")

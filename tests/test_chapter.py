@@ -1,6 +1,8 @@
 """A chapter's verdicts are the board's."""
 
+import re
 from dataclasses import replace
+from html import unescape
 
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from bs4 import BeautifulSoup
 from lnqbook.claims import chapter, verdicts
 from lnqbook.claims import runs as claim_runs
 from lnqbook.claims.statements import CLAIMS
+from lnqbook.claims.verdict_tables import MARKS
 from lnqbook.notebook import Parameters
 from lnqlib.spec import LEARNING_RATES
 
@@ -62,14 +65,43 @@ def test_the_list_leads_to_the_board(pairs):
         assert words[3] == "the same" if number == 25 else second.word in words[3]
 
 
-def test_where_a_check_holds(pairs):
-    first = pairs[1][0]
-    found = chapter.where(first, "LN lowers SGI")
-    rows = first.rows.set_index(["check", "env"])["word"]
-    assert list(found.index) == ["CartPole", "Pendulum"]
-    for env, holds in found.items():
-        assert holds == (rows["LN lowers SGI", env] == "supported")
-    assert chapter.where(first, "no such check").empty
+def test_the_badges_say_number_and_verdict_and_lead_to_the_evidence(asked, pairs):
+    line = chapter.badges(pairs)
+    links = re.findall(r"\[\*\*(\d+)\*\*\xa0(.+?)\]\(claims\.ipynb#claim-(\d+)\)", line)
+    assert [(int(a), int(b)) for a, _, b in links] == [(n, n) for n in NUMBERS]
+    for (_, said, _), (first, second) in zip(links, pairs, strict=True):
+        assert first.word in said
+        assert (f", as printed {unescape(MARKS[second.word])} {second.word}" in said) == (
+            first.word != second.word
+        )
+    assert line.count("\n") == 0 and line.endswith(").")
+    (alone, _) = pairs[0]
+    (none, _), = chapter.judged(replace(asked, steps=7), NUMBERS[0])  # fmt: skip
+    assert chapter.badges([(alone, none)]).endswith(
+        "As printed, without biases, there are no finished runs with these parameters."
+    )
+
+
+def test_badges_where_a_claim_is_not_about_the_task(asked):
+    own = replace(asked, envs=("CartPole-v1",))
+    assert chapter.badges(chapter.judged(own, 3, 12)).startswith("The paper's claims are about")
+    said = chapter.badges(chapter.judged(own, 3, 8, 25))
+    assert said.startswith("**The paper's claims, by these runs:** [**25**") and said.endswith(
+        "here: claims 3 and 8."
+    )
+    # no data can test claim 30, wherever it is asked
+    assert "**30**\xa0\N{EN DASH} not tested" in chapter.badges(chapter.judged(own, 30))
+
+
+def test_an_answer_is_a_paragraph_badges_and_the_claims_behind_a_title(pairs, monkeypatch):
+    shown = []
+    monkeypatch.setattr(chapter, "display", lambda *outputs: shown.extend(outputs))
+    chapter.answer(pairs, "It does.", "", "Not always.")
+    answer, badges, claims = (output.data for output in shown)
+    assert answer == "It does. Not always."
+    assert badges == chapter.badges(pairs)
+    assert claims.startswith('<details class="folded"><summary>These claims in words')
+    assert chapter.listed(pairs) in claims
 
 
 def test_policies_are_played_only_where_a_claim_compares_with_them(asked):

@@ -16,6 +16,7 @@ from lnqbook.notebook import SHARED, SPELLING, ParameterError, parameters
 from lnqlib.spec import ENVS
 from lnqlib.store import Store
 
+SKETCHES = {"fig-tasks"}  # figures without numbers
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 QUICK = {"env": "MountainCar", "optimizer": "Adam", "seeds": 1, "steps": 200}
 QUICK |= {"learning_rates": [1e-4, 1e-2], "trials": 200}
@@ -131,6 +132,9 @@ def test_every_drawing_has_a_name_a_caption_and_a_description(path, executed):
         assert figure.name.startswith("fig-")
         assert len(figure.caption) > 20
         assert len(image.alt) > 20
+        numbers = [o.data["text/csv"] for o in cell.outputs if "text/csv" in o.get("data", {})]
+        assert numbers or figure.name in SKETCHES
+        assert all("\n" in table for table in numbers)
 
 
 def test_no_two_figures_share_a_name():
@@ -159,13 +163,17 @@ def test_the_readmes_command_looks_its_runs_up(tmp_path):
     assert [env for env in ENVS if env in shown] == ["Pendulum"]
 
 
-def test_papermill_from_the_folder_of_the_chapters(tmp_path):
+def test_papermill_from_the_folder_of_the_chapters_on_a_machine_set_up_for_other_work(tmp_path):
     arguments = [
         "linear_regression.ipynb",
         tmp_path / "out.ipynb",
+        "--inject-paths",
         *quick(ROOT / "chapters/linear_regression.ipynb"),
     ]
-    finished = tool("papermill", *arguments, cwd=ROOT / "chapters")
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text("text.usetex: True\n")
+    machine = {"MPLBACKEND": "Agg", "MATPLOTLIBRC": settings}
+    finished = tool("papermill", *arguments, cwd=ROOT / "chapters", **machine)
     assert finished.returncode == 0, finished.stdout
     assert outputs(tmp_path / "out.ipynb", "image/png")
 

@@ -181,14 +181,14 @@ def test_equivalence_within_a_margin(offset, word):
         seeds=8,
         **{"return": lambda lr, norm, seed: (norm == "layer") + 0.01 * draw(lr, norm, seed)},
     )
-    third = frame[frame["norm"] == "layer"].assign(arm="crossq", norm="crossq")
+    third = frame[frame["norm"] == "layer"].assign(network="crossq", norm="crossq")
     both = pd.concat([frame, third.assign(**{"return": third["return"] + offset})])
     assert kinds.equivalent("crossq", "layer", 0.2).primary(both, DRAWS).word == word
 
 
 def test_an_equivalence_that_the_seeds_cannot_see_is_undecided():
     frame = gaining(32, 4, 0.1)
-    third = frame[frame["norm"] == "none"].assign(arm="crossq", norm="crossq")
+    third = frame[frame["norm"] == "none"].assign(network="crossq", norm="crossq")
     third["return"] += 0.8 + np.where(third["seed"] % 2, 0.6, -0.6)
     found = kinds.equivalent("crossq", "layer", 0.2).primary(pd.concat([frame, third]), DRAWS)
     assert found.word == UNDECIDED

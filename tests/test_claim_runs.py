@@ -63,11 +63,11 @@ def test_the_frame_has_results_and_the_returns_without_training():
     curves = pd.DataFrame({"key": first.key, "step": [9, 0], "weight_norm": [6.0, 2.0]})
     runs = claim_runs.frame(specs, results, curves=curves)
     row = runs.set_index("key").loc[first.key]
-    assert (row["return"], row["arm"]) == (40.0, "none")
+    assert (row["return"], row["network"]) == (40.0, "none")
     assert row["first_order"] == pytest.approx(2 * first.lr * 7)
     assert row["log_growth"] == pytest.approx(np.log(9))  # the squared norm has grown ninefold
     assert runs["seconds"].notna().sum() == runs["log_growth"].notna().sum() == 1
-    assert set(runs["arm"]) >= {"project", "own_decay", "paired_decay", "crossq"}
+    assert set(runs["network"]) >= {"project", "own_decay", "paired_decay", "crossq"}
     for bias in (True, False):
         known = random_returns(["CartPole"], [0, 1], bias=bias).set_index(["policy", "seed"])
         for seed, policy in product((0, 1), POLICIES):
@@ -79,10 +79,10 @@ def test_what_a_run_is_called():
     names = {("none", "own_decay"): "own_decay", ("layer", "project"): "project"}
     names |= {(norm, "none"): norm for norm in ("layer", "crossq", "weight")}
     for (norm, control), name in names.items():
-        assert claim_runs.arm_of(RunSpec("Pendulum", norm=norm, lr_control=control)) == name
+        assert claim_runs.network_of(RunSpec("Pendulum", norm=norm, lr_control=control)) == name
     for momentum, name in ((0.1, "crossq"), (0.01, "crossq_0.01"), (0.001, "crossq_0.001")):
         spec = SimpleNamespace(norm="crossq", lr_control="none", momentum=momentum)
-        assert claim_runs.arm_of(spec) == name
+        assert claim_runs.network_of(spec) == name
 
 
 def test_the_weights_that_are_watched_are_lns_and_wns_with_sgd():
@@ -96,7 +96,7 @@ def test_the_weights_that_are_watched_are_lns_and_wns_with_sgd():
 
 def rows(study: str, **more) -> pd.DataFrame:
     return pd.DataFrame(
-        {"study": study, "env": "Pendulum", "norm": norm, "arm": norm, "optimizer": "SGD"}
+        {"study": study, "env": "Pendulum", "norm": norm, "network": norm, "optimizer": "SGD"}
         | {"bias": True, "lr": 0.1, "seed": seed}
         | {name: value(norm, seed) for name, value in more.items()}
         for norm in ("none", "layer")

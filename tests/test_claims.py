@@ -99,14 +99,14 @@ def test_a_flipped_sign_flips_the_verdict(world, number, metric):
     [
         (11, {"injected_gi2": lambda r: r["gi2"] - 1}, FAILS),
         (29, {"injected_gi2_scaled": lambda r: r["gi2_scaled"] - 1}, FAILS),
-        (17, {"return": lambda r: r["return"] + (r["arm"] == "batch")}, FAILS),
-        (21, {"return": lambda r: r["return"] - (r["arm"] == "crossq")}, FAILS),
-        (21, {"return": lambda r: r["return"] + 0.5 * (r["arm"] == "layer_affine")}, FAILS),
-        (21, {"return": lambda r: r["return"] - 0.5 * (r["arm"] == "layer_after_relu")}, HOLDS),
+        (17, {"return": lambda r: r["return"] + (r["network"] == "batch")}, FAILS),
+        (21, {"return": lambda r: r["return"] - (r["network"] == "crossq")}, FAILS),
+        (21, {"return": lambda r: r["return"] + 0.5 * (r["network"] == "layer_affine")}, FAILS),
+        (21, {"return": lambda r: r["return"] - 0.5 * (r["network"] == "layer_after_relu")}, HOLDS),
         (16, {"uniform_return": lambda r: r["uniform_return"] - 1}, FAILS),
-        (22, {"return": lambda r: r["return"] + 1.2 * (r["arm"] == "paired_decay")}, FAILS),
+        (22, {"return": lambda r: r["return"] + 1.2 * (r["network"] == "paired_decay")}, FAILS),
         (23, {"clamped_steps": lambda r: 1.0 * (r["optimizer"] == "Adam")}, FAILS),
-        (28, {"return": lambda r: r["return"] + (r["arm"] == "weight")}, FAILS),
+        (28, {"return": lambda r: r["return"] + (r["network"] == "weight")}, FAILS),
         (27, {"first_order": lambda r: -r["first_order"]}, FAILS),
     ],
 )
@@ -116,7 +116,7 @@ def test_another_world_gives_another_verdict(world, number, change, word):
 
 
 def test_one_task_does_not_refute_a_sentence_about_the_whole(world):
-    cart = (world["env"] == "CartPole") & (world["arm"] == "own_decay")
+    cart = (world["env"] == "CartPole") & (world["network"] == "own_decay")
     some = world.assign(**{"return": world["return"] + 2 * cart})
     found = verdicts.judge(claim(22), some, views=False)
     assert found.word == MIXED
@@ -196,7 +196,7 @@ def test_noise_supports_nothing(world):
 
 
 def test_momenta_that_nobody_trained_leave_crossq_open(world):
-    lacking = world[~world["arm"].isin(["crossq_0.01", "crossq_0.001"])]
+    lacking = world[~world["network"].isin(["crossq_0.01", "crossq_0.001"])]
     found = verdicts.judge(claim(21), lacking, views=False)
     assert found.word == NO_RUNS
     assert verdicts.judge(claim(21), lacking, bias=False, views=False).word == HOLDS

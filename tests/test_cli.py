@@ -22,9 +22,11 @@ from lnqlib.store import shipped as shipped_results
 from lnqlib.store.local import ROOT
 from lnqlib.store.shipped import Shipped
 from lnqlib.store.verify import AT_START, COMPARED, differences, spec_of, start_differences
+from lnqlib.studies import STUDIES
 from lnqlib.sweep import lookup, sweep
 
-TINY = spec.grid(env=("CartPole", "Pendulum"), norm=("none", "layer"), lr=0.01, seed=(0, 1, 2))
+AXES = {"env": ("CartPole", "Pendulum"), "norm": ("none", "layer"), "lr": 0.01, "seed": (0, 1, 2)}
+TINY = spec.grid(**AXES)
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +34,10 @@ def small_world(tmp_path, monkeypatch):
     """Two studies of twelve runs and of one, and training that takes no time."""
     monkeypatch.setenv("LNQ_STORE", str(tmp_path / "store"))
     monkeypatch.setattr(shipped_results, "RESULTS", tmp_path / "results")
-    for name in list(spec.STUDIES):
-        monkeypatch.delitem(spec.STUDIES, name)
-    monkeypatch.setitem(spec.STUDIES, "core", lambda: TINY)
-    monkeypatch.setitem(spec.STUDIES, "table1", lambda: spec.grid(env="Acrobot", norm="batch"))
+    for name in list(STUDIES):
+        monkeypatch.delitem(STUDIES, name)
+    monkeypatch.setitem(STUDIES, "core", [AXES])
+    monkeypatch.setitem(STUDIES, "table1", [{"env": "Acrobot", "norm": "batch"}])
     monkeypatch.setattr(engine, "train", standin.train)
     monkeypatch.setattr(engine, "covers", lambda _: True)
 

@@ -27,6 +27,7 @@ from lnqlib.store.cluster import SchedulerError, connected
 from lnqlib.store.local import ROOT
 from lnqlib.store.parquet import ENGINE_VERSION
 from lnqlib.store.verify import spec_of
+from lnqlib.studies import STUDIES
 from lnqlib.sweep import SweepError, backend_store, sweep
 
 SPECS = spec.grid(
@@ -96,9 +97,10 @@ def expected(tmp_path_factory):
 def test_without_workers_it_says_so_and_ctrl_c_ends_thousands_of_chunks(processes, tmp_path):
     processes.start(0)
     code = (
-        "import sys, runpy, lnqlib.spec as spec\n"
-        "spec.STUDIES['core'] = lambda: spec.grid(\n"
-        "    env='CartPole', gamma=[i / 3000 for i in range(3000)], steps=10, checkpoints=1)\n"
+        "import sys, runpy\n"
+        "from lnqlib.studies import STUDIES\n"
+        "STUDIES['core'] = [{'env': 'CartPole', 'gamma': [i / 3000 for i in range(3000)],\n"
+        "    'steps': 10, 'checkpoints': 1}]\n"
         f"sys.argv[1:] = ['run', 'core', '--scheduler', {processes.address!r}]\n"
         "runpy.run_module('lnqlib', run_name='__main__')"
     )
@@ -153,8 +155,8 @@ def test_the_engine_gives_the_same_bits_on_workers(workers, tmp_path, monkeypatc
 def test_the_command_line_uses_the_scheduler(workers, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(shipped, "RESULTS", tmp_path / "results")
     monkeypatch.setenv("LNQ_STORE", str(tmp_path / "store"))
-    study = spec.grid(env="CartPole", seed=(0, 1), steps=200, checkpoints=1)
-    monkeypatch.setitem(spec.STUDIES, "core", lambda: study)
+    axes = {"env": "CartPole", "seed": (0, 1), "steps": 200, "checkpoints": 1}
+    monkeypatch.setitem(STUDIES, "core", [axes])
     assert main(["run", "core", "--scheduler", workers.address]) == 0
     printed = capsys.readouterr()
     assert "core: 2 of 2 runs are finished" in printed.out

@@ -1,17 +1,21 @@
 """Sentences chosen by the data: every branch of every helper."""
 
+import struct
+from base64 import b64decode
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
+from IPython.display import HTML
+from matplotlib.figure import Figure
 from points import runs
 
 from lnqbook import (
     best_rates,
     equal_steps,
     front_page,
-    gi2_words,
     left_out,
     link_words,
     placebos,
@@ -19,9 +23,8 @@ from lnqbook import (
 )
 from lnqbook.claims import board
 from lnqbook.claims.checks import CALM, MEDIANS
-from lnqbook.findings import bullets, case, count, listed, told
+from lnqbook.findings import bullets, case, count, folded, listed, sided, told
 from lnqbook.ranks import Placebo
-from lnqbook.rates import Sides
 from lnqbook.stats import NBSP, Interval
 
 ABOVE, BELOW, AROUND = (Interval(x, x - 0.1, x + 0.1, 18) for x in (0.6, -0.6, 0.02))
@@ -48,6 +51,32 @@ def test_lists_in_words():
     assert listed("AB") == "A and B"
     assert listed([1, 2, 3]) == "1, 2 and 3"
     assert [count(n, "claim") for n in (0, 1, 3)] == ["no claim", "1 claim", "3 claims"]
+
+
+def test_sides_in_words():
+    assert sided({"A": 1, "B": -1, "C": 0, "D": 1}) == "above 0 in A and D, and below 0 in B"
+    assert sided({"A": 0}) == sided({}) == "nowhere clear of 0"
+    assert sided({"A": 1, "B": 1}) == "above 0 in all 2 tasks"
+    assert sided({"A": -1}, "raises it", "lowers it") == "lowers it in A"
+
+
+def test_outputs_fold_under_a_title():
+    figure = Figure(figsize=(2, 1), dpi=50)
+    figure.subplots().plot([0, 1])
+    frame = pd.DataFrame({"rho": [0.5]}, ["Pendulum"])
+    html = folded(
+        "With A & B", "So **-0.5** of $\\ell_t < 1$.", frame, HTML("<p>x</p>"), None, figure
+    )
+    page = BeautifulSoup(html.data, "html.parser")
+    assert page.details.summary.get_text() == "With A & B"
+    assert page.strong.get_text() == "\N{MINUS SIGN}0.5"
+    assert page.select_one(".tex2jax_process").get_text() == r"\(\ell_t < 1\)"
+    assert [cell.get_text() for cell in page.select("tbody *")][1:] == ["Pendulum", "0.5"]
+    kind, _, data = page.img["src"].partition(",")
+    assert (kind, page.img["alt"]) == ("data:image/png;base64", "With A & B")
+    width, height = struct.unpack(">II", b64decode(data)[16:24])  # where a PNG keeps its size
+    assert (width, height) == (200, 100)
+    assert folded("Nothing", None).data == ""
 
 
 def placebo(gap: Interval, own=-0.5, others=-0.3, excess=(ABOVE, BELOW)) -> placebos.Case:
@@ -100,11 +129,11 @@ def gains(*intervals) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("intervals", "said"),
     [
-        ((ABOVE, ABOVE, ABOVE), "LN returns more than None in all 3 tasks."),
-        ((ABOVE,), "LN returns more than None in CartPole."),
-        ((ABOVE, ABOVE, BELOW), "more than None in CartPole and Acrobot. It returns less in Pend"),
+        ((ABOVE, ABOVE, ABOVE), "LN returns more than the network without LN in all 3 tasks."),
+        ((ABOVE,), "LN returns more than the network without LN in CartPole."),
+        ((ABOVE, ABOVE, BELOW), "without LN in CartPole and Acrobot. It returns less in Pend"),
         ((ABOVE, AROUND), "in CartPole. The interval contains 0 in Acrobot."),
-        ((BELOW, AROUND), "more than None in no task. It returns less in CartPole. The interval"),
+        ((BELOW, AROUND), "without LN in no task. It returns less in CartPole. The interval"),
         ((ABOVE, FEW), "With so few seeds there is no half to choose a learning rate on"),
     ],
 )
@@ -117,30 +146,13 @@ def test_the_gain_at_the_best_rate(intervals, said):
     [
         ({"CartPole": 0.72, "Pendulum": 1.5}, "72% in CartPole and 150% in Pendulum. A part above"),
         ({"CartPole": 0.72, "Acrobot": 0.0}, "clamped make up 72% in CartPole."),
-        ({"Acrobot": 0.0}, "None of LN's gain, averaged over learning rates, comes from"),
+        ({"Acrobot": 0.0}, "No part of LN's gain, averaged over learning rates, comes"),
         ({"Acrobot": np.nan}, "LN gains nothing on average here"),
     ],
 )
 def test_how_much_of_the_gain_is_nones_divergence(values, said):
     shares = pd.Series({k: Interval(v, v, v, 9) for k, v in values.items()}, dtype=object)
     assert said in best_rates.clamped_in_words(shares)
-
-
-def test_shares_of_the_decay():
-    full, part = Interval(1.4, 1.2, 1.6, 20), Interval(0.5, 0.3, 0.7, 20)
-    table = pd.DataFrame(
-        {"loses": [full, part], "own brings": [part, full], "LN's brings": [full, part]},
-        ["Pendulum", "CartPole"],
-        dtype=object,
-    )
-    said = best_rates.shares_in_words(table, "On average")
-    assert "loses in Pendulum (1.40 of it), own brings in CartPole (1.40 of it) and" in said
-    assert best_rates.both_ways_in_words(table, "On average").startswith(
-        "On average, the decay could be all of LN's gain in Pendulum: "
-    )
-    none = table.map(lambda _: part)
-    assert "none of them is surely more" in best_rates.shares_in_words(none, "On average")
-    assert "in no task more than all" in best_rates.both_ways_in_words(none, "On average")
 
 
 def verdict(number: int, word: str, firm=None, turned=()) -> SimpleNamespace:
@@ -206,8 +218,8 @@ def test_the_papers_scale_is_said_of_what_has_its_seeds():
     rows = [("none", True, 30), ("layer", True, 30), ("batch", True, 20), ("weight", True, 20)]
     rows += [("none", False, 10), ("layer", False, 12)]
     frame = pd.DataFrame(
-        {"env": "Pendulum", "arm": arm, "bias": bias, "seed": seed, "seconds": 1.0}
-        for arm, bias, seeds in rows
+        {"env": "Pendulum", "network": network, "bias": bias, "seed": seed, "seconds": 1.0}
+        for network, bias, seeds in rows
         for seed in range(seeds)
     )
     assert board.scale_in_words(frame) == (
@@ -265,6 +277,32 @@ def test_a_side_needs_more_than_chance():
 
 
 @pytest.mark.parametrize(
+    ("intervals", "title"),
+    [
+        ((ABOVE, ABOVE), "LN helps."),
+        ((ABOVE, AROUND), "LN helps in some of the tasks."),
+        ((ABOVE, BELOW), "LN helps in some of the tasks and harms in others."),
+        ((AROUND, BELOW), "LN is not shown to help."),
+    ],
+)
+def test_whether_ln_helps(intervals, title):
+    said = front_page.helps(gains(*intervals), "And more.")
+    assert said.startswith(f"**{title}** Each network at its own") and said.endswith(" And more.")
+
+
+def test_whether_gi2_is_about_the_task():
+    cases = [placebo(gap) for gap in (AROUND, BELOW, ABOVE)]
+    cases = [c._replace(reading=r) for c, r in zip(cases, ("defaults", "b", "c"), strict=True)]
+    said = front_page.about_the_task(cases, "SGD")
+    numbers = "(\u03c1 -0.50 and -0.30)"
+    assert said == (
+        "Own task's losses against other tasks': GI\u2082 goes with the defaults no more with its "
+        f"own {numbers}, b more with its own {numbers} and c less with its own {numbers}."
+    )
+    assert front_page.about_the_task(cases, "Adam") == ""
+
+
+@pytest.mark.parametrize(
     ("sgi", "said"),
     [
         ((ABOVE, CHANCE, ABOVE), "the loss is higher, clearly so in CartPole and Pendulum."),
@@ -294,59 +332,11 @@ def test_second_order_on_the_front_page(gi2, calm, said):
     assert front_page.sides_table(table).shape == (3, 3)
 
 
-def sides(**tasks) -> pd.DataFrame:
-    return pd.DataFrame({k: {"all": a, "calm": b} for k, (a, b) in tasks.items()}, dtype=object).T
-
-
-UP, DOWN, MANY = Sides(8, 0, 1), Sides(1, 8, 0), Sides(5, 4, 0)
-
-
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        ({"CartPole": (UP, UP), "Pendulum": (DOWN, DOWN)}, "raises GI\u2082 in CartPole, and lowe"),
-        ({"CartPole": (UP, UP)}, "LN surely raises GI\u2082 in CartPole."),
-        ({"CartPole": (DOWN, DOWN)}, "LN surely lowers GI\u2082 in CartPole."),
-        ({"CartPole": (MANY, MANY)}, "In no task does LN surely raise or lower"),
-        ({"CartPole": (UP, Sides(2, 0, 0))}, "clamped: raised at 2 of 2 in CartPole."),
-        ({"CartPole": (UP, Sides(3, 2, 1))}, "raised at 3 of 6 in CartPole, lowered at 2."),
-        ({"CartPole": (UP, Sides(0, 0, 0))}, "none left in CartPole."),
-    ],
-)
-def test_gi2_at_fixed_rate(found, said):
-    assert said in gi2_words.at_fixed_rate(sides(**found))
-
-
-def test_gi2_where_none_always_diverged():
-    frame = runs(
-        rates=(1e-1, 1e-2, 1e-3),
-        gi2=lambda lr, norm, seed: (norm == "layer") * (1.0 if lr > 0.05 else -1.0) + 1e-3 * seed,
-    )
-    hit = (frame["lr"] > 0.05) & (frame["norm"] == "none")
-    said = gi2_words.clamped_rates(frame.assign(clamped_steps=1.0 * hit))
-    assert said.startswith("The learning rates that raise it in Pendulum (1) are exactly those")
-    assert gi2_words.clamped_rates(frame) == ""
-
-
-def test_gi2_across_rates_and_step_by_step():
-    table = rhos(sgi=(ABOVE,) * 3, gi2=(BELOW, BELOW, AROUND), calm=(BELOW, ABOVE, AROUND))
-    assert gi2_words.verdict_on_correlation(table).endswith(
-        "is clear in CartPole and Acrobot, without the clamped points in CartPole (and clearly "
-        "positive in Acrobot)."
-    )
-    none = rhos(sgi=(ABOVE,) * 3, gi2=(AROUND,) * 3, calm=(AROUND,) * 3)
-    assert "clear in no task, without the clamped points in no task." in (
-        gi2_words.verdict_on_correlation(none)
-    )
-    assert gi2_words.prediction(0.97, 0.6).startswith("GI\u2082 does what its derivation says")
-    assert "no more than always naming" in gi2_words.prediction(0.5, 0.6)
-
-
 def test_pairs_without_a_cosine():
     some = pd.Series({("Pendulum", "none", 0.1): 0.74, ("Pendulum", "layer", 0.1): 0.0})
     nothing = some * 0
     said = left_out.in_words(nothing, some)
-    assert "With the defaults there is none. As printed it is up to 74% of the pairs (None" in said
+    assert "With the defaults there is none. As printed it is up to 74% of the pairs (with" in said
     assert said.endswith("where it was measured.")
     assert left_out.in_words(nothing, nothing).endswith("none. As printed there is none, either.")
     assert left_out.in_words(nothing, some[:0]).endswith("With the defaults there is none.")
@@ -368,6 +358,30 @@ def test_equal_rates_are_not_equal_steps():
     assert equal_steps.in_words(ratios, {"CartPole": ([], [])}).endswith("in Pendulum. ")
 
 
+def test_correlations_metric_by_metric():
+    index = pd.MultiIndex.from_product(
+        [["SGI"], ["CartPole", "Pendulum"]], names=["metric", "task"]
+    )
+    table = pd.DataFrame({"loss": [ABOVE, BELOW], "return": [AROUND, FEW]}, index, dtype=object)
+    said = link_words.correlations(table, {"loss": "with the loss ", "return": "with the return "})
+    assert said == [
+        "**SGI**: with the loss above 0 in CartPole, and below 0 in Pendulum; with the return "
+        "nowhere clear of 0."
+    ]
+
+
+def test_some_placebos_are_shown_and_all_are_folded():
+    cases = [placebo(BELOW), placebo(ABOVE)._replace(optimizer="Adam")]
+    shown = placebos.of(cases, "gi2", "SGD")
+    assert [one is cases[0] for one in shown] == [True]
+    page = BeautifulSoup(placebos.others(cases, shown, "All").data, "html.parser")
+    assert len(page.select("tbody tr")) == 2
+    assert [item.strong.get_text() for item in page.select("li")] == [
+        "GI₂ and loss, Adam, defaults."
+    ]
+    assert placebos.others([], [], "All").data == ""
+
+
 def test_what_a_metric_does_at_the_end_of_a_page():
     def up(lr, norm, seed):
         return (norm == "layer") + 1e-3 * seed + np.log10(lr)
@@ -375,17 +389,36 @@ def test_what_a_metric_does_at_the_end_of_a_page():
     both = pd.concat([runs(sgi=up, loss=up), runs("CartPole", sgi=up, loss=up)])
     names = {"sgi": "SGI", "loss": "loss"}
     assert link_words.moved(both, names, 1) == (
-        "At most learning rates LN surely raises SGI in all 2 tasks and loss in all 2 tasks."
+        "At most learning rates LN surely raises SGI in CartPole and Pendulum; loss in CartPole "
+        "and Pendulum."
     )
-    assert "lowers SGI in no task" in link_words.moved(both, names, -1)
+    assert link_words.moved(both, names, -1) == (
+        "In no task does LN surely lower SGI or loss at most rates."
+    )
+    mixed = both.assign(loss=-both["loss"])
+    assert link_words.moved(mixed, names, 1).endswith("CartPole and Pendulum; loss in none.")
     said = link_words.linked(both, "sgi", "loss", 1, "SGI")
-    assert said.count("all 2 tasks") == 4 and "clearly above 0" in said
-    apart = link_words.linked(both, "sgi", "loss", -1, "SGI")
-    assert apart.endswith("In no task are all three so.") and "two apart in no task" in apart
+    assert said == (
+        "Across learning rates, runs with more SGI have a clearly higher loss in CartPole and "
+        "Pendulum, also without the points at which a run diverged. At most single learning rates "
+        "LN surely moves SGI and loss the same way in CartPole and Pendulum. All of that is so in "
+        "CartPole and Pendulum."
+    )
+    assert link_words.linked(both, "sgi", "loss", -1, "SGI") == (
+        "In no task do runs with more SGI have a clearly lower loss across learning rates. In no "
+        "task does LN surely move SGI and loss opposite ways at most single learning rates."
+    )
+    hit = both.assign(clamped_steps=1.0 * (both["lr"] < 0.02))  # few points are left
+    said = link_words.linked(hit, "sgi", "loss", 1, "SGI")
+    assert "Pendulum; without the points at which a run diverged, in none. At" in said
+    assert said.endswith("No task has all three.")
+    few = link_words.linked(both[both["lr"] > 0.05], "sgi", "loss", 1, "SGI")
+    assert few == "There are too few learning rates here for a correlation of SGI and loss."
+    assert "`-p optimizer Adam` trains them" in link_words.none_finished("Adam")
     gains = pd.Series({"CartPole": ABOVE, "Pendulum": BELOW}, dtype=object)
     told_ = link_words.before_training
     assert told_(gains, "ISO") == (
-        "Before any training LN raises ISO in CartPole, and lowers it in Pendulum."
+        "Before any training LN raises ISO in CartPole, and lowers ISO in Pendulum."
     )
     assert told_(gains[:1], "ISO").endswith("LN raises ISO in CartPole.")
     assert told_(gains[1:], "ISO").endswith("LN lowers ISO in Pendulum.")

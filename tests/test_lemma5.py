@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lnqbook import lemma5
-from lnqbook.pages import lr_decay
+from lnqbook.pages.lr_decay import figure
 from lnqlib.data import offline_dataset, sample
 from lnqlib.networks import EPS, QNetwork, initial_params
 from lnqlib.tasks import TASKS
@@ -109,7 +109,7 @@ def test_the_figure_draws_every_case_and_every_learning_rate(setting):
     w = lemma5.first_layer(weights)
     by_lr = lemma5.residuals(lemma5.cases(f, w, EPS), RATES)
     by_eps = by_lr.assign(eps=1e-5).drop_duplicates("lr")
-    left, right = lr_decay.lemma5_errors(by_lr, by_eps).axes
+    left, right = figure.lemma5_errors(by_lr, by_eps).axes
     assert [line.get_label() for line in left.get_lines()][:5] == list(dict.fromkeys(by_lr.case))
     for line, (_, rows) in zip(left.get_lines(), by_lr.groupby("case", sort=False), strict=False):
         assert line.get_xydata() == pytest.approx(rows[["lr", "direction"]].to_numpy())

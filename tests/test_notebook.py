@@ -30,6 +30,15 @@ def test_all_is_the_four_tasks_of_the_paper():
     assert set(parameters().envs) == {"CartPole", "Acrobot", "MountainCar", "Pendulum"}
 
 
+@pytest.mark.parametrize("env", ["Pendulum,Acrobot", " Pendulum, Acrobot ,Pendulum"])
+def test_two_tasks_come_in_the_books_order(env):
+    assert parameters(env=env).envs == ("Acrobot", "Pendulum")
+
+
+def test_two_tasks_one_of_them_by_gymnasium_id():
+    assert parameters(env="CartPole-v1,Pendulum").envs == ("Pendulum", "CartPole-v1")
+
+
 def test_numbers_of_other_kinds_become_plain_numbers():
     p = parameters(
         seeds=np.int64(2), steps=2e4, learning_rates=np.array([1e-3, 1]), refresh=np.bool_(True)
@@ -47,6 +56,9 @@ BAD = [
     ("env", "pendulum", "-p env Pendulum"),
     ("env", "Mountain Car", "-p env MountainCar"),
     ("env", 3, "-p env"),
+    ("env", "Pendulum,acrobot", "-p env Acrobot"),
+    ("env", "Pendulum,", "-p env Pendulum"),
+    ("env", ",", "-p env Pendulum"),
     ("env", ["Pendulum"], "-p env Pendulum"),
     ("env", np.array(["Pendulum", "Acrobot"]), "-p env"),
     ("env", "All\nlines", "-p env all"),
@@ -145,6 +157,11 @@ def test_a_name_that_papermill_injected_but_no_chapter_has(shell, line, shown, s
 
 def test_other_names_in_the_kernel_are_no_parameters(shell):
     run(shell, "seeds = 3", "# Parameters\nseeds = -float('inf')\n", "lr = 2")
+    assert parameters() == parameters(seeds=3)
+
+
+def test_the_paths_that_papermill_injects_on_request_are_no_mistake(shell):
+    run(shell, "# Parameters\nPAPERMILL_INPUT_PATH = 'gi2.ipynb'\nPAPERMILL_OUTPUT_PATH = 'out'\n")
     assert parameters() == parameters(seeds=3)
 
 

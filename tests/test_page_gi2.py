@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from points import runs as some_runs
 
-from lnqbook.pages.gi2 import MINUS, RATIOS, chain, ratios, same_side, turns
+from lnqbook.pages.gi2 import step_words, words
+from lnqbook.pages.gi2.expansion import MINUS, RATIOS, chain, ratios, same_side, turns
+from lnqbook.rates import Sides
 from lnqbook.stats import Interval
 from lnqlib.spec import grid
 from lnqlib.sweep import curves, sweep
@@ -72,13 +75,18 @@ def test_where_the_sign_turns():
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["mgi", "dgi", "first_order", "gi2"]
     )
-    found = {step: envs.replace(MINUS, "-") for step, envs in turns(table).items()}
-    assert found == {
-        "dgi": "Acrobot (to +)",
-        "first_order": "Acrobot (to -)",
-        "gi2": "CartPole (to -), Acrobot (to +), MountainCar (to -)",
+    assert turns(table) == {
+        "dgi": ["Acrobot (to +)"],
+        "first_order": [f"Acrobot (to {MINUS})"],
+        "gi2": [f"CartPole (to {MINUS})", "Acrobot (to +)", f"MountainCar (to {MINUS})"],
     }
-    assert turns(table.loc[["Pendulum"]]) == dict.fromkeys(("dgi", "first_order", "gi2"), "none")
+    assert turns(table.loc[["Pendulum"]]) == {"dgi": [], "first_order": [], "gi2": []}
+    said = step_words.turning(table, table.loc[["Pendulum"]])
+    assert said[0].startswith("With all points the sign turns where the dot product replaces the")
+    assert said[0].endswith(
+        f"in CartPole (to {MINUS}), Acrobot (to +) and MountainCar (to {MINUS})."
+    )
+    assert said[1] == "Without clamped points the sign turns nowhere on the way."
     assert same_side(table, "mgi", "gi2") == 0
     assert same_side(table, "first_order", "gi2") == 1  # Pendulum; an open one is on no side
 
@@ -94,3 +102,153 @@ def test_the_chain_without_clamped_points():
     assert chain(runs, "loss")["gi2"].iloc[0].value < 0.5
     calm = chain(runs, "loss", clamped=False)["gi2"].iloc[0]
     assert (calm.value, calm.count) == (1.0, 3)
+
+
+ABOVE, BELOW, AROUND = (Interval(x, x - 0.1, x + 0.1, 18) for x in (0.6, -0.6, 0.02))
+LEFT, UNDER, ROUND = (x._replace(count=12) for x in (ABOVE, BELOW, AROUND))  # fewer points
+FEW = Interval(0.9, 0.8, 1.0, 3)
+TASKS = ("CartPole", "Acrobot", "Pendulum")
+
+
+def by_task(**columns) -> pd.DataFrame:
+    return pd.DataFrame({k: pd.Series(v, TASKS, dtype=object) for k, v in columns.items()})
+
+
+@pytest.mark.parametrize(
+    ("all_", "calm", "said"),
+    [
+        ((BELOW, BELOW, AROUND), (UNDER, UNDER, ROUND), "loss in CartPole and Acrobot, also"),
+        ((BELOW, BELOW, AROUND), (ROUND, UNDER, ROUND), "; without the points at which a run "),
+        ((BELOW, BELOW, AROUND), (ROUND, UNDER, ROUND), "diverged, no longer in CartPole."),
+        ((BELOW, BELOW, AROUND), (FEW, ROUND, LEFT), "in none of these, and with a higher loss "),
+        ((AROUND, ABOVE, AROUND), (ROUND,) * 3, "In no task does more GI\u2082 clearly go w"),
+        ((AROUND,) * 3, (ROUND, LEFT, ROUND), "rates; without the points at which a run di"),
+        ((BELOW,) * 3, (BELOW,) * 3, "CartPole, Acrobot and Pendulum; no run diverged."),
+        ((FEW,) * 3, (FEW,) * 3, "There are too few learning rates here for a correlation"),
+    ],
+)
+def test_what_is_left_without_the_runs_that_diverged(all_, calm, said):
+    columns = {words.GI2: all_, f"{words.GI2}, without clamped": calm}
+    assert said in words.across_rates(by_task(**columns))
+
+
+UP, DOWN, MANY, GONE = Sides(8, 0, 1), Sides(1, 8, 0), Sides(5, 4, 0), Sides(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("all_", "calm", "said"),
+    [
+        ((UP, UP, DOWN), (UP, UP, DOWN), "CartPole and Acrobot, and lowers it in Pendulum."),
+        (
+            (UP, UP, MANY),
+            (UP, GONE, DOWN),
+            "CartPole and Acrobot; at most of those at which no ",
+        ),
+        ((UP, UP, MANY), (UP, GONE, DOWN), "it raises it in CartPole, and lowers it in Pendulum."),
+        ((UP, MANY, MANY), (GONE,) * 3, "; at those at which no run diverged, it surely does nei"),
+        ((MANY,) * 3, (MANY,) * 3, "In no task does LN surely move it at most learning rates."),
+    ],
+)
+def test_gi2_at_most_learning_rates(all_, calm, said):
+    found = by_task(all=all_, calm=calm)
+    assert said in words.at_most_rates(found)
+    first = words.answer(
+        by_task(**{words.GI2: (FEW,) * 3, f"{words.GI2}, without clamped": all_}), found
+    )
+    assert first[0].startswith("**The catch is the scale of the loss.**")
+
+
+def test_gi2_rate_by_rate():
+    said = words.rate_by_rate(by_task(all=(UP, DOWN, MANY), calm=(Sides(2, 0, 0), GONE, DOWN)))
+    assert "above 0: 8 of 9 in CartPole, 1 of 9 in Acrobot and 5 of 9 in Pendulum; " in said
+    same = words.rate_by_rate(by_task(all=(UP,) * 3, calm=(UP,) * 3))
+    assert same.endswith("8 of 9 in Pendulum; no run was clamped.")
+    assert said.endswith("clamped, 2 of 2 in CartPole, 0 of 0 in Acrobot and 1 of 9 in Pendulum.")
+
+
+def test_gi2_where_none_always_diverged():
+    frame = some_runs(
+        rates=(1e-1, 1e-2, 1e-3),
+        gi2=lambda lr, norm, seed: (norm == "layer") * (1.0 if lr > 0.05 else -1.0) + 1e-3 * seed,
+    )
+    hit = (frame["lr"] > 0.05) & (frame["norm"] == "none")
+    clamped = frame.assign(clamped_steps=1.0 * hit)
+    said = words.clamped_rates(clamped)
+    assert said.startswith("The learning rates that raise it in Pendulum (1) are exactly those")
+    assert words.clamped_rates(frame) == ""
+    found = words.sides(clamped).loc["Pendulum"]
+    assert (found["all"].plus, found["all"].minus, found["calm"].rates) == (1, 2, 2)
+
+
+def test_shares_and_sides_of_gi2():
+    means = {"gi2": 0.61, "loss": 0.92, "return": 0.9, "opposite": 0.53}
+    assert words.mean_shares(means, TASKS).startswith("Averaged over the tasks, the mean differen")
+    assert words.mean_shares(means, TASKS[:1]).startswith("In CartPole, the mean difference LN min")
+    rho = by_task(
+        **{"loss": (BELOW, BELOW, AROUND), "without clamped": (UNDER, LEFT, ROUND)},
+        **{"medians": (AROUND,) * 3, "return": (ABOVE, AROUND, BELOW)},
+        **{"scaled": (BELOW,) * 3, "scaled without clamped": (LEFT,) * 3},
+    )
+    all_, calm, medians, gained = words.correlations(rho)
+    assert all_ == "All points: below 0 in CartPole and Acrobot."
+    assert calm.endswith("12): above 0 in Acrobot, and below 0 in CartPole.")
+    assert medians.endswith("means: nowhere clear of 0.")
+    assert gained.endswith("above 0 in CartPole, and below 0 in Pendulum.")
+    assert "one of diverged runs with the others" in words.diverged(rho)
+    free = rho.assign(**{"without clamped": rho["loss"]})
+    assert words.diverged(free) == ""
+    assert words.correlations(free)[1] == "No point has a clamped seed."
+    assert "; without clamped points it is above 0 in all 3 tasks." in words.scaled(
+        rho, 0, 0, means
+    )
+    free = rho.assign(**{"scaled without clamped": rho["scaled"]})
+    assert "without clamped points" not in words.scaled(free, 0, 0, means)
+    said = words.scaled(rho, 0.64, 0.56, means)
+    assert "by -0.21 on average. " in said  # (-0.6 - 0.6 - 0.6) / 3 - (-0.6 - 0.6 + 0.02) / 3
+    assert "LN raises GI\u2082 / loss at 64% of the learning rates (GI\u2082: 61%)" in said
+    nothing = rho.map(lambda _: Interval(np.nan, np.nan, np.nan, 1))
+    assert words.scaled(nothing, 0.5, 0.5, means).startswith("\u03c1(GI\u2082 / loss, loss) is now")
+
+
+def test_the_other_optimizer():
+    rho = {"loss": pd.Series({"CartPole": BELOW}), "return": pd.Series({"CartPole": AROUND})}
+    assert words.other("Adam", rho) == (
+        "With Adam, \u03c1(GI\u2082, loss) is below 0 in CartPole; \u03c1(GI\u2082, return) is "
+        "nowhere clear of 0."
+    )
+
+
+def test_what_a_step_does_in_words():
+    nothing = step_words.measured(pd.DataFrame(), 20, "SGD", "Adam")
+    assert "`python -m lnqlib run second_order --optimizer SGD` trains" in nothing
+    terms = pd.DataFrame(
+        {"env": "Pendulum", "norm": "none", "lr": [0.1, 0.1, 0.2, 0.2], "seed": [0, 1, 0, 1]}
+        | dict.fromkeys(RATIOS, 1.0)
+        | {"second_over_first": [2.0, 2.0, 0.5, 0.5], "deferred_over_kept": [0.3, 0.3, 0.01, 0.01]}
+        | {"lowers": [1.0, 0.0, 0.0, 0.0], "held_over_gi2": [3.0, 3.0, 1.0, 1.0]}
+    )
+    assert step_words.measured(terms, 20, "SGD", "Adam").startswith(
+        "They measured it at 20 checkpoints, with 2 seeds and SGD (`-p optimizer Adam` asks the "
+    )
+    sizes, sign, size = step_words.predicted(terms)
+    assert sizes.startswith("At 50% of the 2 points") and "a tenth of it at 50% of" in sizes
+    assert "at 100.0% of the checkpoints" in sign and "would be right at 75.0%" in sign
+    assert "it is 50% and 100%" in size
+    assert "no more than always naming" in step_words.prediction(0.5, 0.6)
+    assert step_words.batch_step(0, 2, 4).endswith(" in 0 and as that of GI\u2082 in 2 of 4 tasks.")
+
+
+def test_the_factor_two_and_the_orders_in_words():
+    assert step_words.factor_two(1.0, 0.1, 0.8, -3.3).endswith(
+        "gives \N{MINUS SIGN}3.3: the opposite sign."
+    )
+    assert step_words.factor_two(-1.0, 0.1, -0.8, -3.3).startswith(
+        "For this network A is negative."
+    )
+    assert step_words.factor_two(-1.0, 0.1, -0.8, -3.3).endswith("gives \N{MINUS SIGN}3.3.")
+    lr = np.logspace(-5, -2, 10)
+    errors = pd.DataFrame({"lr": lr, "first order": lr**2, "gi2": 0.4 * lr**2})
+    said = step_words.orders(errors.assign(**{"all of Eq. (10)": lr**3}))
+    assert said.startswith("The measured orders are 2.00 to first order, 2.00 for GI\u2082 and")
+    assert "leaves is 0.40 of the first-order one" in said
+    assert step_words.minibatch(-0.5, 4.0).startswith("For the batch above, Eq. (11) is")

@@ -115,3 +115,36 @@ def test_isometry_before_the_relu_is_zero_where_p_exceeds_the_rank():
 def test_the_batch_comes_from_the_dataset_of_the_seed():
     rows = {row.tobytes() for row in offline_dataset("CartPole", 2, size=60).obs}
     assert all(row.tobytes() in rows for row in initialization.batch(spec()).obs)
+
+
+def test_what_the_output_layer_reads():
+    hidden = np.array([[1.0, -1.0, -6.0], [-1.0, 1.0, -6.0]])
+    table = isometry.example(hidden, isometry.before_relu(hidden))
+    assert table["features"].tolist() == [
+        "(1, -1, -6) and (-1, 1, -6)",
+        "(1, 0, 0) and (0, 1, 0)",
+        "multiples of these",
+        "multiples of (3, 1, 0) and (1, 3, 0)",
+        "the same",
+    ]
+    # two vectors of equal length at the cosine c have sqrt(1 - c^2)
+    cosines = np.array([34 / 38, 0, 0, 6 / 10, 6 / 10])
+    assert table["isometry"].tolist() == pytest.approx(np.sqrt(1 - cosines**2).tolist())
+    assert "centred, (3, 1, -4) and (1, 3, -4), and scaled" in table.index
+
+
+def test_gains_before_training_are_paired():
+    rows = [
+        ("Pendulum", n, s, 0.1 * s + 0.5 * (n == "layer"))
+        for n in ("none", "layer")
+        for s in range(4)
+    ]
+    before = pd.DataFrame(rows, columns=["env", "norm", "seed", "iso_p"])
+    gain = isometry.gains_before_training(before).loc["Pendulum", "LN minus None"]
+    assert (gain.value, gain.low, gain.high) == pytest.approx((0.5, 0.5, 0.5))
+    relu = before.assign(before_relu=[0.0, 0.0, 2e-9, 0.0] + [1.0] * 4)
+    assert isometry.before_the_relu(relu).endswith(
+        "is 2\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}10⁻⁹."
+    )
+    nothing = relu.assign(before_relu=0.0)
+    assert isometry.before_the_relu(nothing).startswith("Before the ReLU all sets of that size are")

@@ -1,8 +1,12 @@
-"""Points at which every run was clamped, in a frame whose answer is plain."""
+"""Clamped points and sentences, in frames whose answer is plain."""
 
+import numpy as np
 import pandas as pd
+import pytest
 
+from lnqbook import table1
 from lnqbook.pages import normalizations
+from lnqbook.stats import Interval
 
 # norm, lr: (returns of two seeds, their clamped steps)
 POINTS = {
@@ -38,11 +42,199 @@ def test_points_at_which_every_run_is_clamped():
 
 def test_where_the_return_is_as_good_in_words():
     points = normalizations.all_clamped(runs())
-    assert normalizations.as_good(points, NAMES) == "LN in CartPole (at 0.001, 0.01)"
-    assert normalizations.as_good(points[~points["as_good"]], NAMES) == "no network"
+    said = normalizations.clamped_return(points, NAMES)
+    assert (
+        said.startswith("There are 4 points") and "At 2 of them the return is surely lower" in said
+    )
+    assert (
+        "as good as this network gets in its task: LN in CartPole (at 0.001, 0.01). There" in said
+    )
+    worse = normalizations.clamped_return(points[~points["as_good"]], NAMES)
+    assert worse.endswith("Each time the return is surely lower than at the network's best "
+                          "learning rate.")  # fmt: skip
+    alone = normalizations.clamped_return(points.assign(low=np.nan), NAMES)
+    assert alone.endswith("cannot be said: one seed has no interval.")
+    one = normalizations.clamped_return(points[points["lr"] == 1e-2], NAMES)
+    assert one.startswith("There is one point") and "clamped. The return is as good as" in one
 
 
 def test_no_run_is_clamped():
     points = normalizations.all_clamped(runs().assign(clamped_steps=0))
     assert points.empty and list(points)[:3] == ["env", "norm", "lr"]
-    assert normalizations.as_good(points, NAMES) == "no network"
+    assert normalizations.clamped_return(points, NAMES) == "At no point was every run clamped."
+
+
+UP, DOWN, OPEN = Interval(2, 1, 3, 20), Interval(-2, -3, -1, 20), Interval(0.1, -1, 1.2, 20)
+HALF_OF_IT, LITTLE, MUCH = (Interval(x, x - 0.1, x + 0.1, 20) for x in (0.5, 0.2, 1.4))
+
+
+def by_task(*intervals) -> pd.Series:
+    return pd.Series(dict(zip("ABCD", intervals, strict=False)), dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("batch", "weight", "said"),
+    [
+        ((LITTLE, LITTLE), (LITTLE, LITTLE), "each bring less than half of LN's gain in all 2"),
+        ((LITTLE, MUCH), (LITTLE, MUCH), "It is LN that helps, and not normalization as such: "),
+        ((LITTLE, MUCH), (HALF_OF_IT, MUCH), "bring: batch normalization in A."),
+        ((LITTLE, MUCH), (LITTLE, LITTLE), "normalization in A and weight normalization in A and "),
+        ((MUCH, MUCH), (HALF_OF_IT, MUCH), "is not shown here."),
+    ],
+)
+def test_whose_gain_it_is(batch, weight, said):
+    shares = pd.DataFrame({"batch": by_task(*batch), "weight": by_task(*weight)})
+    assert said in normalizations.whose_gain(shares)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "over_ln", "said"),
+    [
+        ((UP, UP), (UP, DOWN), "all 2 tasks; beside LN it returns more in A and less in B."),
+        ((UP, OPEN), (OPEN, OPEN), "than subtracting the mean alone in A."),
+        ((UP, UP), (UP, UP), "in all 2 tasks, and more than LN itself in all 2 tasks."),
+        ((UP, UP), (DOWN, OPEN), "in all 2 tasks, and less than LN in A."),
+        ((DOWN, OPEN), (DOWN, DOWN), "subtracting the mean does the work: alone it returns more "
+         "than dividing by the spread alone in A."),
+        ((UP, DOWN), (OPEN, OPEN), "returns more in A, subtracting the mean alone in B."),
+        ((OPEN, OPEN), (UP, UP), "Which of its two operations does the work is undecided."),
+    ],
+)  # fmt: skip
+def test_which_part_does_the_work(scaling, over_ln, said):
+    assert said in normalizations.which_part(by_task(*scaling), by_task(*over_ln))
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((LITTLE, MUCH), "It loses more than a fifth of LN's gain in A, and brings more than a "
+         "fifth beyond it in B."),
+        ((LITTLE, LITTLE), "It loses more than a fifth of LN's gain in all 2 tasks."),
+        ((MUCH, UP._replace(low=0.9)), "It brings more than a fifth beyond LN's gain in A."),
+        ((OPEN, OPEN), "It surely loses or brings more than a fifth of LN's gain in no task."),
+    ],
+)  # fmt: skip
+def test_a_margin_of_a_fifth(shares, said):
+    assert normalizations.margin("It", by_task(*shares)) == said
+
+
+def test_a_variant_beside_ln():
+    shares = by_task(LITTLE, OPEN)
+    said = normalizations.beside("layer_affine", by_task(UP, DOWN), by_task(DOWN, OPEN), shares)
+    assert said.startswith(
+        "**Affine LN** returns more than the network without LN in A and less in B, and returns "
+        "less than LN in A. It loses more than"
+    )
+    neither = by_task(OPEN, OPEN)
+    said = normalizations.beside("center", neither, neither, shares)
+    assert said == "**Centring alone** is told apart neither from the network without LN nor LN."
+    assert "momentum of 0.1" in normalizations.beside("crossq", by_task(UP), neither[:1], shares)
+
+
+def returns(**by_norm) -> pd.DataFrame:
+    """Two tasks, three seeds; the second task's returns have the opposite sign."""
+    return pd.DataFrame(
+        {"env": env, "norm": norm, "seed": seed, "return": sign * (value + 0.1 * seed)}
+        for env, sign in (("Acrobot", 1), ("Pendulum", -1))
+        for norm, value in by_norm.items()
+        for seed in range(3)
+    )
+
+
+def test_shares_of_the_gain_by_task():
+    shares = normalizations.shares_of_gain(returns(none=0, layer=4, batch=1, weight=3), ("weight",))
+    assert list(shares.index) == ["Acrobot", "Pendulum"]
+    first, second = shares["weight"]
+    assert first.value == pytest.approx(0.75)
+    assert np.isnan(second.value)  # LN gains nothing there
+
+
+PAPER = pd.DataFrame(
+    [
+        ("Acrobot", "none", 0.05, None),
+        ("Acrobot", "layer", 9.0, None),
+        ("Pendulum", "none", -0.05, None),
+        ("Pendulum", "layer", np.nan, None),
+        ("Pendulum", "batch", -1.0, "column uncertain"),
+    ],
+    columns=["env", "norm", "paper", "note"],
+)
+
+
+def test_table_1_in_words():
+    cells = table1.cells(returns(none=0, layer=4, batch=1))
+    compared = table1.compare(cells, PAPER)
+    said = normalizations.same_table(compared, 20)
+    assert "Of the 3 numbers of the paper whose column is certain" in said
+    assert "2 lie in our interval; ours is the higher one in 1." in said
+    assert "about 20% of all cells" in said
+    assert "has no certain number" in normalizations.same_table(compared[:0], 20)
+
+    assert normalizations.order(cells, []) == (
+        "**Is the order the same?** The highest return is that of LN in Acrobot and the network "
+        "without LN in Pendulum."
+    )
+    first = cells[cells["env"] == "Acrobot"]
+    said = normalizations.order(first, ["Acrobot"])
+    assert "The highest return is LN's in Acrobot. One caution:" in said
+    assert said.endswith("LN returns less than the network without LN in Acrobot, as shown below.")
+
+    said = normalizations.missing(compared, {"batch": "BN", "none": "None", "layer": "LN"})
+    assert said.startswith("**What is missing?** 2 of the paper's cells are lost in our copy")
+    assert said.endswith(
+        "-1 lies in the interval of BN; the nearest mean is that of BN, \u22121.1."
+    )
+    assert normalizations.missing(compared[:0], {}) == ""
+    own = table1.compare(cells.replace({"env": {"Acrobot": "CartPole-v1"}}), PAPER)
+    assert set(own.loc[own["env"] == "CartPole-v1", "agrees"]) == {table1.ABSENT}
+    names = {"none": "None", "layer": "LN", "batch": "BN"}
+    assert "not in the paper" in table1.side_by_side(own, names)["within"].tolist()
+    assert normalizations.missing(own[own["env"] == "CartPole-v1"], names) == ""
+
+
+def test_acrobots_datasets_without_a_goal():
+    runs = pd.DataFrame({"env": "Acrobot", "seed": [0, 0, 1], "goal_transitions": [0, 0, 3]})
+    assert "In 1 of Acrobot's 2 datasets no transition reaches" in normalizations.barren(runs)
+    assert normalizations.barren(runs[2:]) == normalizations.barren(runs[:0]) == ""
+
+
+@pytest.mark.parametrize(
+    ("gaps", "said"),
+    [
+        ((UP, DOWN), "return more than an untrained network in A and less in B."),
+        ((UP, OPEN), "return more than an untrained network in A."),
+        ((OPEN, DOWN), "return less than an untrained network in B."),
+        ((OPEN, OPEN), "are not told apart"),
+    ],
+)
+def test_random_in_two_readings(gaps, said):
+    numbers = pd.DataFrame({"norm": ["untrained", "uniform"] * 2, "agrees": ["yes", "no"] * 2})
+    both = normalizations.two_readings(by_task(*gaps), numbers)
+    assert said in both
+    assert both.endswith(
+        "Held against the intervals, of the paper's 2 known numbers 2 lie in that of an untrained "
+        "network and none lies in that of uniform actions."
+    )
+    one = normalizations.two_readings(by_task(*gaps), numbers[:2])
+    assert "the paper's one known number 1 lies in that of an" in one
+    assert "known" not in normalizations.two_readings(by_task(*gaps), numbers[:0])
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [
+        ((UP, UP), "Over those without a clamped run it does so in all 2 tasks."),
+        ((UP, DOWN), "more in A, and less in B. The highest return is that of LN in Acrobot and"),
+        ((DOWN,), "Over those without a clamped run it returns less in A. None is left in B."),
+        ((OPEN, OPEN), "Over those without a clamped run no difference is clear of 0."),
+        ((), "No learning rate is without a clamped run."),
+    ],
+)
+def test_what_is_left_without_clamped_rates(free, said):
+    cells = table1.cells(returns(none=0, layer=4))
+    told = normalizations.without_clamped(by_task(UP, UP), by_task(*free), cells)
+    assert told.startswith("Over all learning rates LN returns more than the network without LN "
+                           "in all 2 tasks.")  # fmt: skip
+    assert said in told
+    assert "without LN in A." in normalizations.without_clamped(by_task(UP, OPEN), by_task(), cells)
+    assert normalizations.turned(by_task(UP, UP), by_task(DOWN, OPEN)) == ["A"]

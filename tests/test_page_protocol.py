@@ -5,11 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from lnqbook import initialization, table1
-from lnqbook.pages import protocol as protocols
-from lnqbook.pages.protocol import CHANGES, DEFAULTS, by_protocol, distances
+from lnqbook.pages.protocol import changes as protocols
+from lnqbook.pages.protocol import checks, words
+from lnqbook.pages.protocol.changes import CHANGES, DEFAULTS, by_protocol, distances
+from lnqbook.stats import NBSP
 from lnqlib import metrics
+from lnqlib.data import Transitions
 from lnqlib.spec import ENVS, RunSpec, study
 
 
@@ -145,20 +149,6 @@ def test_without_a_certain_cell_there_is_no_distance():
     assert set(table1.paper().columns) == set(PAPER.columns)
 
 
-def test_the_nearest_is_decisive_where_no_other_is_nearer_in_most_resamples():
-    close = distances(pd.DataFrame(seeds("a", [0.5, 0.5]) + seeds("b", [0.1, 0.2])), PAPER)
-    best, word = protocols.nearest(close)
-    assert (best["protocol"], word) == ("b", "decisive")
-    open_ = distances(pd.DataFrame(seeds("a", [0.2, 0.2]) + seeds("b", [0.0, 0.3])), PAPER)
-    best, word = protocols.nearest(open_)
-    assert (best["protocol"], word) == ("b", "not decisive")
-    one = distances(pd.DataFrame(seeds("a", [0.5]) + seeds("b", [0.1])), PAPER)
-    assert protocols.nearest(one)[1] == "not decisive"  # one seed decides nothing
-    best, word = protocols.nearest(close[:0])
-    assert (best["protocol"], word) == ("none", "not decisive")
-    assert np.isnan(best["value"])
-
-
 def test_protocols_are_compared_on_the_seeds_that_all_have():
     longer = pd.DataFrame(seeds("a", [0.5, 0.1, 9.0]) + seeds("b", [0.2, 0.3]))
     both = pd.DataFrame(seeds("a", [0.5, 0.1]) + seeds("b", [0.2, 0.3]))
@@ -169,16 +159,105 @@ def test_protocols_are_compared_on_the_seeds_that_all_have():
 
 def test_the_nearest_in_words():
     away = pd.DataFrame(
-        {"protocol": ["defaults", "b"], "value": [0.5, 0.25], "nearest": [0.1, 0.9]}
-        | {"cells": 4, "within": [1, 2]}
+        {"protocol": ["defaults", "b"], "value": [0.5, 0.25], "nearest": [0.1, 0.9], "cells": 4}
+    ).assign(low=0.2, high=0.6, within=[1, 2])
+    said = words.nearest(away)
+    assert "is b (at a distance of 0.25, the defaults at 0.50), in 90.0% of the resamples." in said
+    assert said.endswith("which of them is the paper's is undecided.")
+    said = words.nearest(away.assign(value=[0.2, 0.25], nearest=[0.96, 0.04]))
+    assert "is that of the defaults, in 96.0% of the resamples. That is past the 95%" in said
+    one = words.nearest(away.assign(nearest=np.nan))
+    assert one.endswith("; one seed cannot say how surely.")
+    assert words.nearest(away[:0]).startswith("None of the tasks shown")
+    table = protocols.distance_table(away)
+    row = [text.replace(NBSP, " ") for text in table.loc["b"]]
+    assert row == ["0.25 [0.20, 0.60]", "90.0 %", "2 of 4"]
+    assert protocols.distance_table(away[:0]).empty
+
+
+def gains(**by_protocol) -> pd.DataFrame:
+    """(value, low, high) of LN's gain in CartPole and Acrobot."""
+    return pd.DataFrame(
+        {"env": env, "protocol": name, "value": value, "low": low, "high": high}
+        for name, both in by_protocol.items()
+        for env, (value, low, high) in zip(("CartPole", "Acrobot"), both, strict=False)
     )
-    said = protocols.in_words(away)
-    assert said.startswith("The nearest is: b, at 0.25, against 0.50 for the defaults, in 90.0% of")
-    assert "not decisive" in said and "2 of the paper's 4 certain numbers" in said
-    said = protocols.in_words(away.assign(value=[0.2, 0.25], nearest=[0.96, 0.04]))
-    assert said.startswith("The nearest is: defaults, at 0.20, in 96.0% of")
-    assert "that is decisive" in said
-    assert protocols.in_words(away[:0]).startswith("None of the tasks shown")
+
+
+UP, DOWN, OPEN, ONE = (40, 30, 50), (-7, -9, -5), (1, -1, 3), (5, np.nan, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("by_protocol", "said"),
+    [
+        ({"defaults": (UP, UP), "a": (UP,)}, "returns more than the network without LN in all 2"),
+        ({"defaults": (UP, UP), "rollout data": (UP, DOWN)}, "in 3 of 4 combinations of protocol "
+         "and task. It returns less with rollout data in Acrobot."),
+        ({"defaults": (UP, OPEN), "as printed": (OPEN, DOWN)}, "It returns less as printed in "
+         "Acrobot. The interval contains 0 with defaults in Acrobot and as printed in CartPole."),
+        ({"defaults": (ONE, ONE)}, "cannot be said: one seed has no interval."),
+    ],
+)  # fmt: skip
+def test_whether_the_gain_survives(by_protocol, said):
+    assert said in words.survival(gains(**by_protocol))
+
+
+def test_how_large_the_gain_is():
+    said = words.sizes(gains(defaults=(UP, UP), b=((38, 1, 2), (-20, 1, 2))))
+    assert said.endswith("most of all in Acrobot: from \N{MINUS SIGN}20 (b) to 40 (defaults).")
+    assert words.sizes(gains(defaults=(UP, UP))) == ""
+
+
+def test_how_far_cells_move():
+    shifts = pd.DataFrame(
+        [("CartPole", "none", "a", 3.0, 2.0, 4.0), ("CartPole", "layer", "b", -5.0, -11.0, 1.0)],
+        columns=["env", "norm", "protocol", "value", "low", "high"],
+    )
+    half = pd.Series({("CartPole", "none"): 4.0, ("CartPole", "layer"): 2.0})
+    said = words.shifts_in_words(shifts, half)
+    assert "Of 2 returns under a change, 1 differs from the defaults' by" in said
+    assert "and 1 by more than half" in said
+    assert said.endswith("The largest shifts: \N{MINUS SIGN}5 in CartPole (LN, b).")
+    goals = pd.DataFrame({"env": ["Acrobot"] * 2 + ["CartPole"], "goal_transitions": [0, 1, 9]})
+    assert words.without_end(goals).endswith("no terminated transition: 1 of 2 in Acrobot.")
+    assert "Every dataset here" in words.without_end(goals[1:])
+
+
+def test_verdicts_that_a_change_turns():
+    board = pd.DataFrame({"claim 8": ["holds", "fails"], "claim 9": ["mixed", "mixed"]})
+    assert words.flips(board) == "Of 2 verdicts under a change, 1 differs from the defaults'."
+    assert words.flips(board[["claim 9"]]).startswith("None of the 1 verdicts")
+    assert words.flips(board[:1]) == "No change applies here."
+
+
+def dataset(rewards, terminated) -> Transitions:
+    nothing = np.zeros((len(rewards), 1), np.float32)
+    reward = np.array(rewards, np.float32)
+    return Transitions(nothing, np.zeros(len(rewards), int), reward, nothing, np.array(terminated))
+
+
+def test_where_a_constant_solves_the_printed_equation():
+    one, without = dataset([1, 1], [False, True]), dataset([-1, -1], [False, False])
+    said = checks.printed_solutions({"a": one, "b": without}, 0.9)
+    assert (
+        "solves the printed equation in a (Q = 10; with the mask a TD error of 9). In b it" in said
+    )
+    alone = checks.printed_solutions({"a": one}, 0.9)
+    assert alone.endswith("TD error of 9).")
+    assert "In b the constant solves the equation with the mask and" in (
+        checks.printed_solutions({"b": without}, 0.9)
+    )
+    other = checks.printed_solutions({"c": dataset([1, 0], [False, True])}, 0.9)
+    assert other.endswith("their rewards differ.")
+
+
+def test_the_factor_two_is_sgds_learning_rate_and_not_adams():
+    torch.set_num_threads(1)
+    twice = checks.weights_after("CartPole", 1e-3, 2, steps=5)
+    assert torch.equal(twice, checks.weights_after("CartPole", 2e-3, 1, steps=5))
+    assert not torch.equal(twice, checks.weights_after("CartPole", 1e-3, 1, steps=5))
+    said = checks.factor_two("CartPole")
+    assert "those at twice the learning rate are the same bits. With Adam" in said
 
 
 def test_in_a_task_by_gymnasium_id_what_its_dataset_and_reset_leave_open_changes_something():

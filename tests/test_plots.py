@@ -12,11 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
 from lnqbook import stats
-from lnqbook.claims.checks import ARMS
+from lnqbook.claims.checks import NETWORKS
 from lnqbook.figures import axes, layout, plots
 from lnqbook.figures.style import LOOKS
-from lnqbook.pages import setting
 from lnqbook.pages.linear_regression import figures as plots_theory
+from lnqbook.pages.setting import pictures as setting
 from lnqbook.stats import NBSP
 from lnqlib.data import Transitions
 from lnqlib.spec import ENVS, LEARNING_RATES
@@ -133,7 +133,7 @@ def test_controls_of_the_learning_rate_have_names_and_looks_of_their_own(runs):
     copies = {"project": "layer", "own_decay": "none", "paired_decay": "none"}
     arms = [runs[runs.norm == norm].assign(norm=name) for name, norm in copies.items()]
     figure = plots.metric_by_lr(pd.concat([runs, *arms]), ["return"], ["Pendulum"])
-    assert {ARMS[name] for name in ("none", "layer", *copies)} <= set(texts(figure))
+    assert {NETWORKS[name] for name in ("none", "layer", *copies)} <= set(texts(figure))
     marks = {
         norm: next(
             c for c in figure.axes[0].collections if c.get_label() == f"{norm} {look.marker}"

@@ -83,7 +83,7 @@ def test_rates_without_a_clamped_run(frame):
 
 
 def test_shares_of_the_gain(frame):
-    other = frame[frame["norm"] == "none"].assign(arm="rms", norm="rms")
+    other = frame[frame["norm"] == "none"].assign(network="rms", norm="rms")
     other["return"] += 1.0
     both = pd.concat([frame, other])
     mean = frame.groupby("norm")["return"].mean()

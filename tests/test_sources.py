@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from lnqlib.sources import NoSource, digest_of, sources
+from lnqlib.own.sources import NoSource, digest_of, sources
 
 FILES = {
     "mine.py": "import numpy\nfrom pack import helper\nfrom pack.deep import SIZE\nRATE = 1\n"

@@ -9,6 +9,7 @@ from lnqlib import engine, spec
 from lnqlib.spec import RunSpec, SpecError, study
 from lnqlib.store.parquet import ROWS, chunk_table, decode, encode
 from lnqlib.store.shipped import Shipped
+from lnqlib.studies import STUDIES
 
 KEYS = {
     "76ba755ca387f0b7": {"env": "MountainCar", "optimizer": "Adam", "lr": 0.01, "seed": 9},
@@ -43,7 +44,7 @@ def test_shipped_runs_keep_their_keys(key: str) -> None:
 
 
 def test_every_shipped_run_is_found() -> None:
-    keys = {run.key for name in spec.STUDIES for run in study(name)}
+    keys = {run.key for name in STUDIES for run in study(name)}
     shipped = Shipped().keys()
     assert len(shipped) >= 13_500
     assert shipped <= keys
@@ -63,22 +64,22 @@ def test_a_file_without_an_added_column_holds_its_default() -> None:
 
 
 def test_momentum_is_batch_norms() -> None:
-    with pytest.raises(SpecError, match=r"^momentum is 0\.5 with norm='layer'"):
+    with pytest.raises(SpecError, match=r'^momentum is 0\.5 with norm="layer"'):
         RunSpec("CartPole", norm="layer", momentum=0.5)
 
 
 @pytest.mark.parametrize("fields", [{"data": "online"}, {"arm": "decay"}, {"arm": "other_decay"}])
 def test_what_needs_a_compiled_task_refuses_others(fields: dict) -> None:
     name = next(iter(fields))
-    with pytest.raises(SpecError, match=rf"^{name} is .* with env='CartPole-v1'; .*; write "):
+    with pytest.raises(SpecError, match=rf'^{name} is .* with env="CartPole-v1"; .*; write '):
         RunSpec("CartPole-v1", **fields)
 
 
 def test_more_that_is_allowed_leaves_the_papers_studies_alone(monkeypatch) -> None:
-    before = {name: study(name) for name in spec.STUDIES}
+    before = {name: study(name) for name in STUDIES}
     for name, more in (("ENVS", "MyTask"), ("OPTIMIZERS", "RMSprop"), ("NORMS", "mine")):
         monkeypatch.setattr(spec, name, (*getattr(spec, name), more))
-    assert {name: study(name) for name in spec.STUDIES} == before
+    assert {name: study(name) for name in STUDIES} == before
 
 
 @pytest.mark.parametrize(

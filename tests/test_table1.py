@@ -81,7 +81,7 @@ def test_the_share_of_the_gain_by_hand_and_as_the_claims_count_it():
     draws = {norm: RNG.normal(mean, 1, 30) for norm, mean in (("none", 0), ("layer", 3))}
     draws["crossq"] = draws["none"] + 2 + RNG.normal(size=30)
     many = pd.DataFrame(
-        {"norm": n, "arm": n, "lr": 0.1, "seed": i, "return": v, "clamped_steps": 0}
+        {"norm": n, "network": n, "lr": 0.1, "seed": i, "return": v, "clamped_steps": 0}
         for n, x in draws.items()
         for i, v in enumerate(x)
     )

@@ -17,7 +17,8 @@ from lnqlib.data import sample
 from lnqlib.networks import QNetwork
 from lnqlib.results import TARGET
 from lnqlib.run import dataset_of, initial_params_of
-from lnqlib.spec import ENVS, NORMS, OPTIMIZERS, STUDIES, RunSpec, SpecError, study
+from lnqlib.spec import ENVS, NORMS, OPTIMIZERS, RunSpec, SpecError, study
+from lnqlib.studies import STUDIES
 from lnqlib.tasks import TASKS, isometry_sizes
 
 HAVE_TARGET = tuple(norm for norm in NORMS if norm not in ("batch", "crossq"))

@@ -41,3 +41,14 @@ def test_a_percent_sign_stays_with_its_number_but_code_stays_as_it_is():
     gap = "\N{NO-BREAK SPACE}"
     assert whole[0].astext() == f"of 95{gap}% and 2.0{gap}% in 7 % 2"
     assert block.astext() == "x = 7 % 2"
+
+
+def test_a_name_such_as_q_learning_stays_on_one_line_but_code_stays_as_it_is():
+    code = nodes.literal("", "Q-learning")
+    whole = nodes.section()
+    whole += [nodes.title("", "Deep Q-learning, again"), paragraph("a Q-network; ", code)]
+    typography.keep_names(whole)
+    typography.keep_names(whole)
+    assert [span.astext() for span in whole.findall(nodes.inline)] == ["Q-learning", "Q-network"]
+    assert whole[0].astext() == "Deep Q-learning, again"
+    assert code.astext() == "Q-learning"

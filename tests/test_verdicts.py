@@ -96,7 +96,7 @@ def check(word: str, p: float = 0.0, **more) -> Check:
 @pytest.fixture(scope="module")
 def runs() -> pd.DataFrame:
     return pd.DataFrame(
-        {"env": env, "norm": norm, "arm": norm, "optimizer": "SGD", "bias": bias}
+        {"env": env, "norm": norm, "network": norm, "optimizer": "SGD", "bias": bias}
         | {"lr": 0.1, "seed": seed, "seconds": 1.0, "clamped_steps": 0.0}
         for env in ("CartPole", "Pendulum")
         for norm in ("none", "layer")
@@ -128,7 +128,7 @@ def test_an_excepted_task_is_shown_and_not_counted(runs):
 
 
 def test_a_missing_or_unfinished_run_is_no_run(runs):
-    assert judged(runs, check(S, arms=("none", "batch"))).word == NO_RUNS
+    assert judged(runs, check(S, networks=("none", "batch"))).word == NO_RUNS
     open_ = runs.assign(seconds=np.where(runs["env"] == "Pendulum", np.nan, 1.0))
     found = judged(open_, check(S))
     assert found.word == NO_RUNS
@@ -181,7 +181,7 @@ def test_every_statistic_has_draws_of_its_own(runs):
 
 
 def test_a_claim_without_networks_has_one_reading(runs):
-    sure = checks.Check("theorem", lambda runs, draws: Evidence(S), arms=())
+    sure = checks.Check("theorem", lambda runs, draws: Evidence(S), networks=())
     first, second = verdicts.both(Claim(1, "", "", (sure,)), runs)
     assert first is second
     first, second = verdicts.both(Claim(1, "", "", (check(S),)), runs)

@@ -44,7 +44,7 @@ def shown(pairs) -> list[tuple]:
         for verdict, bias in ((first, True), (second, False))[: 1 + (second is not first)]:
             for row in (row for unit in verdict.units for row in unit.rows):
                 at = (row.env, row.optimizer, bias)
-                if row.check.arms and not {"untrained", "uniform"} & set(row.check.arms):
+                if row.check.networks and not {"untrained", "uniform"} & set(row.check.networks):
                     each = {"": row.evidence} | row.views
                     found += [
                         (first.claim.number, row.check.text, view, *at, evidence)
@@ -126,9 +126,11 @@ def test_the_best_rates_by_pandas(runs):
     core = runs[(runs["study"] == "core") & (runs["optimizer"] == "SGD")]
     table = best_rates.at_best(core, {"layer": "LN", "none": "None"})
     for env in TASKS:
-        some = of(env, "SGD", True).query("arm in ('none', 'layer')")
-        for arm, name in (("layer", "LN"), ("none", "None")):
-            wide = some[some["arm"] == arm].pivot(index="seed", columns="lr", values="return")
+        some = of(env, "SGD", True).query("network in ('none', 'layer')")
+        for network, name in (("layer", "LN"), ("none", "None")):
+            wide = some[some["network"] == network].pivot(
+                index="seed", columns="lr", values="return"
+            )
             halves = [wide[wide.index % 2 == half].mean() for half in (0, 1)]
             best = [half.idxmax() for half in halves]
             expected = (halves[1][best[0]] + halves[0][best[1]]) / 2

@@ -22,9 +22,11 @@ def asked(folder) -> pd.DataFrame:
     table = claim_runs.frame(specs, Store(folder).results())
     # what the studies train as printed and with other momenta comes bit by bit: have it all here
     full = table[table["bias"]]
-    momenta = [full[full["arm"] == "crossq"].assign(arm=f"crossq_{m}") for m in (0.01, 0.001)]
+    momenta = [
+        full[full["network"] == "crossq"].assign(network=f"crossq_{m}") for m in (0.01, 0.001)
+    ]
     whole = pd.concat([full, *momenta])
-    whole = whole.drop_duplicates(["arm", "norm", "env", "optimizer", "lr", "seed", "study"])
+    whole = whole.drop_duplicates(["network", "norm", "env", "optimizer", "lr", "seed", "study"])
     return pd.concat([whole, whole.assign(bias=False)], ignore_index=True)
 
 
@@ -35,7 +37,7 @@ def the_papers(runs: pd.DataFrame) -> pd.DataFrame:
     def noisy(values):
         return values + 0.01 * rng.standard_normal(len(runs))
 
-    bad = 3 * np.log10(runs["lr"]) + runs["arm"].map(SHIFT).fillna(0.0)
+    bad = 3 * np.log10(runs["lr"]) + runs["network"].map(SHIFT).fillna(0.0)
     drop = (runs["lr"] == 0.1) & (runs["norm"] == "none")  # where QGI+ leaves the trend
     for metric in ("sgi", "mgi", "dgi", "first_order"):
         runs[metric] = noisy(bad)
@@ -45,7 +47,7 @@ def the_papers(runs: pd.DataFrame) -> pd.DataFrame:
         runs[metric] = noisy(-bad)
     for metric in ("gi2", "gi2_scaled"):
         runs[f"injected_{metric}"] = runs[metric] + noisy(1.0)
-    runs["log_growth"] = noisy(1.0 + (runs["arm"] == "weight"))
+    runs["log_growth"] = noisy(1.0 + (runs["network"] == "weight"))
     runs["clamped_steps"] = 5.0 * (drop & (runs["optimizer"] == "SGD"))
     for policy in POLICIES:
         runs[f"{policy}_return"] = noisy(9.5)  # None returns 9 on average, LN 10

@@ -63,7 +63,8 @@ def action_returns(
 
     **Returns** (episodes,).
     """
-    from lnqlib.tasks import OUTSIDE, play
+    from lnqlib.engine.greedy import play
+    from lnqlib.tasks import OUTSIDE
 
     if task.index == OUTSIDE:
         from lnqlib.own import gym_tasks

@@ -10,26 +10,24 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lnqlib.spec import ENVS
-
 from . import returns
-from .findings import case, listed
+from .findings import case, in_tasks, listed
 from .returns import Scores
-from .stats import Interval
+from .stats import Interval, clear, in_order
 from .tables import number
 
 
-def at_best(runs: pd.DataFrame, arms: Mapping[str, str]) -> pd.DataFrame:
-    """One row a task: each arm's return at its own best rate, as an `Interval`, and the rate.
+def at_best(runs: pd.DataFrame, networks: Mapping[str, str]) -> pd.DataFrame:
+    """One row a task: each network's return at its own best rate, as an `Interval`, and the rate.
 
-    **Arguments** `runs`: one row a run, one optimizer, with the column arm. `arms`: the arms and
-    what the table calls them; with "LN" and "None" among the names their difference, too.
+    **Arguments** `runs`: as for `returns.scores`, of several tasks. `networks`: networks and what
+    the table calls them; with "LN" and "None" among the names their difference, too.
     """
     rows = {}
-    for env in (env for env in ENVS if (runs["env"] == env).any()):
-        found = returns.scores(runs[runs["env"] == env], tuple(arms), "best")
+    for env in in_order(runs["env"]):
+        found = returns.scores(runs[runs["env"] == env], tuple(networks), "best")
         assert found is not None  # without clamping to mind, some learning rate is left
-        rows[env] = _row(found, list(arms.values()))
+        rows[env] = _row(found, list(networks.values()))
     return pd.DataFrame(rows).T
 
 
@@ -38,9 +36,8 @@ def chosen(runs: pd.DataFrame) -> dict[str, tuple[list[float], list[float]]]:
 
     **Arguments** `runs`: one row a run, one optimizer, with norm.
     """
-    runs = runs.assign(arm=runs["norm"])
     found = {}
-    for env in (env for env in ENVS if (runs["env"] == env).any()):
+    for env in in_order(runs["env"]):
         scores = returns.scores(runs[runs["env"] == env], ("layer", "none"), "best")
         halves = scores.chosen if scores and scores.chosen else ((), ())
         found[env] = (list(halves[0]), list(halves[1]))
@@ -49,7 +46,7 @@ def chosen(runs: pd.DataFrame) -> dict[str, tuple[list[float], list[float]]]:
 
 def from_clamped(runs: pd.DataFrame) -> pd.Series:
     """By task: the part of LN's averaged gain from rates at which every None run was clamped."""
-    envs = [env for env in ENVS if (runs["env"] == env).any()]
+    envs = in_order(runs["env"])
     shares = {env: returns.share_where_none_is_clamped(runs[runs["env"] == env]) for env in envs}
     return pd.Series(shares, dtype=object)
 
@@ -63,15 +60,9 @@ def gain_in_words(table: pd.DataFrame) -> str:
         return (
             "With so few seeds there is no half to choose a learning rate on and one to score it."
         )
-    signs = table["LN minus None"].map(lambda gain: gain.sign)
-    more, less = list(signs.index[signs > 0]), list(signs.index[signs < 0])
-    open_ = list(signs.index[signs == 0])
-    every = f"all {len(table)} tasks" if len(table) > 1 else listed(table.index)
-    told = case(
-        (len(more) == len(table), f"LN returns more than None in {every}."),
-        (not more, "LN returns more than None in no task."),
-        f"LN returns more than None in {listed(more)}.",
-    )
+    more, less = clear(table["LN minus None"])
+    open_ = [env for env in table.index if env not in (*more, *less)]
+    told = f"LN returns more than the network without LN {in_tasks(more, len(table))}."
     told += case((less, f" It returns less in {listed(less)}."), "")
     told += case((open_, f" The interval contains 0 in {listed(open_)}."), "")
     return f"Each network at its own best learning rate: {told}"
@@ -79,7 +70,7 @@ def gain_in_words(table: pd.DataFrame) -> str:
 
 def clamped_in_words(shares: pd.Series) -> str:
     """How much of the averaged gain comes from rates at which None always diverged."""
-    known = shares[[np.isfinite(share.value) for share in shares]]
+    known = shares[[bool(np.isfinite(share.value)) for share in shares]]
     some = {env: share.value for env, share in known.items() if round(share.value, 2) > 0}
     parts = [f"{value:.0%} in {env}" for env, value in some.items()]
     beyond = [env for env, value in some.items() if value > 1]
@@ -87,7 +78,7 @@ def clamped_in_words(shares: pd.Series) -> str:
         (not len(known), "LN gains nothing on average here, so there is no gain to take apart."),
         (
             not some,
-            "None of LN's gain, averaged over learning rates, comes from rates at which every "
+            "No part of LN's gain, averaged over learning rates, comes from rates at which every "
             "network without LN was clamped.",
         ),
         "Of LN's gain, averaged over learning rates, those at which every network without LN was "
@@ -98,21 +89,21 @@ def clamped_in_words(shares: pd.Series) -> str:
 
 
 def shares_at_best(
-    runs: pd.DataFrame, arms: Mapping[str, tuple[str, str]]
+    runs: pd.DataFrame, networks: Mapping[str, tuple[str, str]]
 ) -> dict[str, pd.DataFrame]:
     """What part of LN's gain a difference is, averaged over rates and at each one's best.
 
-    **Arguments** `arms`: by the table's name an arm and its baseline.
+    **Arguments** `networks`: by the table's name a network and its baseline.
 
     **Returns** "average" and "best": one row a task, one column a name, `Interval`s.
     """
-    envs = [env for env in ENVS if (runs["env"] == env).any()]
+    envs = in_order(runs["env"])
     found = {}
     for over in ("average", "best"):
         rows = {
             env: {
-                name: _interval(returns.share(runs[runs["env"] == env], arm, base, over))
-                for name, (arm, base) in arms.items()
+                name: _interval(returns.share(runs[runs["env"] == env], network, base, over))
+                for name, (network, base) in networks.items()
             }
             for env in envs
         }
@@ -120,27 +111,13 @@ def shares_at_best(
     return found
 
 
-def shares_in_words(shares: pd.DataFrame, over: str) -> str:
-    """Which shares of `shares_at_best` are surely more than all of LN's gain, and how large."""
-    above = [
-        f"{name} in {env} ({share.value:.2f} of it)"
-        for name in shares
-        for env, share in shares[name].items()
-        if share.low > 1
-    ]
-    return case(
-        (above, f"{over}, these are surely more than all of LN's gain: {listed(above)}."),
-        f"{over}, none of them is surely more than all of LN's gain.",
-    )
-
-
 def _row(found: Scores, names: Sequence[str]) -> dict[str, object]:
     row: dict[str, object] = {}
     for i, name in enumerate(names):
-        row[name] = found.of(lambda *arms, i=i: arms[i]).interval
+        row[name] = found.of(lambda *means, i=i: means[i]).interval
     if {"LN", "None"} <= set(names):
         ln, none = names.index("LN"), names.index("None")
-        row["LN minus None"] = found.of(lambda *arms: arms[ln] - arms[none]).interval
+        row["LN minus None"] = found.of(lambda *means: means[ln] - means[none]).interval
     for name, rates in zip(names, found.chosen, strict=False):
         row[f"{name}'s rate"] = " or ".join(number(rate, 1) for rate in sorted(rates))
     return row
@@ -148,21 +125,3 @@ def _row(found: Scores, names: Sequence[str]) -> dict[str, object]:
 
 def _interval(found: object) -> Interval:
     return found.interval if found is not None else Interval(np.nan, np.nan, np.nan, 0)
-
-
-def both_ways_in_words(shares: pd.DataFrame, over: str) -> str:
-    """Where the decay could be all of LN's gain: LN loses it without, and None gains it with.
-
-    **Arguments** `shares`: of `shares_at_best`, the first column what projection loses.
-    """
-    lost, *brought = [shares[name].map(lambda share: share.low > 1) for name in shares]
-    fully = lost & pd.concat(brought, axis=1).any(axis=1)
-    tasks = list(fully.index[fully.astype(bool)])
-    return case(
-        (
-            tasks,
-            f"{over}, the decay could be all of LN's gain in {listed(tasks)}: LN loses more than "
-            "it without the decay, and None gains more than it with one.",
-        ),
-        f"{over}, the decay is in no task more than all of the gain in both directions.",
-    )

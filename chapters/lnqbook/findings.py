@@ -6,16 +6,25 @@
     )
 
 A page's Markdown explains and holds no finding, so that what the data say is there wherever the
-notebook is read.
+notebook is read. What not every reader needs is `folded` under a title.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from io import BytesIO
 
-from IPython.display import Markdown
+import pandas as pd
+from IPython.display import HTML, Markdown
+from markdown_it import MarkdownIt
+from matplotlib.figure import Figure
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from .tables import minus
+
+Output = str | Markdown | HTML | pd.DataFrame | Figure
 
 
 def case(*cases: tuple[object, str] | str) -> str:
@@ -49,6 +58,70 @@ def listed(names: Iterable[object], nothing: str = "no task") -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def in_tasks(names: Sequence[str], of: int) -> str:
+    """`in all 4 tasks` where they are all `of` several, `in Acrobot and Pendulum`, `in no task`."""
+    return f"in all {of} tasks" if len(names) == of > 1 else f"in {listed(names)}"
+
+
 def count(number: int, one: str, many: str = "") -> str:
     """`no claim`, `1 claim`, `3 claims`."""
     return f"{number or 'no'} {one if number < 2 else many or one + 's'}"
+
+
+def sided(
+    signs: Mapping[str, int],
+    up: str = "above 0",
+    down: str = "below 0",
+    neither: str = "nowhere clear of 0",
+) -> str:
+    """`above 0 in CartPole and Acrobot, and below 0 in Pendulum`; `nowhere clear of 0`.
+
+    **Arguments** `signs`: by task, 1 or -1, and 0 where it is not decided. `neither`: what is said
+    where it is 0 in every task.
+    """
+    sides = ((up, 1), (down, -1))
+    tasks = {word: [env for env, sign in signs.items() if sign == side] for word, side in sides}
+    every = f"all {len(signs)} tasks"
+    parts = [
+        f"{word} in {every if 1 < len(signs) == len(envs) else listed(envs)}"
+        for word, envs in tasks.items()
+        if envs
+    ]
+    return ", and ".join(parts) or neither
+
+
+def folded(title: str, *outputs: Output) -> HTML:
+    """The outputs behind a title that opens them: a `<details>`, which needs no script.
+
+    For tables and what is said of them. A figure with a number of its own is the output of a cell
+    tagged `hide-output`, whose title is `code_prompt_show` in the cell's metadata.
+
+    **Arguments** `outputs`: text is Markdown with `$math$`; a frame is a table, `tables.shown`
+    before; a figure is drawn at twice its size, with the title for description; None is nothing.
+
+    **Returns** an empty `HTML` where there is no output.
+    """
+    parts = "\n".join(_html(output, title) for output in outputs if output is not None)
+    head = f"<summary>{escape(minus(title))}</summary>"
+    return HTML(f'<details class="folded">{head}\n{parts}\n</details>' if parts else "")
+
+
+def _html(output: Output, title: str) -> str:
+    match output:
+        case HTML():
+            return output.data
+        case pd.DataFrame():
+            return output.to_html(border=0)
+        case Figure():
+            image = BytesIO()
+            output.savefig(image, format="png", dpi=2 * output.dpi, bbox_inches=None)
+            data = b64encode(image.getvalue()).decode()
+            return f'<img src="data:image/png;base64,{data}" alt="{escape(title)}">'
+    text = output.data if isinstance(output, Markdown) else minus(output)
+    return MarkdownIt().enable("table").use(dollarmath_plugin, renderer=_formula).render(text)
+
+
+def _formula(text: str, options: dict[str, bool]) -> str:
+    """What MathJax looks for, in the book and in JupyterLab."""
+    left, right = (r"\[", r"\]") if options["display_mode"] else (r"\(", r"\)")
+    return f'<span class="tex2jax_process">{left}{escape(text)}{right}</span>'

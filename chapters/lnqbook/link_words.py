@@ -1,4 +1,4 @@
-"""What a page says of a metric at its end: where LN moves it, and what it goes with."""
+"""What LN does to a metric, and whether the metric goes with an outcome, in sentences."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lnqlib.spec import ENVS
+from . import front_page, ranks, rates, stats
+from .findings import case, listed, sided
 
-from . import front_page, rates, stats
-from .findings import case, listed
-
-VERBS = {1: "raises", -1: "lowers"}
+_VERBS = {1: "raise", -1: "lower"}
 
 
 def moved(runs: pd.DataFrame, metrics: Mapping[str, str], sign: int) -> str:
@@ -19,11 +17,13 @@ def moved(runs: pd.DataFrame, metrics: Mapping[str, str], sign: int) -> str:
 
     **Arguments** `metrics`: columns of the runs and what the sentence calls them.
     """
-    tasks = {name: _tasks(runs, rates.effect_sides, x, sign=sign) for x, name in metrics.items()}
-    return (
-        f"At most learning rates LN surely {VERBS[sign]} "
-        + listed(f"{name} in {_all(runs, where)}" for name, where in tasks.items())
-        + "."
+    where = {name: _tasks(runs, rates.effect_sides, x, sign=sign) for x, name in metrics.items()}
+    parts = [f"{name} in {listed(some)}" for name, some in where.items() if some]
+    rest = [name for name, some in where.items() if not some]
+    return case(
+        (not parts, f"In no task does LN surely {_VERBS[sign]} {' or '.join(rest)} at most rates."),
+        f"At most learning rates LN surely {_VERBS[sign]}s {'; '.join(parts)}"
+        + case((rest, f"; {listed(rest)} in none."), "."),
     )
 
 
@@ -32,52 +32,77 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
 
     **Arguments** `sign`: of the link that the paper claims. `name`: what to call the metric.
     """
-    side = {1: "above", -1: "below"}[sign]
-    way = {1: "together", -1: "apart"}[sign]
-    clear, calm = (
-        [
-            env
-            for env, rho in stats.by_env(
-                runs, stats.spearman_interval, x, y, clamped=clamped
-            ).items()
-            if front_page.side(rho) == sign
-        ]
+    rho, calm_rho = (
+        stats.by_env(runs, stats.spearman_interval, x, y, clamped=clamped)
         for clamped in (True, False)
+    )
+    if max(found.count for found in rho) < ranks.MIN_POINTS:
+        return f"There are too few learning rates here for a correlation of {name} and {y}."
+    clear, calm = (
+        [env for env, found in some.items() if front_page.side(found) == sign]
+        for some in (rho, calm_rho)
     )
     fixed = _tasks(runs, rates.joint_sides, x, y, sign=sign)
     every = [env for env in clear if env in calm and env in fixed]
-    told = (
-        f"Across learning rates \u03c1({name}, {y}) is clearly {side} 0 in {_all(runs, clear)}, "
-        f"and without clamped points in {_all(runs, calm)}; at most learning rates LN surely moves "
-        f"the two {way} in {_all(runs, fixed)}."
+    way = {1: "the same way", -1: "opposite ways"}[sign]
+    without = "without the points at which a run diverged,"
+    level = {1: "higher", -1: "lower"}[sign]
+    across = case(
+        (clear, f"Across learning rates, runs with more {name} have a clearly {level} {y} in "),
+        f"In no task do runs with more {name} have a clearly {level} {y} across learning rates",
+    ) + listed(clear, "")
+    across += case(
+        (calm == clear != [], f", also {without[:-1]}."),
+        (calm, f"; {without} in {listed(calm)}."),
+        (clear, f"; {without} in none."),
+        ".",
     )
-    return f"{told} " + case(
-        (every, f"All three are so in {_all(runs, every)}."), "In no task are all three so."
+    single = case(
+        (fixed, f"At most single learning rates LN surely moves {name} and {y} {way} in "),
+        f"In no task does LN surely move {name} and {y} {way} at most single learning rates",
+    ) + listed(fixed, "")
+    together = case(
+        (every, f" All of that is so in {listed(every)}."),
+        (clear or calm or fixed, " No task has all three."),
+        "",
     )
+    return f"{across} {single}.{together}"
 
 
-def _tasks(runs: pd.DataFrame, sides, *metrics: str, sign: int) -> list[str]:
-    envs = [env for env in ENVS if (runs["env"] == env).any()]
-    return [env for env in envs if sides(runs[runs["env"] == env], *metrics, sign=sign).sign > 0]
+def correlations(rho: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
+    """One sentence a metric: on which side of 0 its correlations lie.
+
+    **Arguments** `rho`: intervals by (metric, task), as `summaries.by_metric` gives them.
+    `columns`: of it, each with the words that come before its sides.
+    """
+    signs = rho.map(lambda interval: interval.sign)
+    return [
+        f"**{name}**: "
+        + "; ".join(f"{said}{sided(signs.loc[name, column])}" for column, said in columns.items())
+        + "."
+        for name in signs.index.unique("metric")
+    ]
 
 
-def _all(runs: pd.DataFrame, tasks: list[str]) -> str:
-    """The tasks, or that it is all of them."""
-    count = runs["env"].nunique()
-    return f"all {count} tasks" if count > 1 and len(tasks) == count else listed(tasks)
+def none_finished(optimizer: str) -> str:
+    """How to have the runs with the optimizer that a page is not about."""
+    return (
+        f"With {optimizer} there are no finished runs for these parameters; "
+        f"`-p optimizer {optimizer}` trains them."
+    )
 
 
 def before_training(gains: pd.Series, name: str) -> str:
     """Where LN raises a metric before any training, by the interval of the paired difference."""
-    up = [env for env, gain in gains.items() if gain.sign > 0]
-    down = [env for env, gain in gains.items() if gain.sign < 0]
-    return case(
-        (
-            up and down,
-            f"Before any training LN raises {name} in {listed(up)}, and lowers it in "
-            f"{listed(down)}.",
-        ),
-        (up, f"Before any training LN raises {name} in {listed(up)}."),
-        (down, f"Before any training LN lowers {name} in {listed(down)}."),
-        f"Before any training LN surely moves {name} in no task.",
-    )
+    signs = gains.map(lambda gain: gain.sign)
+    if not signs.any():
+        return f"Before any training LN surely moves {name} in no task."
+    return f"Before any training LN {sided(signs, f'raises {name}', f'lowers {name}')}."
+
+
+def _tasks(runs: pd.DataFrame, sides, *metrics: str, sign: int) -> list[str]:
+    return [
+        env
+        for env in stats.in_order(runs["env"])
+        if sides(runs[runs["env"] == env], *metrics, sign=sign).sign > 0
+    ]

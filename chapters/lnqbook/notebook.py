@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -15,6 +16,7 @@ import pandas as pd
 from IPython import get_ipython
 from myst_nb import glue as store
 
+from lnqlib.own.names import is_own
 from lnqlib.spec import (
     ENVS,
     LEARNING_RATES,
@@ -23,11 +25,11 @@ from lnqlib.spec import (
     SpecError,
     cut,
     grid,
-    is_own,
     shown,
-    usual_checkpoints,
 )
 from lnqlib.store.cluster import EXAMPLE, SchedulerError, connected, is_address
+
+from .stats import in_order
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -44,8 +46,18 @@ SPELLING = {
 }
 """The parameters of a chapter that sweeps, each with an example for papermill."""
 OTHER = "a Gymnasium id such as CartPole-v1 or my_module:MyEnv-v0"
+PATHS = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")  # of papermill --inject-paths
 SHARED = ("env", "optimizer", "seeds", "steps")  # the parameters of every chapter
 _USUAL = {"lr": "learning_rates", "lrs": "learning_rates", "cluster": "scheduler"}
+
+
+def usual_checkpoints(steps: int) -> int:
+    """How many checkpoints a chapter gives a run of `steps`: 100, but 10 to 99 below 20,000 steps.
+
+    Measuring at one takes as long as about 200 gradient steps, so that a short run would be little
+    else.
+    """
+    return min(100, max(10, steps // 200))
 
 
 class ParameterError(ValueError):
@@ -107,6 +119,35 @@ class Parameters:
 
         return curves(specs, local_first=self.refresh)
 
+    @property
+    def other(self) -> str:
+        """The optimizer that was not asked for."""
+        return next(name for name in OPTIMIZERS if name != self.optimizer)
+
+    def finished(self, specs: list[RunSpec]) -> pd.DataFrame:
+        """The rows of those of `specs` that are finished; trains none.
+
+        As many seeds count as all have finished.
+        """
+        from lnqlib.store import Store
+        from lnqlib.store.shipped import Shipped
+        from lnqlib.sweep import lookup
+
+        runs = lookup(specs, Store(), Shipped())
+        asked = Counter(spec.seed for spec in specs)
+        done = runs.groupby("seed")["key"].transform("size")
+        return runs[done == runs["seed"].map(asked)].reset_index(drop=True)
+
+    @property
+    def cautions(self) -> str:
+        """What to keep in mind of few seeds and of short runs; "" where there are neither."""
+        from .stats import few_seeds
+
+        usual = RunSpec(ENVS[0]).steps
+        short = f"These runs have {self.steps:,} steps, not the paper's {usual:,}: they show the "
+        short += "start of training."
+        return " ".join(filter(None, [few_seeds(self.seeds), short * (self.steps < usual)]))
+
 
 def parameters(
     env: object,
@@ -126,7 +167,8 @@ def parameters(
 
     **Arguments**
 
-    - `env`: one of `ENVS`, or "all"; or a Gymnasium id, such as "my_module:MyEnv-v0".
+    - `env`: one of `ENVS`, or "all"; or a Gymnasium id, such as "my_module:MyEnv-v0"; or several of
+      them in one string, with commas between.
     - `optimizer`: one of `OPTIMIZERS`.
     - `seeds`: how many seeds, counted from 0.
     - `steps`: gradient steps a run; below 20,000 it has fewer than 100 checkpoints.
@@ -142,8 +184,7 @@ def parameters(
     """
     shared = {name: SPELLING[name] for name in SHARED}
     _check_names(SPELLING if own is None else shared | own)
-    _keep_figures_whole()
-    return Parameters(
+    checked = Parameters(
         envs=_envs("env", env),
         optimizer=choice("optimizer", optimizer, OPTIMIZERS),
         seeds=whole_number("seeds", seeds, 1, 10_000),
@@ -153,6 +194,11 @@ def parameters(
         refresh=_boolean("refresh", refresh),
         scheduler=_address("scheduler", scheduler),
     )
+    if shell := get_ipython():
+        from .display import prepare  # here, for wrong input need not wait for matplotlib
+
+        prepare(shell)
+    return checked
 
 
 def whole_number(name: str, value: object, low: int, high: int, example: str = "") -> int:
@@ -187,6 +233,8 @@ def choice(name: str, value: object, choices: tuple[str, ...], other: str = "") 
 
 def _envs(name: str, value: object) -> tuple[str, ...]:
     """The tasks that `value` stands for; one by Gymnasium id is made, to see that it can be."""
+    if isinstance(value, str) and (parts := value.split(","))[1:] and all(map(str.strip, parts)):
+        return tuple(in_order(env for part in parts for env in _envs(name, part.strip())))
     if is_own("env", value):
         from lnqlib.tasks import TASKS  # here, for no other check need wait for it
 
@@ -204,7 +252,7 @@ def _check_names(spelling: Mapping[str, str]) -> None:
     history has that cell with the names. JupyterLab and the book have none, and nothing to check.
     """
     for name, value in _injected(get_ipython()).items():
-        if name not in spelling:
+        if name not in spelling and name not in PATHS:
             meant = _USUAL.get(name, name)
             closest = difflib.get_close_matches(meant, spelling, n=1, cutoff=0.25)
             example = spelling[closest[0]] if closest else list(spelling.values())[-1]
@@ -220,12 +268,6 @@ def _injected(shell: InteractiveShell | None) -> dict[str, str]:
     cell = next((c for c in reversed(cells) if c.startswith("# Parameters\n")), "")
     assignments = [node for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
     return {node.targets[0].id: ast.unparse(node.value) for node in assignments}
-
-
-def _keep_figures_whole() -> None:
-    """Disables tight bounding boxes, which cost time; figures have no empty margins to cut."""
-    if shell := get_ipython():
-        shell.config.InlineBackend.setdefault("print_figure_kwargs", {"bbox_inches": None})
 
 
 def _boolean(name: str, value: object) -> bool:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from .answers import CONTRADICTED, NO_ANSWER, SUPPORTED, UNDECIDED, sentence, word
-from .online_statistics import SETTINGS
+from .claims import settings
+from .claims.statements import CLAIMS
+from .online_statistics import KEPT, SETTINGS, TURNED
 from .stats import Interval
 from .target_statistics import MARGIN
+
+MOST_SEEDS = 1_000
 
 Phrases = tuple[int, float, dict[str, str]]
 """The side and the number of a question, and what each answer says."""
@@ -113,6 +118,69 @@ def online_answers(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) ->
     return _list(
         [f"*{setting}:* {told('gain', setting)}" for setting in SETTINGS]
         + [f"*online, {name}:* {told('target', norm)}" for norm, name in networks.items()]
+    )
+
+
+def would_change(interval: Interval, against: float = 0.0) -> str:
+    """What would change the answer that an interval gives.
+
+    A decided one: how far all seeds would have to move. An undecided one: how many seeds would
+    decide it, were the value to stay; an interval's width falls with the root of their number.
+    """
+    value, low, high = (end - against for end in (interval.value, interval.low, interval.high))
+    if not np.isfinite([value, low, high]).all():
+        return "more seeds"
+    if low > 0 or high < 0:
+        return f"a shift by {-low if low > 0 else -high:+.2g}"
+    towards = value - low if value > 0 else high - value
+    needed = interval.count * (towards / abs(value)) ** 2 if value else np.inf
+    return f"{round(needed):,} seeds" if needed <= MOST_SEEDS else f"over {MOST_SEEDS:,} seeds"
+
+
+def changes(
+    found: Mapping[str, Mapping[str, Interval]], questions: Mapping[str, Phrases]
+) -> pd.DataFrame:
+    """A row a question and task: the statistic, its interval, the answer, what would change it."""
+    rows = {
+        (name, task): {
+            "value": f"{values[name]:.2f}",
+            "against": f"{against:g}",
+            "answer": word(values[name], sign, against),
+            "would change it": would_change(values[name], against),
+        }
+        for name, (sign, against, _) in questions.items()
+        for task, values in found.items()
+    }
+    return pd.DataFrame(rows).T.rename_axis(["statistic", "task"])
+
+
+def named(by_claim: pd.DataFrame) -> pd.DataFrame:
+    """The table with each claim's number and statement."""
+    labels = [f"{number}. {CLAIMS[number - 1].statement}" for number in by_claim.index]
+    return by_claim.set_axis(labels)
+
+
+def claims_by_setting(words: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """In how many tasks each claim is supported, a column a setting.
+
+    **Arguments** `words`: setting -> what `claims.settings.words` gives.
+    """
+    columns = {setting: settings.counts(some, SUPPORTED) for setting, some in words.items()}
+    return named(pd.DataFrame(columns))
+
+
+def fates_told(before: pd.DataFrame, after: pd.DataFrame) -> str:
+    """How many pairs of a claim and a task keep their word, and which claims turn."""
+    fates = settings.fates(before, after).stack()
+    fates = fates[fates != ""]
+    kept, turned = (fates.index[fates == word] for word in (KEPT, TURNED))
+    decided = fates.isin([KEPT, TURNED]).sum()
+    if not decided:
+        return "No claim is decided in both settings in any task."
+    which = "; ".join(f"claim {number} in {task}" for number, task in turned)
+    return (
+        f"Of {decided} pairs of a claim and a task that both settings decide, {len(kept)} are "
+        "decided alike. " + (f"Turned: {which}." if which else "None turns its sign.")
     )
 
 

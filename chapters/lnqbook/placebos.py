@@ -12,17 +12,18 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from IPython.display import HTML
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lnqlib.spec import OPTIMIZERS
-from lnqlib.store import Store
-from lnqlib.store.shipped import Shipped
-from lnqlib.sweep import lookup
 
+from . import tables
+from .figures.drawn import record
 from .figures.style import WIDTH, in_style, label
-from .findings import case, listed
+from .findings import bullets, case, folded, listed
 from .notebook import Parameters
+from .numbers import number
 from .ranks import Placebo, placebo
 
 SMALL = 0.1  # a difference of rhos that no scatter plot shows
@@ -59,7 +60,7 @@ def measure(p: Parameters, pairs: Sequence[Pair]) -> list[Case]:
     cases = []
     for reading, bias in READINGS.items():
         for optimizer in OPTIMIZERS:
-            runs = _finished(p, bias, optimizer)
+            runs = p.finished(p.specs(optimizer=optimizer, bias=bias))
             for pair in pairs if len(runs) else ():
                 found = placebo(runs, pair.x, pair.y)
                 if found is not None:
@@ -84,6 +85,19 @@ def table(cases: Sequence[Case]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["rho of", "optimizer", "reading"])
 
 
+def of(cases: Sequence[Case], x: str, optimizer: str) -> list[Case]:
+    """The cases of one metric and optimizer, under each reading."""
+    return [one for one in cases if one.pair.x == x and one.optimizer == optimizer]
+
+
+def others(cases: Sequence[Case], shown: Sequence[Case], title: str) -> HTML:
+    """All cases in numbers, and in words those that are not among `shown`, folded."""
+    if not cases:
+        return folded(title)
+    rest = [one for one in cases if not any(one is other for other in shown)]
+    return folded(title, tables.shown(table(cases), ".2f"), bullets(*map(_sentence, rest)))
+
+
 def sentences(cases: Sequence[Case]) -> list[str]:
     """What each case says, in words."""
     return [_sentence(one) for one in cases] or [
@@ -105,10 +119,14 @@ def matrices(cases: Sequence[Case]) -> Figure:
         place = rows.index(one.pair), columns.index((one.reading, one.optimizer))
         ax, matrix = axes[place], one.found.matrix
         ax.set_axis_on()
+        rhos = matrix.rename_axis("metric of", axis=0).rename_axis("other of", axis=1)
+        named = {"metric": one.pair.x, "other": one.pair.y}
+        named |= {"optimizer": one.optimizer, "reading": one.reading}
+        record(figure, rhos.stack().rename("rho").reset_index().assign(**named))
         image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
         for i, j in ((i, j) for i in range(len(matrix)) for j in range(len(matrix))):
             value = matrix.iloc[i, j]
-            text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+            text = number(value, spec=".2f")
             ax.text(j, i, text, ha="center", va="center", color=_ink(value), fontsize=8)
         for i in range(len(matrix)):
             ax.add_patch(
@@ -159,18 +177,6 @@ def _sentence(one: Case) -> str:
         " No single task decides it.",
     )
     return f"**{name} and {y}, {one.optimizer}, {one.reading}.** {numbers}{meaning}{where}"
-
-
-def _finished(p: Parameters, bias: bool, optimizer: str) -> pd.DataFrame:
-    """The parameters' runs without LN and with it, none where a run is missing.
-
-    As many seeds count as all have finished.
-    """
-    specs = p.specs(optimizer=optimizer, bias=bias)
-    runs = lookup(specs, Store(), Shipped())
-    per_seed = len(specs) // p.seeds
-    complete = runs.groupby("seed")["key"].transform("size") == per_seed
-    return runs[complete]
 
 
 def _ink(value: float) -> str:

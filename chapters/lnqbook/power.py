@@ -26,7 +26,7 @@ def detectable(spread: float, seeds: int, level: float = LEVEL, power: float = P
 
 
 def differences_seen(
-    runs: pd.DataFrame, seeds: Iterable[int], arm: str = "layer", baseline: str = "none"
+    runs: pd.DataFrame, seeds: Iterable[int], norm: str = "layer", baseline: str = "none"
 ) -> pd.DataFrame:
     """By task: LN's gain in return, the spread of its seeds, and what so many seeds can see.
 
@@ -38,7 +38,7 @@ def differences_seen(
     rows = {}
     for env in (env for env in ENVS if (runs["env"] == env).any()):
         some = runs[runs["env"] == env]
-        (pairs,) = stats.paired_differences(some, ("return",), arm, baseline)
+        (pairs,) = stats.paired_differences(some, ("return",), norm, baseline)
         by_seed = pairs.mean(axis=1, skipna=False).dropna()
         gain, spread = by_seed.mean(), by_seed.std()
         seen = {n: detectable(spread, n) / abs(gain) for n in seeds}

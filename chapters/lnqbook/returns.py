@@ -25,9 +25,9 @@ which no run of any of the networks was clamped."""
 class Scores(NamedTuple):
     """Returns of several networks of one task.
 
-    - `means`: (arms,). `draws`: (resamples, arms), the same seeds drawn for all.
+    - `means`: (networks,). `draws`: (resamples, networks), the same seeds drawn for all.
     - `seeds`: how many. `rates`: how many learning rates were averaged, or chosen from.
-    - `chosen`: with "best", the learning rates that each arm's halves chose, by arm.
+    - `chosen`: with "best", the learning rates that each network's halves chose, by network.
     """
 
     means: np.ndarray
@@ -37,72 +37,73 @@ class Scores(NamedTuple):
     chosen: tuple[tuple[float, ...], ...] = ()
 
     def of(self, statistic: Callable[..., np.ndarray]) -> Resampled:
-        """A statistic of the arms' scores, given one array for each arm."""
+        """A statistic of the networks' scores, given one array for each network."""
         value = float(statistic(*self.means))
         return Resampled(value, statistic(*self.draws.T), self.seeds, self.seeds)
 
 
 def scores(
     runs: pd.DataFrame,
-    arms: Sequence[str],
+    networks: Sequence[str],
     over: Over = "average",
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Scores | None:
-    """The arms' mean returns with joint bootstrap draws.
+    """The networks' mean returns with joint bootstrap draws.
 
-    **Arguments** `runs`: one row a run of one task and optimizer, with the column arm; a policy
-    of `baselines.POLICIES` is read from its column in None's runs. `over`: which learning rates.
+    **Arguments** `runs`: one row a run of one task and optimizer; `network`, or without it `norm`,
+    says which network it trained. A policy of `baselines.POLICIES` is read from its column in
+    None's runs. `over`: which learning rates.
 
-    **Returns** None where no learning rate is left. A seed counts where every arm has all of its
-    learning rates.
+    **Returns** None where no learning rate is left. A seed counts where every network has
+    all of its learning rates.
     """
-    tables = [_table(runs, arm) for arm in arms]
+    tables = [_table(runs, network) for network in networks]
     rates = tables[0].columns
     for table in tables[1:]:
         rates = rates.intersection(table.columns)
     if over == "calm":
-        trained = runs[runs["arm"].isin(arms)]
+        trained = runs[_network(runs).isin(networks)]
         most = trained.groupby("lr")["clamped_steps"].max()
         rates = rates.difference(most.index[most > 0])
     if not len(rates):
         return None
-    whole = pd.concat([table[rates] for table in tables], axis=1, keys=range(len(arms)))
+    whole = pd.concat([table[rates] for table in tables], axis=1, keys=range(len(networks)))
     whole = whole[np.isfinite(whole).all(axis=1)]
-    stack = whole.to_numpy(float).reshape(len(whole), len(arms), len(rates))
+    stack = whole.to_numpy(float).reshape(len(whole), len(networks), len(rates))
     if over != "best":
-        averages = stack.mean(axis=2)  # (seeds, arms)
+        averages = stack.mean(axis=2)  # (seeds, networks)
         if not len(averages):
-            return Scores(*_nothing(len(arms), resamples), 0, len(rates))
+            return Scores(*_nothing(len(networks), resamples), 0, len(rates))
         draws = stats.means_of(averages, resamples, seed=seed)
         return Scores(averages.mean(axis=0), draws, len(averages), len(rates))
     halves = [stack[whole.index % 2 == parity] for parity in (0, 1)]
     if not all(map(len, halves)):
-        return Scores(*_nothing(len(arms), resamples), len(stack), len(rates))
+        return Scores(*_nothing(len(networks), resamples), len(stack), len(rates))
     means = [half.mean(axis=0)[None] for half in halves]
     drawn = [
         stats.means_of(half.reshape(len(half), -1), resamples, seed=seed + part).reshape(
-            resamples, len(arms), len(rates)
+            resamples, len(networks), len(rates)
         )
         for part, half in enumerate(halves)
     ]
     best = [half[0].argmax(axis=-1) for half in means]
     chosen = tuple(
-        tuple(dict.fromkeys(float(rates[half[arm]]) for half in best)) for arm in range(len(arms))
+        tuple(dict.fromkeys(float(rates[half[i]]) for half in best)) for i in range(len(networks))
     )
     return Scores(crossfit(*means)[0], crossfit(*drawn), len(stack), len(rates), chosen)
 
 
-def gain(runs: pd.DataFrame, arm: str, baseline: str, over: Over, **how) -> Resampled | None:
-    """`arm`'s return minus `baseline`'s."""
-    found = scores(runs, (arm, baseline), over, **how)
+def gain(runs: pd.DataFrame, network: str, baseline: str, over: Over, **how) -> Resampled | None:
+    """`network`'s return minus `baseline`'s."""
+    found = scores(runs, (network, baseline), over, **how)
     return found and found.of(lambda a, b: a - b)
 
 
-def share(runs: pd.DataFrame, arm: str, baseline: str, over: Over, **how) -> Resampled | None:
-    """(arm - baseline) / (LN - None): a difference of returns as a share of LN's gain."""
-    names = tuple(dict.fromkeys((arm, baseline, "layer", "none")))
-    at = [names.index(name) for name in (arm, baseline, "layer", "none")]
+def share(runs: pd.DataFrame, network: str, baseline: str, over: Over, **how) -> Resampled | None:
+    """(network - baseline) / (LN - None): a difference of returns as a share of LN's gain."""
+    names = tuple(dict.fromkeys((network, baseline, "layer", "none")))
+    at = [names.index(name) for name in (network, baseline, "layer", "none")]
     found = scores(runs, names, over, **how)
     return found and found.of(lambda *means: stats.share(*(means[i] for i in at)))
 
@@ -124,12 +125,17 @@ def share_where_none_is_clamped(runs: pd.DataFrame, **how) -> Interval:
     return stats.joint_interval(part, gains.to_numpy(float), **how)
 
 
-def _table(runs: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """An arm's returns: a row a seed, a column a learning rate."""
-    policy = arm in POLICIES
-    mine = runs[runs["arm"] == ("none" if policy else arm)]
-    return stats.by_seed_and(mine, ["lr"], f"{arm}_return" if policy else "return")
+def _network(runs: pd.DataFrame) -> pd.Series:
+    """What is compared: the claims' frames name it, otherwise it is the norm."""
+    return runs["network"] if "network" in runs else runs["norm"]
 
 
-def _nothing(arms: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.full(arms, np.nan), np.full((resamples, arms), np.nan)
+def _table(runs: pd.DataFrame, network: str) -> pd.DataFrame:
+    """A network's returns: a row a seed, a column a learning rate."""
+    policy = network in POLICIES
+    mine = runs[_network(runs) == ("none" if policy else network)]
+    return stats.by_seed_and(mine, ["lr"], f"{network}_return" if policy else "return")
+
+
+def _nothing(networks: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(networks, np.nan), np.full((resamples, networks), np.nan)

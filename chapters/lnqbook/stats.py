@@ -8,7 +8,7 @@ is left out and counted in `left_out`, never dropped silently.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from lnqlib.results import INTERFERENCE
-from lnqlib.spec import in_order, shown
+from lnqlib.spec import ENVS, default, shown
 
 NBSP = "\N{NO-BREAK SPACE}"
 LEVEL = 0.95
@@ -249,6 +249,17 @@ def few_seeds(count: int) -> str:
     )
 
 
+def short_runs(steps: int) -> str:
+    """That runs are shorter than the paper's, where they are; else ""."""
+    usual = default("steps")
+    return f"The paper's runs take {usual:,} steps, these {steps:,}." if steps < usual else ""
+
+
+def cautions(seeds: int, steps: int) -> str:
+    """`few_seeds` and `short_runs`."""
+    return " ".join(filter(None, [few_seeds(seeds), short_runs(steps)]))
+
+
 def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray | float:
     """Spearman's rho along the last axis: the Pearson correlation of ranks, ties averaged.
 
@@ -451,6 +462,17 @@ def by_env(frame: pd.DataFrame, statistic: Callable[..., Interval], *args, **kwa
     return pd.Series({env: statistic(runs, *args, **kwargs) for env, runs in groups.items()})
 
 
+def clear(by_task: pd.Series) -> tuple[list[str], list[str]]:
+    """The tasks whose interval lies above 0, and those whose interval lies below.
+
+    **Arguments** `by_task`: `Interval`s.
+    """
+    signs = {task: interval.sign for task, interval in by_task.items()}
+    return [t for t, sign in signs.items() if sign > 0], [
+        t for t, sign in signs.items() if sign < 0
+    ]
+
+
 def table_cell(frame: pd.DataFrame, metric: str = "return", **bootstrap) -> Interval:
     """Table 1's cell: `metric` averaged over learning rates within a seed, then over seeds.
 
@@ -544,6 +566,12 @@ def paired_differences(
     ]
     shared = pairs[0][0].columns.intersection(pairs[0][1].columns)
     return [treated[shared] - plain[shared] for treated, plain in pairs]
+
+
+def in_order(envs: Iterable[str]) -> list[str]:
+    """Each of `envs` once: the library's tasks in the book's order, then others as they come."""
+    found = dict.fromkeys(envs)
+    return [e for e in ENVS if e in found] + [e for e in found if e not in ENVS]
 
 
 def pivot(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

@@ -16,9 +16,10 @@ from lnqlib.store.local import in_repository
 
 from . import stats
 from .baselines import POLICIES
+from .numbers import interval
 from .stats import Interval, bootstrap_interval
 
-LOST, UNCERTAIN = "lost", "uncertain"
+LOST, UNCERTAIN, ABSENT = "lost", "uncertain", "not in the paper"
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -91,7 +92,7 @@ def share_of_gain(seeds: pd.DataFrame, norm: str) -> Interval:
 
     The seeds are those that all three have, resampled jointly; the others are left out.
     """
-    table = seeds.pivot(index="seed", columns="norm", values="return")
+    table = stats.by_seed_and(seeds, ["norm"], "return")
     return stats.share_of_gain(*table[[norm, "none", "layer", "none"]].to_numpy().T)
 
 
@@ -117,14 +118,20 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     """Our `cells` beside the paper's: columns paper, note, difference (ours - paper), agrees.
 
     `agrees` says whether the paper's number lies in our interval: yes, no, lost, uncertain (which
-    column it stood in), or no interval.
+    column it stood in), no interval, or not in the paper: another task.
     """
     both = ours.merge(theirs, on=["env", "norm"], how="left")
     inside = (both["low"] <= both["paper"]) & (both["paper"] <= both["high"])
     both["difference"] = (both["value"] - both["paper"]).where(both["note"].isna())
     both["agrees"] = np.select(
-        [both["paper"].isna(), both["note"].notna(), both["low"].isna(), inside],
-        [LOST, UNCERTAIN, "no interval", "yes"],
+        [
+            ~both["env"].isin(theirs["env"]),
+            both["paper"].isna(),
+            both["note"].notna(),
+            both["low"].isna(),
+            inside,
+        ],
+        [ABSENT, LOST, UNCERTAIN, "no interval", "yes"],
         "no",
     )
     return both
@@ -170,7 +177,7 @@ def side_by_side(compared: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 def printed(row: pd.Series) -> str:
     """The paper's number of a row of `compare`, in brackets where its column is uncertain."""
     if np.isnan(row["paper"]):
-        return LOST
+        return "" if row["agrees"] == ABSENT else LOST
     text = number(row["paper"])
     return f"({text})" if row["agrees"] == UNCERTAIN else text
 
@@ -179,8 +186,8 @@ def as_table(
     rows: pd.DataFrame, index: Sequence[str], columns: str, spec: str = ".1f"
 ) -> pd.DataFrame:
     """`cells` as text, `value [low, high]`, in the order in which rows and columns come."""
-    text = [f"{Interval(*row):{spec}}" for row in rows[list(Interval._fields)].to_numpy()]
-    rows = rows.assign(text=[line.replace("-", MINUS) for line in text])
+    found = [Interval(*row) for row in rows[list(Interval._fields)].to_numpy()]
+    rows = rows.assign(text=[interval(one, spec) for one in found])
     table = rows.pivot(index=list(index), columns=columns, values="text").fillna("")
     order = rows.drop_duplicates(list(index)).set_index(list(index)).index
     table = table.loc[order, list(rows[columns].unique())]

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .lemma5 import autograd, layer_norm_loss, lemma5_residuals  # noqa: F401 claims call them here
-from .theorem4 import isometry_of_rows, squared_norms, unit  # noqa: F401
+from .theorem4 import squared_norms, unit
 
 Array = np.ndarray
 Number = float | Fraction

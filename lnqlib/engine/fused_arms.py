@@ -1,7 +1,7 @@
 """The arms in the engine: one more loop per network size, in which the arm is chosen at run time.
 
 It is made of `engine`'s passes, so that an arm is a few branches between them and adds nothing to
-compile. `arms` says what each arm does, `training_arms` how torch does it.
+compile. `arms.definition` says what each arm does, `arms.reference` does it in torch.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class FusedArmLearner(FusedLearner):
             setting.hidden,
             self.overshoot,
             float(setting.share),
+            float(setting.ratio),
             setting.P is not None,
             P.astype(np.float32),
             spec.lr_control == "project",
@@ -144,6 +145,7 @@ def kernel(k: int, m: int, width: int, batch_size: int, bias: bool) -> Callable:
         hidden,
         overshoot,
         share,
+        ratio,
         weighs,
         P,
         project,
@@ -269,7 +271,8 @@ def kernel(k: int, m: int, width: int, batch_size: int, bias: bool) -> Callable:
                     u_i = np.float64(slope[i])
                     A += np.float64(td_error[i]) / np.float64(unit) * u_i
                     square += u_i * u_i
-                rate, outcome = _rate(overshoot == RAISES, rate, A / B, square / B, share * loss)
+                A, square = A / B, square / B
+                rate, outcome = _rate(overshoot == RAISES, rate, A, square, share * loss, ratio)
                 counts[3] += outcome == FALLBACK
                 counts[4] += outcome == BOUND
             square = 0.0

@@ -1,4 +1,4 @@
-"""Greedy evaluation, compiled: episodes of the task with the network's best action."""
+"""Episodes of a task, compiled: with the network's best action, or with given ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..compiled import njit
 from ..networks import EPS, TABLE, Params, finite
 from ..spec import NORMS
-from ..tasks import OUTSIDE, Task, observe, step
+from ..tasks import OUTSIDE, STATE_SIZE, Task, compiled, observe, step
 from .structured import FAST, PART
 
 # the places in `NORMS` of those that centre, scale, follow the ReLU
@@ -20,11 +20,11 @@ _CENTER, _SCALE, _AFTER = (
 def greedy_return(
     task: Task, params: Params, norm: str, starts: np.ndarray, shorten: bool = False
 ) -> float:
-    """Mean undiscounted return of greedy episodes, first best action, to the task's time limit.
+    """Mean undiscounted return of greedy episodes up to the time limit, first best action.
 
     **Arguments**: `params`, the network's float32 arrays; `norm`, one of `networks.CHAINS`, batch
     norm and CrossQ with running statistics; `starts`, as `tasks.start_states` draws them;
-    `shorten` as for `structured_interference`.
+    `shorten`, as for `structured_interference`.
 
     **Returns** the mean return; NaN where an array of `params` is not finite.
     """
@@ -110,3 +110,19 @@ def _best_action(code, shorten, W, b, V, c, gain, shift, obs, z):
         if q > best_q:
             best, best_q = a, q
     return best
+
+
+@compiled
+def play(index, starts, actions, returns):
+    """Adds to `returns` (episodes,) the rewards of each episode until it terminates.
+
+    **Arguments** `starts`: states (episodes, 4). `actions`: (episodes, steps).
+    """
+    state = np.zeros(STATE_SIZE)
+    for episode in range(len(starts)):
+        state[:] = starts[episode]
+        for action in actions[episode]:
+            reward, terminated = step(index, state, action)
+            returns[episode] += reward
+            if terminated:
+                break

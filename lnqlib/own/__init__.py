@@ -1,1 +1,1 @@
-"""Norms and tasks of the reader's own, by the names that a `RunSpec` gives them."""
+"""The reader's own norms, tasks, data and backends, and the digest of their source."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from ..sources import files_digest, installed, sources
 from ..spec import RunSpec, SpecError, cut
+from .sources import files_digest, installed, sources
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,7 +7,7 @@ only what is measured before the first step can agree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
@@ -15,8 +15,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ..own.names import module_in
 from ..results import COUNTS, CURVES, INJECTED, INTERFERENCE, ISOMETRY, SECOND_ORDER, Result
-from ..spec import FIELDS, RunSpec, SpecError, module_in
+from ..spec import FIELDS, RunSpec, SpecError
+from . import shipped as shipping
+from .chunks import backend_for, trainer
+from .local import StoreError
+from .shipped import Shipped
 
 COMPARED = tuple(name for name in (*CURVES, *COUNTS) if name != "seconds")
 AT_START = ("weight_norm", "effective_lr", *INTERFERENCE, *ISOMETRY, *INJECTED, *SECOND_ORDER)
@@ -24,6 +29,58 @@ AT_START = ("weight_norm", "effective_lr", *INTERFERENCE, *ISOMETRY, *INJECTED, 
 Lacking = Mapping[str, AbstractSet[str]]
 """By key, the columns that a run's file lacks, as `Shipped.lacking` gives them."""
 ROUNDING = 1e-6  # relative; float32 observations and weights have 6e-8, as have shipped curves
+
+
+def trained_again(count: int, seed: int, tolerance: float, allow: Collection[str] = ()) -> int:
+    """Trains `count` shipped runs again and prints how they differ from what is shipped.
+
+    **Arguments** `seed`: of the draw. `tolerance`: the allowed difference of a number, where bits
+    are to agree. `allow`: modules that rows may name; rows of others are skipped.
+
+    **Returns** 1 where runs differ by more than that, or elsewhere by more than rounding, else 0.
+
+    **Raises** `StoreError` where there is no row to verify.
+    """
+    from ..compiled import pinned  # here, for it loads numba
+
+    shipped = Shipped()
+    rows = shipped.results()
+    if rows.empty:
+        raise StoreError(f"nothing is shipped in {shipping.RESULTS}; write python -m lnqlib ship")
+    foreign = foreign_modules(rows, allow)
+    if modules := sorted(set(foreign) - {""}):
+        print(
+            f"{(foreign != '').sum()} of {len(rows)} rows name modules, which training them would "
+            f"run; they are skipped; write --allow-module {' '.join(modules)} where you trust them"
+        )
+    known = rows[foreign == ""]
+    if known.empty:
+        raise StoreError("no row can be verified without running a module that it names")
+    specs = sample(known, count, seed, allow)
+    results = [trainer(backend_for(spec))(spec) for spec in tqdm(specs, unit="run")]
+    lacking = shipped.lacking(specs)
+    gaps = differences(rows, results, lacking)
+    equal = int((gaps == 0).all(axis=1).sum())
+    if newer := sorted(set().union(*lacking.values())):
+        print(f"not compared where a file has no such column: {', '.join(newer)}")
+    print(f"{equal} of {len(specs)} runs are the same in every number")
+    if equal == len(specs):
+        return 0
+    lacking = shipped.lacking(specs, curves=True)
+    start = start_differences(shipped.curves(specs), results, lacking).max()
+    print(
+        f"largest relative difference at step 0: {start.max():.2g} in {start.idxmax()} "
+        "(1.2e-07 or less: equal, for shipped curves are rounded)"
+    )
+    if not pinned():
+        print(
+            "numba compiles for another target here than for the shipped runs, and training makes "
+            f"rounding larger: judged is step 0, against {ROUNDING:g}"
+        )
+        return int(start.max() > ROUNDING)
+    largest = gaps.max()
+    print(f"largest difference of a run's row: {largest.max():.3g} in {largest.idxmax()}")
+    return int(largest.max() > tolerance)
 
 
 def sample(rows: pd.DataFrame, count: int, seed: int, allow: Collection[str] = ()) -> list[RunSpec]:
@@ -61,11 +118,6 @@ def spec_of(row: pd.Series, allow: Collection[str] = ()) -> RunSpec:
     # a row of mixed columns holds numpy's booleans, which no spec takes
     plain = {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in FIELDS}
     return RunSpec(**plain)
-
-
-def retrain(specs: list[RunSpec], train: Callable[[RunSpec], Result]) -> list[Result]:
-    """The runs trained anew one after the other, with a bar on stderr."""
-    return [train(spec) for spec in tqdm(specs, unit="run")]
 
 
 def differences(

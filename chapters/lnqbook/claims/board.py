@@ -97,10 +97,10 @@ def scale_in_words(runs: pd.DataFrame) -> str:
     parts = []
     for reading, bias in (("With the defaults", True), ("as printed", False)):
         told = []
-        for names, arms, paper in _PAPERS_SEEDS:
-            mine = done[(done["bias"] == bias) & done["arm"].isin(arms)]
-            tasks = pd.MultiIndex.from_product([runs["env"].unique(), arms])
-            seeds = mine.groupby(["env", "arm"])["seed"].nunique().reindex(tasks, fill_value=0)
+        for names, networks, paper in _PAPERS_SEEDS:
+            mine = done[(done["bias"] == bias) & done["network"].isin(networks)]
+            tasks = pd.MultiIndex.from_product([runs["env"].unique(), networks])
+            seeds = mine.groupby(["env", "network"])["seed"].nunique().reindex(tasks, fill_value=0)
             fewest = int(seeds.min()) if len(seeds) else 0
             told.append(
                 case(

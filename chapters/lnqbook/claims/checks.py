@@ -34,12 +34,12 @@ METRICS |= {"first_order": "2 lr DGI"}
 METRICS |= {name: f"ISO_{name[-1]}" for name in ISOMETRY} | {"loss": "loss", "return": "return"}
 ZEROS = {name: f"{name}_zero" for name in ("qgi_plus", "sgi", "mgi")}
 """The cosine metrics with pairs of a zero gradient counted as 0, not left out."""
-ARMS = {"none": "None", "layer": "LN", "batch": "BN", "weight": "WN", "crossq": "CrossQ"}
-ARMS |= {"crossq_0.01": "CrossQ, momentum 0.01", "crossq_0.001": "CrossQ, momentum 0.001"}
-ARMS |= {"layer_affine": "affine LN", "layer_after_relu": "LN after ReLU"}
-ARMS |= {"project": "projected LN", "own_decay": "None with its own decay"}
-ARMS |= {"paired_decay": "None with LN's decay"}
-ARMS |= {"untrained": "untrained net", "uniform": "random actions"}
+NETWORKS = {"none": "None", "layer": "LN", "batch": "BN", "weight": "WN", "crossq": "CrossQ"}
+NETWORKS |= {"crossq_0.01": "CrossQ, momentum 0.01", "crossq_0.001": "CrossQ, momentum 0.001"}
+NETWORKS |= {"layer_affine": "affine LN", "layer_after_relu": "LN after ReLU"}
+NETWORKS |= {"project": "projected LN", "own_decay": "None with its own decay"}
+NETWORKS |= {"paired_decay": "None with LN's decay"}
+NETWORKS |= {"untrained": "untrained net", "uniform": "random actions"}
 
 BY_SEED, MEDIANS, CALM = "each seed's own", "medians", "without clamped"
 COUNTED, BEST, OTHER_RANDOM = "zeros counted", "at the best rate", "untrained net"
@@ -77,7 +77,7 @@ class Check:
 
     - `text`: what is claimed, as a formula.
     - `primary`: the statistic. `views`: other ways to take it, by their names in `VIEWS`.
-    - `arms`: what it compares, each a norm, an `lr_control` or one of the `baselines.POLICIES`.
+    - `networks`: what it compares, each a norm, an `lr_control` or one of the `baselines.POLICIES`.
     - `optimizer`: "" leaves the choice to the reader.
     - `envs`: where it is tested; those in `excepted` are shown and do not count.
     - `anywhere`: the name of a group of checks of which one need be supported, in one task.
@@ -88,7 +88,7 @@ class Check:
     text: str
     primary: Way
     views: Mapping[str, Way] = field(default_factory=dict)
-    arms: tuple[str, ...] = ("none", "layer")
+    networks: tuple[str, ...] = ("none", "layer")
     optimizer: str = ""
     envs: tuple[str, ...] = ENVS
     excepted: tuple[str, ...] = ()
@@ -97,9 +97,9 @@ class Check:
     growth: bool = False
 
     @property
-    def networks(self) -> set[str]:
-        """The arms whose runs it needs; a policy is played with the seeds of None."""
-        return {"none" if arm in POLICIES else arm for arm in self.arms}
+    def trained(self) -> set[str]:
+        """Those whose runs it needs; a policy is played with the seeds of None."""
+        return {"none" if name in POLICIES else name for name in self.networks}
 
 
 def held(found: Resampled | None, sign: int, against: float = 0.0, bar: float = 0.0) -> Evidence:

@@ -11,7 +11,6 @@ import pandas as pd
 from .. import ranks, rates, returns, stats
 from ..stats import Interval, Resampled
 from .checks import (
-    ARMS,
     BEST,
     BY_SEED,
     CALM,
@@ -19,6 +18,7 @@ from .checks import (
     COUNTED,
     MEDIANS,
     METRICS,
+    NETWORKS,
     NO_LINK,
     OTHER_RANDOM,
     SUPPORTED,
@@ -117,52 +117,52 @@ def injection(metric: str = "gi2", **where) -> Check:
     return Check(text, by(), {CALM: by(clamped=False)}, ("none",), **where)
 
 
-def gain(arm: str, baseline: str, sign: int, instead: str = "", **where) -> Check:
-    """Return under `arm` minus under `baseline`, averaged over learning rates, has `sign`.
+def gain(network: str, baseline: str, sign: int, instead: str = "", **where) -> Check:
+    """Return under `network` minus under `baseline`, averaged over learning rates, has `sign`.
 
     **Arguments** `instead`: another policy for `baseline`, as a view.
     """
 
     def by(over: returns.Over, other: str = baseline) -> Way:
         return lambda runs, draws: _returned(
-            returns.gain(runs, arm, other, over, **draws._asdict()), sign, over
+            returns.gain(runs, network, other, over, **draws._asdict()), sign, over
         )
 
     views = {CALM: by("calm"), BEST: by("best")}
     if instead:
         views = {CALM: by("calm"), OTHER_RANDOM: by("average", instead)}
-    text = f"return: {ARMS[arm]} {_side(sign)} {ARMS[baseline]}"
-    return Check(text, by("average"), views, (arm, baseline), **where)
+    text = f"return: {NETWORKS[network]} {_side(sign)} {NETWORKS[baseline]}"
+    return Check(text, by("average"), views, (network, baseline), **where)
 
 
-def gain_share(arm: str, baseline: str, sign: int, against: float, **where) -> Check:
+def gain_share(network: str, baseline: str, sign: int, against: float, **where) -> Check:
     """The same difference as a share of what LN gains over no normalization."""
 
     def by(over: returns.Over) -> Way:
         return lambda runs, draws: _returned(
-            returns.share(runs, arm, baseline, over, **draws._asdict()), sign, over, against
+            returns.share(runs, network, baseline, over, **draws._asdict()), sign, over, against
         )
 
-    text = f"{_share_text(arm, baseline)} {_side(sign)} {against:g}"
-    needed = tuple(dict.fromkeys((arm, baseline, "layer", "none")))
+    text = f"{_share_text(network, baseline)} {_side(sign)} {against:g}"
+    needed = tuple(dict.fromkeys((network, baseline, "layer", "none")))
     return Check(text, by("average"), {CALM: by("calm"), BEST: by("best")}, needed, **where)
 
 
-def equivalent(arm: str, baseline: str, margin: float, **where) -> Check:
+def equivalent(network: str, baseline: str, margin: float, **where) -> Check:
     """The same share lies between -margin and margin."""
 
     def by(over: returns.Over) -> Way:
         return lambda runs, draws: _within(
-            returns.share(runs, arm, baseline, over, **draws._asdict()), margin, over
+            returns.share(runs, network, baseline, over, **draws._asdict()), margin, over
         )
 
-    text = f"{_share_text(arm, baseline)} within {margin:g} of 0"
-    needed = tuple(dict.fromkeys((arm, baseline, "layer", "none")))
+    text = f"{_share_text(network, baseline)} within {margin:g} of 0"
+    needed = tuple(dict.fromkeys((network, baseline, "layer", "none")))
     return Check(text, by("average"), {CALM: by("calm"), BEST: by("best")}, needed, **where)
 
 
-def decays_more(arm: str, other: str, **where) -> Check:
-    """The squared norm of the first layer grows at least as much under `arm` as under `other`.
+def decays_more(network: str, other: str, **where) -> Check:
+    """The squared norm of the first layer grows at least as much under `network` as under `other`.
 
     Its logarithm at the end of training, averaged over learning rates, paired by seed.
     """
@@ -170,13 +170,13 @@ def decays_more(arm: str, other: str, **where) -> Check:
     def by(over: returns.Over) -> Way:
         def way(runs: pd.DataFrame, draws: Draws) -> Evidence | None:
             growth = runs.assign(**{"return": runs["log_growth"]})
-            return _returned(returns.gain(growth, arm, other, over, **draws._asdict()), 1, over)
+            return _returned(returns.gain(growth, network, other, over, **draws._asdict()), 1, over)
 
         return way
 
-    text = f"decay: {ARMS[arm]} > {ARMS[other]}"
+    text = f"decay: {NETWORKS[network]} > {NETWORKS[other]}"
     views = {CALM: by("calm")}
-    return Check(text, by("average"), views, (arm, other), growth=True, **where)
+    return Check(text, by("average"), views, (network, other), growth=True, **where)
 
 
 def clamped_runs(sign: int, **where) -> Check:
@@ -197,7 +197,7 @@ def theorem(text: str, worst: Callable[[], tuple[float, int]], bound: float) -> 
         value, count = worst()
         return Evidence(SUPPORTED if value < bound else CONTRADICTED, _exact(value, count), 0.0)
 
-    return Check(text, primary, arms=())
+    return Check(text, primary, networks=())
 
 
 def breaks(check: Check) -> Check:
@@ -214,7 +214,9 @@ def breaks(check: Check) -> Check:
         return other
 
     views = {name: turn(way) for name, way in check.views.items()}
-    return Check(f"not so: {check.text}", turn(check.primary), views, check.arms, envs=check.envs)
+    return Check(
+        f"not so: {check.text}", turn(check.primary), views, check.networks, envs=check.envs
+    )
 
 
 def _judged_rho(found: Resampled, sign: int) -> Evidence | None:
@@ -275,8 +277,8 @@ def _on_measured(way: Way, runs: pd.DataFrame, metric: str, draws: Draws) -> Evi
     return way(runs[known], draws) if runs.loc[known, "seed"].nunique() > 1 else None
 
 
-def _share_text(arm: str, baseline: str) -> str:
-    return f"return: ({ARMS[arm]} - {ARMS[baseline]}) / (LN - None)"
+def _share_text(network: str, baseline: str) -> str:
+    return f"return: ({NETWORKS[network]} - {NETWORKS[baseline]}) / (LN - None)"
 
 
 def _side(sign: int) -> str:

@@ -8,16 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lnqlib import spec as grids
-from lnqlib.spec import ENVS, FIELDS, LEARNING_RATES, RunSpec, study, usual_checkpoints
+from lnqlib.spec import ENVS, FIELDS, LEARNING_RATES, RunSpec, study
 
 from ..baselines import random_returns
+from ..notebook import usual_checkpoints
 
-STUDIES = tuple(
-    name
-    for name in ("core", "as_printed", "table1", "variants", "lr_decay", "zero_gradients")
-    if name in grids.STUDIES
-)
+STUDIES = ("core", "as_printed", "table1", "variants", "lr_decay", "zero_gradients")
 """The studies that hold the claims' runs."""
 MOMENTUM = 0.1  # a new batch's weight in running statistics, PyTorch's default
 MEASURED = ("qgi_plus_zero", "sgi_zero", "sgi_off_zero", "mgi_zero")
@@ -56,13 +52,13 @@ def frame(
     whether to play the `baselines.POLICIES`, too, which takes a second. `curves`: checkpoints of
     the runs whose weights' growth is asked for.
 
-    **Returns** the fields of `RunSpec`; study; arm, which here is what is compared (the norm, the
+    **Returns** the fields of `RunSpec`; study; network, which is what is compared (the norm, the
     control of the learning rate, or the norm with a momentum of its own); the results;
     first_order = 2 lr DGI; log_growth of the first layer's squared norm; and with `policies`
     untrained_return and uniform_return.
     """
     rows = [
-        {"study": name, "key": spec.key} | vars(spec) | {"arm": arm_of(spec)}
+        {"study": name, "key": spec.key} | vars(spec) | {"network": network_of(spec)}
         for name, some in asked.items()
         for spec in some
     ]
@@ -80,7 +76,7 @@ def frame(
     return table
 
 
-def arm_of(spec: RunSpec) -> str:
+def network_of(spec: RunSpec) -> str:
     """The norm, or the control of the learning rate; CrossQ with a momentum that is not usual."""
     if spec.lr_control != "none":
         return spec.lr_control
@@ -118,21 +114,27 @@ def commands(runs: pd.DataFrame) -> list[str]:
 
 
 class Runs:
-    """The runs that verdicts are about, handed out task by task; each part is cut out once."""
+    """The runs that verdicts are about, handed out task by task; each part is cut out once.
+
+    **Arguments** `frame`: one row a run; `network`, what is compared, is its norm where it has no
+    such column.
+    """
 
     def __init__(self, frame: pd.DataFrame):
+        if "network" not in frame:
+            frame = frame.assign(network=frame["norm"])
         lent = frame["study"] == "zero_gradients" if "study" in frame else False
         self.envs = [env for env in ENVS if (frame["env"] == env).any()]
         self._parts = dict(iter(frame[~np.broadcast_to(lent, len(frame))].groupby(_PART)))
         self._nothing = frame[:0]
         self._cut: dict[tuple, pd.DataFrame] = {}
 
-    def of(self, env: str, optimizer: str, bias: bool, arms: Iterable[str]) -> pd.DataFrame:
-        """One row a run of these arms."""
-        at = (env, optimizer, bias, frozenset(arms))
+    def of(self, env: str, optimizer: str, bias: bool, networks: Iterable[str]) -> pd.DataFrame:
+        """One row a run of these networks."""
+        at = (env, optimizer, bias, frozenset(networks))
         if at not in self._cut:
             part = self._parts.get((env, optimizer, bias), self._nothing)
-            self._cut[at] = part[part["arm"].isin(at[-1])]
+            self._cut[at] = part[part["network"].isin(at[-1])]
         return self._cut[at]
 
 
@@ -147,14 +149,14 @@ def _with_zeros(table: pd.DataFrame) -> pd.DataFrame:
         return table
     other = again.set_index(_SAME)[names]
     lent = other.reindex(pd.MultiIndex.from_frame(table[_SAME])).set_axis(table.index)
-    plain = table["arm"].isin(["none", "layer"])
+    plain = table["network"].isin(["none", "layer"])
     filled = {name: table[name].where(table[name].notna() | ~plain, lent[name]) for name in names}
     return table.assign(**filled)
 
 
 def _whole_seeds(table: pd.DataFrame) -> pd.DataFrame:
     """Without the seeds that a study still lacks, where it has others: it counts with those."""
-    by = [table[name] for name in ("study", "env", "optimizer", "bias", "arm", "seed")]
+    by = [table[name] for name in ("study", "env", "optimizer", "bias", "network", "seed")]
     whole = table["seconds"].notna().groupby(by).transform("all")
     begun = whole.groupby(by[:-1]).transform("any")
     return table[whole | ~begun].reset_index(drop=True)

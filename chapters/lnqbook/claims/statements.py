@@ -246,10 +246,10 @@ CLAIMS = (
         "App. D",
         tuple(
             check
-            for arm, baseline in DECAY
+            for network, baseline in DECAY
             for check in (
-                gain(arm, baseline, 1, anywhere="a decay raises the return"),
-                gain_share(arm, baseline, -1, WHOLE),
+                gain(network, baseline, 1, anywhere="a decay raises the return"),
+                gain_share(network, baseline, -1, WHOLE),
             )
         ),
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import theory
+from ..lemma5 import autograd, layer_norm_loss, lemma5_residuals
+from ..theorem4 import isometry_of_rows, unit
 
 
 def distance_ratio(trials: int = 200) -> tuple[float, int]:
@@ -25,8 +27,7 @@ def isometry_ratio(trials: int = 200) -> tuple[float, int]:
     rng, ratios = np.random.default_rng(0), []
     for _ in range(trials):
         x = rng.standard_normal((4, 8)) * np.exp(rng.standard_normal((4, 1)))
-        unit = x / np.linalg.norm(x, axis=1, keepdims=True)
-        ratios.append(theory.isometry_of_rows(x) / theory.isometry_of_rows(unit))
+        ratios.append(isometry_of_rows(x) / isometry_of_rows(unit(x)))
     return max(ratios), trials
 
 
@@ -48,5 +49,5 @@ def lemma5_order(trials: int = 8) -> tuple[float, int]:
 def _lemma5(seed: int, lr: float) -> dict[str, float]:
     rng = np.random.default_rng(seed)
     obs, targets, readout = rng.standard_normal((4, 8)), rng.standard_normal(4), np.ones(16)
-    gradient = theory.autograd(theory.layer_norm_loss(obs, targets, readout))
-    return theory.lemma5_residuals(gradient, rng.standard_normal((16, 9)), lr)
+    gradient = autograd(layer_norm_loss(obs, targets, readout))
+    return lemma5_residuals(gradient, rng.standard_normal((16, 9)), lr)

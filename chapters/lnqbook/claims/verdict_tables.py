@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-import numpy as np
 import pandas as pd
 
+from .. import numbers
+from ..numbers import DASH
 from ..rates import Sides
 from ..stats import Interval
 from .checks import CONTRADICTED, NO_LINK, NO_RUNS, SUPPORTED, UNDECIDED
@@ -31,18 +32,18 @@ MARKS = {HOLDS: "&#10003;", MOSTLY: "&#10003;", PARTLY: "&#9684;", MIXED: "&plus
 MARKS |= {FAILS: "&#10007;", UNDECIDED: "?", NOT_SUPPORTED: "&#9675;", NO_RUNS: "&hellip;"}
 MARKS |= {UNTESTED: "&ndash;", SUPPORTED: "&#10003;", CONTRADICTED: "&#10007;", NO_LINK: "&#9675;"}
 DEFAULTS, PRINTED = "defaults", "as printed"
-MINUS, NBSP = "\N{MINUS SIGN}", "&nbsp;"
+NBSP = "&nbsp;"
 PLURAL = {"task": "tasks", "trend": "trends", "claim": "claims", "theorem": "statements"}
 FEW_CHECKS = 3  # so many statistics have their numbers under each view shown
 
 _SCATTER, _BY_LR = "interference#fig-interference-loss", "interference#fig-interference-by-lr"
-_ADAM = "interference#fig-interference-adam"
+_MORE, _ADAM = "interference#fig-interference-loss-more", "interference#fig-interference-adam"
 FIGURES: dict[int, tuple[str, ...]] = {
     1: (_SCATTER,),
     2: (_SCATTER, _BY_LR),
     3: (_SCATTER,),
-    4: (_SCATTER,),
-    5: (_SCATTER,),
+    4: (_MORE,),
+    5: (_MORE,),
     6: ("gi2#fig-gi2-loss", "gi2#fig-gi2-scaled"),
     7: (_BY_LR, "gi2#fig-gi2-by-lr"),
     8: ("interference#fig-interference-paired",),
@@ -180,11 +181,11 @@ def number(value: Interval | Sides | None) -> str:
         told = f"{value.plus} for, {value.minus} against"
         told += f", {value.open} open" if value.open else ""
         return told.replace(" ", NBSP).replace(f",{NBSP}", ", ")
-    if value is None or np.isnan(value.value):
-        return "&ndash;"
+    if value is None:
+        return DASH
     if value.low == value.high == value.value:
-        return f"{value.value:.3g}".replace("-", MINUS)
-    return format(value, ".2f" if abs(value.value) < 100 else ".0f").replace("-", MINUS)
+        return numbers.number(value.value, spec=".3g")
+    return numbers.interval(value, ".2f" if abs(value.value) < 100 else ".0f")
 
 
 def formula(text: str) -> str:

@@ -155,7 +155,7 @@ def both(
 ) -> tuple[Verdict, Verdict]:
     """A claim's verdicts under both readings; the same one twice where it is about no network."""
     first = judge(claim, runs, optimizer, views=views)
-    if not claim.repeats and not any(check.arms for check in claim.checks):
+    if not claim.repeats and not any(check.networks for check in claim.checks):
         return first, first
     return first, judge(claim, runs, optimizer, False, views)
 
@@ -208,14 +208,14 @@ def _rows(
         if bias not in check.readings:
             continue
         used = check.optimizer or optimizer
-        if not check.arms:
+        if not check.networks:
             yield Row(
                 check, "", "", check.primary(pd.DataFrame(), Draws(0)), {}, claim=claim.number
             )
-        for env in check.envs if check.arms else ():
+        for env in check.envs if check.networks else ():
             if env in runs.envs:
                 stream = f"{told} {check.text} {env} {used} {bias}"
-                here = runs.of(env, used, bias, check.networks)
+                here = runs.of(env, used, bias, check.trained)
                 evidence, others = _taken(check, here, stream, views)
                 counts = env not in check.excepted
                 yield Row(check, env, used, evidence, others, counts, claim.number)
@@ -225,7 +225,7 @@ def _taken(
     check: Check, runs: pd.DataFrame, stream: str, views: bool
 ) -> tuple[Evidence, dict[str, Evidence]]:
     """The primary statistic and the views, each with a bootstrap stream of its own."""
-    if check.networks - set(runs["arm"]) or runs["seconds"].isna().any():
+    if check.trained - set(runs["network"]) or runs["seconds"].isna().any():
         return Evidence(NO_RUNS), {}
     primary = check.primary(runs, Draws(crc32(stream.encode()))) or Evidence(UNDECIDED)
     found = {

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from ..stats import Interval, bootstrap_interval
+from .drawn import record
 from .style import GREY, LOOKS, NAMES, WIDTH, Look, in_style
 
 
@@ -35,6 +37,9 @@ def return_by_period(
             low, high = ([getattr(i, end) for i in found] for end in ("low", "high"))
             ax.fill_between(periods, low, high, color=look.color, alpha=0.2, linewidth=0)
             best = J[network].mean(axis=-1).max(axis=-1)
+            points = {"network": name, "period": periods, "value": [i.value for i in found]}
+            points |= {"low": low, "high": high, "best": best}
+            record(figure, pd.DataFrame({"env": env} | points))
             ax.plot(periods, best, ":", color=look.color, linewidth=1)
         ax.set(xscale="log", title=env, xlabel="period (steps)")
         ax.set_xticks(periods, ["none", *(f"{period:,}" for period in periods[1:])], rotation=45)
@@ -60,6 +65,8 @@ def scores_by_setting(
             values = np.array([interval.value for interval in by_setting.values()])
             ends = np.array([[i.low, i.high] for i in by_setting.values()]).T
             error = np.abs(ends - values)
+            points = {"env": env, "network": name, "setting": list(by_setting), "value": values}
+            record(figure, pd.DataFrame(points | {"low": ends[0], "high": ends[1]}))
             style = {"linestyle": "", "label": NAMES[name], "markersize": 5}
             ax.errorbar(places, values, error, **style, **_mark(look))
         ax.set_xticks(range(len(by_setting)), by_setting, rotation=30, ha="right")

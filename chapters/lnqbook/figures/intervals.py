@@ -1,4 +1,4 @@
-"""A table as a figure: one row for each arm, a dot with its interval, one panel for each task."""
+"""A table as a figure: a row a network, a dot with its interval, one panel for each task."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from .drawn import record
 from .layout import SEED_CLAMPED, finish, handle, mark_style
 from .style import CLAMPED, GREY, LOOKS, NAMES, WIDTH, in_style
 
@@ -51,6 +52,7 @@ def dots(
         if zero:
             ax.axvline(0, color=GREY, linewidth=0.8)
         _draw(ax, cells[cells["env"] == env], rows)
+    record(figure, cells[cells["env"].isin(envs)])
     for ax in axes.flat[len(envs) :]:
         ax.remove()
     return finish(figure, _handles(cells, legend), note, xlabel)

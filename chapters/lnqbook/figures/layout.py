@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lnqlib.spec import in_order
-
+from ..stats import in_order
 from .axes import set_decades, set_log_rates
+from .drawn import record
 from .style import CLAMPED, GREY, LOG, LOOKS, NAMES, SIGNED_LOG, WIDTH, label
 
 SWITCHED = ("injected", "removed")  # hatched, since their bands cover those of the trained networks
@@ -64,6 +64,7 @@ def draw_by_lr(ax: Axes, metric: str, points: pd.DataFrame, zero: bool = False) 
     set_scale(ax, "y", metric, points, zero)
     if zero:
         ax.axhline(0, color=GREY, linewidth=0.8)
+    keep(ax, metric, points)
     for norm, some in points.groupby("norm", sort=False):
         line(ax, some["lr"], some, norm)
         marks(ax, some["lr"], some["value"], some["clamped"], norm)
@@ -73,6 +74,15 @@ def log_lines(ax: Axes, lines: Iterable[tuple], colors: Sequence, markers: str) 
     """A marked line on log axes for each (name, x, y)."""
     for (name, x, y), color, marker in zip(lines, colors, markers, strict=False):
         ax.loglog(x, y, color=color, marker=marker, markersize=4, label=name)
+        keep(ax, name, pd.DataFrame({"x": np.asarray(x), "value": np.asarray(y)}))
+
+
+def keep(ax: Axes, quantity: str, points: pd.DataFrame, **more: object) -> None:
+    """Records a panel's numbers: `points`, with its title, what they measure, and `more`."""
+    panel = {"panel": " ".join(ax.get_title().split())} if ax.get_title() else {}
+    known = panel | {"quantity": quantity} | more
+    columns = [name for name in points if name not in known]
+    record(ax.figure, points.assign(**known)[[*known, *columns]])
 
 
 def line(

@@ -66,7 +66,7 @@ def paired_by_lr(
         runs = frame[frame["env"] == env]
         clamped = runs.groupby("lr")["clamped_steps"].max() > 0
         effects = paired_effect(runs, metric, norm, baseline).sort_values("lr")
-        effects = effects.assign(norm=norm, clamped=effects["lr"].map(clamped))
+        effects = effects.assign(env=env, norm=norm, clamped=effects["lr"].map(clamped))
         layout.draw_by_lr(ax, metric, effects, zero=True)
         if env == envs[0]:
             ax.set_ylabel(f"{label(metric)}, difference")
@@ -102,6 +102,8 @@ def scatter_vs(
         for norm in xs["norm"].unique():
             at = (xs["norm"] == norm).to_numpy()
             layout.marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
+        points = xs.assign(y=y, y_value=ys["value"], y_low=ys["low"], y_high=ys["high"])
+        layout.keep(ax, metric, points, env=env)
         rho = interval(spearman_interval(runs, metric, y), ".2f")
         ax.set_title(f"{env}\n\N{GREEK SMALL LETTER RHO} = {rho}")
         ax.set_xlabel(label(metric))
@@ -147,6 +149,8 @@ def learning_curves(
             if by_lr:
                 color = shades(color, len(rates))[rates.index(lr[0])]
             layout.line(ax, list(steps.groups), means, norm, color)
+            named = {"env": env, "norm": norm} | dict(zip(["lr"], lr, strict=False))
+            layout.keep(ax, metric, means.assign(step=list(steps.groups)), **named)
             _mark_clamp(ax, points, list(steps.groups), means["value"], color)
         ax.set_xlabel("")
         ax.set_ylabel(label(metric) if env == envs[0] else "")

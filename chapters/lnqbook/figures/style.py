@@ -16,7 +16,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ..claims.checks import ARMS
+from ..claims.checks import NETWORKS
 
 WIDTH = 9.0  # inches; the page shows a figure about 800 pixels wide
 GREY = "0.45"
@@ -58,7 +58,7 @@ LOOKS = {
     "shuffled": Look(_NONE, _NONE, ":", "v"),
     "constant": Look("#cc78bc", "#cc78bc", "--", "s"),
 }
-NAMES = {norm: ARMS[norm] for norm in LOOKS if norm in ARMS}
+NAMES = {norm: NETWORKS[norm] for norm in LOOKS if norm in NETWORKS}
 NAMES |= {"center": "centring", "rms": "scaling (RMS)"}
 NAMES |= {"injected": "None, LN injected", "removed": "LN, removed"}
 NAMES |= {kind: f"{kind} norm" for kind in ("spread", "shuffled", "constant")}

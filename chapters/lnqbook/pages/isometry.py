@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,20 @@ import torch
 from lnqlib.spec import RunSpec
 from lnqlib.tasks import isometry_sizes
 
+from .. import stats
+from ..findings import case
 from ..initialization import hidden_and_features
+from ..numbers import number
 from ..theorem4 import isometry_of_rows, terms, unit
+
+CHECKS = {
+    "count": "sets of independent vectors",
+    "dependent": "sets left out as dependent",
+    "residual": "largest relative error of the identity",
+    "most": "largest ISO(X) / ISO(Z)",
+    "gain": "median gain ISO(Z) / ISO(X)",
+}
+"""What `theorem4.identity` returns."""
 
 
 def feature_sets(specs: Iterable[RunSpec]) -> pd.DataFrame:
@@ -45,3 +57,50 @@ def before_relu(hidden: np.ndarray) -> dict[str, float]:
 def centred(x: np.ndarray) -> np.ndarray:
     """Every row of x (n, d) without its mean."""
     return x - x.mean(1, keepdims=True)
+
+
+def example(hidden: np.ndarray, iso: Mapping[str, float]) -> pd.DataFrame:
+    """What the output layer reads of two hidden vectors, and its isometry.
+
+    **Arguments** `iso`: of `before_relu`.
+    """
+    moved = centred(hidden)
+    rows = {
+        "the hidden vectors themselves": (_vectors(hidden), isometry_of_rows(hidden)),
+        "behind the ReLU": (_vectors(np.maximum(hidden, 0)), iso["relu"]),
+        "scaled to length one before it": ("multiples of these", iso["scaled"]),
+        f"centred, {_vectors(moved)}, and scaled": (
+            f"multiples of {_vectors(np.maximum(moved, 0))}",
+            iso["centred"],
+        ),
+        "PyTorch's LN without its \u03b5": ("the same", iso["ln"]),
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["features", "isometry"])
+
+
+def gains_before_training(before: pd.DataFrame) -> pd.DataFrame:
+    """ISO_p of untrained networks without LN, with it, and the paired difference, by task.
+
+    **Arguments** `before`: of `initialization.isometry`.
+    """
+    wide = before.pivot(index="seed", columns=["env", "norm"], values="iso_p")
+    rows = {}
+    for env in dict.fromkeys(before["env"]):
+        none, layer = wide[env, "none"], wide[env, "layer"]
+        columns = {"None": none, "LN": layer, "LN minus None": layer - none}
+        rows[env] = {name: stats.bootstrap_interval(x) for name, x in columns.items()}
+    return pd.DataFrame(rows, dtype=object).T
+
+
+def before_the_relu(before: pd.DataFrame) -> str:
+    """The largest ISO_p before the ReLU, where most sets are dependent."""
+    most = before["before_relu"][before["norm"] == "none"].max()
+    return case(
+        (most == 0, "Before the ReLU all sets of that size are dependent: there ISO\u209a is 0."),
+        f"Before the ReLU the largest ISO\u209a in any of these networks is {number(most, 1)}.",
+    )
+
+
+def _vectors(x: np.ndarray) -> str:
+    """`(1, 0, 0) and (0, 1, 0)`."""
+    return " and ".join(f"({', '.join(f'{value:g}' for value in row)})" for row in x)

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...figures.axes import set_log_rates
-from ...figures.layout import chosen, finish, line, provenance, set_scale, subplots
+from ...figures.drawn import record
+from ...figures.layout import chosen, finish, keep, line, provenance, set_scale, subplots
 from ...figures.style import GREY, LABELS, LOOKS, WIDTH, Look, in_style
 from ...stats import Interval, geometric_mean
 from ...theory import Example
@@ -40,6 +41,8 @@ def ratios_by_spread(laws: pd.DataFrame) -> Figure:
             style = {"s": 9, "color": color, "marker": marker, "linewidth": 0.6}
             style |= {"label": f"norm {name} direction", "alpha": 0.6}
             ax.scatter(points.spread, points[ratio], **style)
+            named = points[["spread"]].assign(value=points[ratio], independent=independent)
+            record(figure, named.assign(quantity=ratio))
         spread = np.geomspace(0.1, max(1.0, laws.spread.max()), 200)
         ax.plot(spread, 1 / (1 + spread**2), color="black", label=r"$1/(1+s^2)$")
         ax.axhline(1, color=GREY, linestyle="--", label=r"constant $\|x\|$")
@@ -66,7 +69,7 @@ def duel(
     _atoms(axes[0], example)
     for ax, (title, pairs) in zip(axes[1:], terms.items(), strict=True):
         for pair, look in zip(pairs, (SPREAD, CONSTANT), strict=True):
-            _parabola(ax, pair, look)
+            record(figure, _parabola(ax, pair, look).assign(panel=title))
         ax.set(title=title, xlabel=r"learning rate $\eta$", xlim=(0, None), ylim=(0, None))
     axes[1].set_ylabel(f"expected decrement\nof the {quantity}")
     return finish(figure, axes[0].get_legend_handles_labels()[0])
@@ -93,6 +96,7 @@ def trained_by_lr(trained: pd.DataFrame) -> Figure:
             shown = np.isfinite(table).all() & (points["high"].fillna(points["value"]) <= 1)
             drawn.append(points[shown].assign(clamped=False))
             line(ax, drawn[-1].index, drawn[-1], kind)
+            keep(ax, metric, drawn[-1].reset_index(), env=env, inputs=kind)
         set_log_rates(ax, trained["lr"].unique())
         ax.set_xlim(trained["lr"].min() / 1.25, trained["lr"].max() * 1.25)
         set_scale(ax, "y", metric, pd.concat(drawn))
@@ -121,9 +125,12 @@ def _atoms(ax: Axes, example: Example) -> None:
     ax.set(title="the data", xlabel="$x_1$", ylabel="$x_2$")
 
 
-def _parabola(ax: Axes, pair: tuple, look: Look) -> None:
-    """2 lr first - lr^2 second where it is positive, and a mark at its top."""
+def _parabola(ax: Axes, pair: tuple, look: Look) -> pd.DataFrame:
+    """2 lr first - lr^2 second where it is positive, and a mark at its top; returns the line."""
     first, second = map(float, pair)
     lr = np.linspace(0, 2 * first / second, 300)
-    ax.plot(lr, 2 * lr * first - lr**2 * second, look.dash, color=look.color)
+    decrement = 2 * lr * first - lr**2 * second
+    ax.plot(lr, decrement, look.dash, color=look.color)
     ax.plot(first / second, first**2 / second, look.marker, color=look.color, clip_on=False)
+    norm = "spread" if look is SPREAD else "constant"
+    return pd.DataFrame({"norm": norm, "lr": lr, "decrement": decrement})

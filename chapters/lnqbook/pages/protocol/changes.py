@@ -10,6 +10,9 @@ import pandas as pd
 
 from lnqlib.spec import ENVS
 
+from ...numbers import interval, number
+from ...stats import Interval
+
 _DEFAULTS = {"terminal_mask": True, "data": "protocol", "gradient_scale": 1.0, "bias": True}
 
 
@@ -134,39 +137,22 @@ def distances(
     return pd.DataFrame({"protocol": names} | value | ends)
 
 
-def nearest(away: pd.DataFrame, level: float = 0.95) -> tuple[pd.Series, str]:
-    """The nearest row of `distances`, and whether it is that in `level` of the resamples.
+def distance_table(away: pd.DataFrame) -> pd.DataFrame:
+    """`distances` as text, a row a protocol.
 
-    **Returns** the row, all of it NaN and its protocol "none" where there is no distance; and
-    "decisive" or "not decisive".
+    **Arguments** `away`: with a column within, how many of the paper's numbers our intervals hold.
     """
     if away.empty:
-        return pd.Series({"protocol": "none"}).reindex(away.columns), "not decisive"
-    best = away.loc[away["value"].idxmin()]
-    return best, "decisive" if best["nearest"] >= level else "not decisive"
-
-
-def in_words(away: pd.DataFrame) -> str:
-    """Which protocol is nearest, and what that is worth, as sentences.
-
-    **Arguments** `away`: `distances`, with a column within, how many of the paper's numbers lie in
-    our intervals.
-    """
-    best, decisive = nearest(away)
-    if away.empty:
-        return "None of the tasks shown has both numbers in the paper, so there is no distance."
-    defaults = away.loc[away["protocol"] == DEFAULTS.name, "value"].iloc[0]
-    rival = (
-        "" if best["protocol"] == DEFAULTS.name else f", against {defaults:.2f} for the defaults"
-    )
-    share = "" if np.isnan(best["nearest"]) else f", in {best['nearest']:.1%} of the resamples"
-    drawn = " (of our seeds, and of the sampling noise of the paper's cells, from 20 seeds each)"
-    return (
-        f"The nearest is: {best['protocol']}, at {best['value']:.2f}{rival}{share}"
-        f"{drawn if share else ''}. Against the 95% that this book asks for, that is {decisive}. "
-        f"Under that protocol, {best['within']} of the paper's {best['cells']} certain numbers lie "
-        "in our intervals."
-    )
+        return pd.DataFrame()
+    rows = {
+        row["protocol"]: {
+            "distance": interval(Interval(*row[["value", "low", "high", "cells"]]), ".2f"),
+            "nearest in": f"{number(100 * row['nearest'], spec='.1f')} %",
+            "paper's numbers in our intervals": f"{row['within']} of {row['cells']}",
+        }
+        for _, row in away.iterrows()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _gi2_of_step(runs: pd.DataFrame) -> pd.Series:

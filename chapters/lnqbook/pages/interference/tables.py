@@ -1,4 +1,4 @@
-"""Interference in a table, and runs with a goal in their dataset beside those without.
+"""Interference in a table and in single steps; runs with a goal in their dataset beside others.
 
 A table is a linear network without bias on one-hot states (Sec. 3.1.1): each Q(s, a) is one weight,
 and its interference is known without measuring. In Acrobot a dataset without a terminated
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
+from lnqlib import metrics
 from lnqlib.data import Transitions
 
-from .. import stats, table1
-from ..sentences import listed
+from ... import curvature, one_step, stats, table1
 
 WITH, WITHOUT = "with a goal", "without"
 GAIN = "LN's gain in return"
@@ -62,6 +63,46 @@ def mixed_cosines(table: np.ndarray, batch: Transitions, gamma: float = 0.99) ->
     return cosines
 
 
+def table_checks(table: nn.Linear, walk: Transitions) -> dict[str, float]:
+    """The measures of a table, whose values are known, and erratum 9's formula.
+
+    **Arguments** `table`: weights (num_actions, num_states). `walk`: as `every_pair` gives it.
+    """
+    library = metrics.interference(table, walk, lr=1e-3)
+    flat = one_step.Flat(table, walk)
+    mixed = one_step.cosines(one_step.semi_gradients(flat), one_step.full_gradients(flat)).numpy()
+    expected = mixed_cosines(table.weight.detach().numpy().T, walk)
+    off = ~np.eye(len(mixed), dtype=bool)
+    return {
+        "QGI₊, expected 0": library["qgi_plus"],
+        "SGI without self pairs, expected 0": library["sgi_off"],
+        "SGI times the number of pairs, expected 1": library["sgi"] * len(mixed),
+        "share of MGI's cosines that are not 0, without self pairs": (mixed != 0)[off].mean(),
+        "their size": np.nanmax(abs(expected)),
+        "largest difference from erratum 9's formula": abs(mixed - expected)[off].max(),
+    }
+
+
+def step_checks(net: nn.Module, batch: Transitions, lr: float) -> dict[str, float]:
+    """Eqs. (5) to (9) on real steps, one on each transition."""
+    library, flat = metrics.interference(net, batch, lr), one_step.Flat(net, batch)
+    stepped, cosine = one_step.first_order(flat, lr), one_step.mean_cosines(flat)
+    delta, u = curvature.updates(flat)
+    ratio = 2 * lr * library["dgi"] / float((2 * lr * delta * u).mean())
+    return {
+        "share of pairs that move": stepped["moved"],
+        "share of steps that move their own value against its error": stepped["same_direction"],
+        "changes of the values less Eq. (5), as a part of them": stepped["first_order_gap"],
+        "increments of the loss over Eq. (7) as printed, expected 2": stepped["factor"],
+        "SGI less the squared length of the mean unit semi-gradient": abs(
+            cosine["sgi"] - library["sgi"]
+        ),
+        "MGI less the mean of the matrix of cosines": abs(cosine["mgi"] - library["mgi"]),
+        "2η DGI less the first-order term, as a part of it": abs(ratio - 1),
+        "QGI₊: 0 in a table, 1 for gradients on one line": library["qgi_plus"],
+    }
+
+
 def split_by_goal(runs: pd.DataFrame) -> pd.DataFrame:
     """One row for each kind of dataset: its seeds, and intervals over them.
 
@@ -81,36 +122,3 @@ def split_by_goal(runs: pd.DataFrame) -> pd.DataFrame:
             for metric, text in CORRELATIONS.items()
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("dataset")
-
-
-def gain_without_goal(runs: pd.DataFrame) -> str:
-    """Whether LN also gains with the same reward everywhere, in words.
-
-    **Arguments** `runs`: as for `split_by_goal`, or none.
-    """
-    table = split_by_goal(runs) if len(runs) else pd.DataFrame()
-    if WITHOUT not in table.index:
-        return "No dataset without a goal is shown here."
-    gain = table.loc[WITHOUT, GAIN]
-    if gain.sign > 0:
-        return (
-            "Without a goal in the data, too, the interval of LN's gain lies above 0. That part of "
-            "the gain cannot come from learning rewards better."
-        )
-    return "Without a goal in the data the interval of LN's gain does not lie above 0."
-
-
-def kinds_compared(table: pd.DataFrame) -> str:
-    """The columns in which the intervals of the two kinds of dataset lie apart, in words.
-
-    **Arguments** `table`: as `split_by_goal` gives it.
-    """
-    if table.empty:
-        return "Acrobot is not among the tasks shown here."
-    if len(table) < 2:
-        return "All datasets shown here are of one kind, so there is nothing to compare."
-    pairs = list(table.drop(columns="seeds", errors="ignore").items())
-    apart = [name for name, (a, b) in pairs if a.high < b.low or b.high < a.low]
-    turned = [name for name, (a, b) in pairs if a.sign * b.sign < 0]
-    text = f"The two intervals do not overlap in: {listed(apart, 'none of the columns')}"
-    return f"{text}. They lie on opposite sides of 0 in: {listed(turned, 'none of them')}."

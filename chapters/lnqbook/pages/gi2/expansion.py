@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..numbers import MINUS
-from ..sentences import listed
-from ..stats import by_env, spearman_interval
+from ...numbers import MINUS
+from ...stats import by_env, spearman_interval
 
 RATIOS = {
     "second_over_first": "kept second-order term over first-order term",
@@ -82,7 +81,7 @@ def chain(runs: pd.DataFrame, y: str, clamped: bool = True) -> pd.DataFrame:
     return pd.DataFrame({x: by_env(runs, spearman_interval, x, y, clamped) for x in CHAIN})
 
 
-def turns(chain: pd.DataFrame) -> dict[str, str]:
+def turns(chain: pd.DataFrame) -> dict[str, list[str]]:
     """The tasks in which rho changes its side of 0 on the way from MGI to GI2, with the new side.
 
     The way leads from MGI over DGI (the dot product) and 2 lr DGI (its factor) to GI2 (the
@@ -91,8 +90,7 @@ def turns(chain: pd.DataFrame) -> dict[str, str]:
 
     **Arguments** `chain`: as `chain` gives it.
 
-    **Returns** "Pendulum (to \N{MINUS SIGN})" and the like for each of dgi, first_order and gi2,
-    or "none".
+    **Returns** "Pendulum (to \N{MINUS SIGN})" and the like for each of dgi, first_order and gi2.
     """
     found: dict[str, list[str]] = {"dgi": [], "first_order": [], "gi2": []}
     for env, rhos in chain.iterrows():
@@ -102,7 +100,7 @@ def turns(chain: pd.DataFrame) -> dict[str, str]:
             if now * side < 0:
                 envs.append(f"{env} (to {'+' if now > 0 else MINUS})")
             side = now or side
-    return {step: listed(envs) for step, envs in found.items()}
+    return found
 
 
 def same_side(chain: pd.DataFrame, x: str, y: str) -> int:

@@ -7,8 +7,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ..figures.layout import log_lines
-from ..figures.style import GREY, LABELS, WIDTH, in_style, rate, shades
+from ...figures.layout import log_lines
+from ...figures.style import GREY, LABELS, WIDTH, in_style, rate, shades
 
 HUES = [sns.color_palette("colorblind")[i] for i in (2, 4, 9, 7, 5)]  # None and LN keep theirs
 MARKS = "osDvP"  # a triangle that points up is a clamped seed
@@ -36,5 +36,5 @@ def lemma5_errors(by_lr: pd.DataFrame, by_eps: pd.DataFrame) -> Figure:
     left.set(xlabel=LABELS["lr"], ylabel="error of the direction")
     right.set(xlabel=r"LN's $\epsilon$", ylabel="relative error of the norm's growth")
     for ax in (left, right):
-        ax.legend(fontsize=7.5)
+        ax.legend(fontsize=9)
     return figure

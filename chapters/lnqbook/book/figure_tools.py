@@ -1,0 +1,114 @@
+"""Under each figure: how to draw it again, the numbers that it draws, a large version."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from ..notebook import PATHS
+
+DATA = "_data"
+"""The folder of the CSV files in the built book."""
+
+
+class FigureTools(SphinxPostTransform):
+    """Runs after MyST-NB has chosen the pictures."""
+
+    default_priority = 210
+    formats = ("html",)
+
+    def run(self, **kwargs: object) -> None:
+        notebook = executed(self.app, self.env.docname)
+        if not notebook:
+            return
+        given, tables = given_parameters(notebook), drawn(notebook)
+        up = "../" * self.env.docname.count("/")
+        for figure in list(self.document.findall(nodes.figure)):
+            name = next((name for name in figure["ids"] if name.startswith("fig-")), "")
+            image = figure.next_node(nodes.image)
+            if not name or not image:
+                continue
+            picture = f"{up}_images/{Path(image['uri']).name}"
+            link = nodes.reference("", "", refuri=picture, classes=["enlarge"])
+            image.replace_self(link)
+            link += image
+            parts = [
+                html('<div class="figure-tools">'),
+                *again(self.env.docname, given),
+            ]
+            if name in tables:
+                path = Path(self.app.outdir) / DATA / f"{name}.csv"
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(tables[name], encoding="utf8")
+                link = f'<a href="{up}{DATA}/{name}.csv" download="{name}.csv">Data (CSV)</a>'
+                parts.append(html(link))
+            parts.append(html(f'<a class="enlarge" href="{picture}">Large picture</a></div>'))
+            figure.parent.insert(figure.parent.index(figure) + 1, parts)
+
+
+def again(docname: str, given: dict[str, object]) -> list[nodes.Node]:
+    """The folded lines that run a page, in a shell and in Python."""
+    line = papermill_line(docname, given)
+    parameters = given or {"env": "Pendulum"}
+    python = (
+        "import papermill\n\n"
+        f'papermill.execute_notebook("{docname}.ipynb", "out.ipynb", {parameters!r})'
+    )
+    return [
+        html("<details><summary>Run this</summary>"),
+        nodes.literal_block(line, line, language="bash"),
+        nodes.literal_block(python, python, language="python"),
+        html("</details>"),
+    ]
+
+
+def papermill_line(docname: str, given: dict[str, object] | None = None) -> str:
+    """The command that runs a page with `given` parameters, or with one as an example."""
+    if not given:
+        arguments = "-p env Pendulum"
+    elif all(isinstance(value, str | int | float) for value in given.values()):
+        arguments = " ".join(f"-p {name} {shlex.quote(str(x))}" for name, x in given.items())
+    else:
+        arguments = f"-y {shlex.quote(json.dumps(given))}"
+    return f"papermill {docname}.ipynb out.ipynb {arguments}"
+
+
+def executed(app: Sphinx, docname: str) -> dict | None:
+    """The notebook of a page with its outputs; None for a page that is none."""
+    path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
+    source = Path(app.env.doc2path(docname))
+    if source.suffix != ".ipynb" or not path.exists():
+        return None
+    return json.loads(path.read_text(encoding="utf8"))
+
+
+def given_parameters(notebook: dict) -> dict[str, object]:
+    """What papermill was given, where it made the notebook."""
+    given = notebook["metadata"].get("papermill", {}).get("parameters", {})
+    return {name: value for name, value in given.items() if name not in PATHS}
+
+
+def drawn(notebook: dict) -> dict[str, str]:
+    """By figure, the CSV that its cell put out beside the picture."""
+    found = {}
+    for cell in notebook["cells"]:
+        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
+        for output in cell.get("outputs", []):
+            table = output.get("data", {}).get("text/csv")
+            if name and table:
+                found[name] = "".join(table)
+    return found
+
+
+def html(text: str) -> nodes.raw:
+    return nodes.raw("", text, format="html")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_post_transform(FigureTools)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,87 @@
+"""The paper's claims about None and LN in another setting, word by word as the ledger judges them.
+
+A setting is a set of runs of None and LN: online, or with a target network of some period. Claims
+that need other networks or another optimizer have no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from lnqlib.spec import RunSpec
+
+from ..online_statistics import fate
+from . import runs as claim_runs
+from .statements import CLAIMS, Claim
+from .verdicts import judge, together
+
+NETWORKS = {"none", "layer"}
+NUMBERS = (*range(1, 12), 13, 14, 15, 18, 19, 20, 24, 26)
+"""The claims about None and LN with SGD."""
+HELD = ("qgi_plus", "sgi", "mgi", "dgi", "gi2")
+"""Metrics that runs with a target network also have with the target held, as `gi2_target`."""
+
+
+def words(
+    specs: Sequence[RunSpec],
+    results: pd.DataFrame,
+    optimizer: str = "SGD",
+    numbers: Iterable[int] = NUMBERS,
+    held: bool = False,
+) -> pd.DataFrame:
+    """What the runs of one setting say of each claim, task by task.
+
+    **Arguments** `specs`: the setting's runs, and `results` their rows. `held`: whether metrics are
+    those with the target held, where runs have them.
+
+    **Returns** a row a claim, a column a task: "supported", "contradicted", "undecided", "no clear
+    link" or "no runs"; "" where the claim is not about the task, or excepts it.
+    """
+    if held:
+        names = [name for name in HELD if f"{name}_target" in results]
+        results = results.assign(**{name: results[f"{name}_target"] for name in names})
+    claims = [_about_none_and_layer(CLAIMS[number - 1], optimizer) for number in numbers]
+    policies = any(set(check.networks) - NETWORKS for claim in claims for check in claim.checks)
+    runs = claim_runs.Runs(claim_runs.frame({"core": list(specs)}, results, policies))
+    return pd.DataFrame(
+        {claim.number: _by_task(claim, runs, optimizer) for claim in claims},
+        index=runs.envs,
+        dtype=object,
+    ).T.fillna("")
+
+
+def counts(words: pd.DataFrame, word: str) -> pd.Series:
+    """In how many tasks a claim has this word, as "2 of 3"; by claim."""
+    judged = (words != "").sum(axis=1)
+    found = (words == word).sum(axis=1)
+    return found.astype(str) + " of " + judged.astype(str)
+
+
+def fates(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """`online_statistics.fate` of each claim and task; "" where one of them has no word."""
+
+    def told(first: str, second: str) -> str:
+        return fate(first, second) if first and second else ""
+
+    return before.combine(after, lambda a, b: a.combine(b, told))
+
+
+def _about_none_and_layer(claim: Claim, optimizer: str) -> Claim:
+    kept = [
+        check
+        for check in claim.checks
+        if check.trained <= NETWORKS and check.optimizer in ("", optimizer)
+    ]
+    return replace(claim, checks=tuple(kept))
+
+
+def _by_task(claim: Claim, runs: claim_runs.Runs, optimizer: str) -> dict[str, str]:
+    """The word of each task: its counted checks together, whatever the claim counts."""
+    rows = judge(claim, runs, optimizer, views=False).rows
+    return {
+        env: together(list(some["word"]))
+        for env, some in rows[rows["counts"].astype(bool)].groupby("env", sort=False)
+    }

@@ -1,0 +1,1 @@
+"""What chapters/gi2.ipynb alone needs."""

@@ -1,0 +1,1 @@
+"""What chapters/interference.ipynb alone needs."""

@@ -1,0 +1,1 @@
+"""What chapters/lr_decay.ipynb alone needs."""

@@ -1,0 +1,1 @@
+"""What chapters/protocol.ipynb alone needs."""

@@ -1,0 +1,98 @@
+"""The book's studies: each some grids of runs, in a fixed order."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from .spec import LEARNING_RATES
+
+# What the paper has, however much more becomes allowed.
+PAPER_ENVS = ("CartPole", "Acrobot", "MountainCar", "Pendulum")
+PAPER_OPTIMIZERS = ("SGD", "Adam")
+
+Axes = dict[str, object]
+"""What `spec.grid` takes: the fields of runs, those that are a tuple or a range as axes."""
+
+CORE: Axes = {
+    "optimizer": PAPER_OPTIMIZERS,
+    "env": PAPER_ENVS,
+    "norm": ("none", "layer"),
+    "lr": LEARNING_RATES,
+    "seed": range(30),
+}
+TEN_SEEDS = CORE | {"optimizer": "SGD", "seed": range(10)}
+
+INTERVENTIONS: dict[str, Axes] = {
+    "none": {"norm": "none"},
+    "layer": {"norm": "layer"},
+    "rms": {"norm": "rms"},
+    "center": {"norm": "center"},
+    "forward": {"norm": "none", "arm": "forward"},
+    "backward": {"norm": "none", "arm": "backward"},
+    "bounded": {"norm": "none", "arm": "bounded"},
+    "decay": {"norm": "none", "arm": "decay"},
+    "projected": {"norm": "layer", "lr_control": "project"},
+    "forward_projected": {"norm": "none", "arm": "forward", "lr_control": "project"},
+    "overshoot": {"norm": "none", "arm": "overshoot"},
+    "overshoot_layer": {"norm": "layer", "arm": "overshoot"},
+    "isometry": {"norm": "none", "arm": "isometry"},
+    "isometry_layer": {"norm": "layer", "arm": "isometry"},
+    "random_isometry": {"norm": "none", "arm": "random_isometry"},
+    "other_decay": {"norm": "none", "arm": "other_decay"},
+    "other_decay_layer": {"norm": "layer", "arm": "other_decay"},
+}
+"""The networks of the study of mechanisms: four anchors, then the arms."""
+PRINTED = ("none", "layer", "forward", "forward_projected", "projected", "overshoot")
+"""Those of them that are also trained without biases."""
+MECHANISM_SEEDS = dict.fromkeys(PAPER_ENVS, tuple(range(100, 120)))
+# the first twenty from 100 on whose dataset holds a goal
+MECHANISM_SEEDS["Acrobot"] = (
+    *(101, 103, 104, 108, 111, 112, 113, 116, 117, 119),
+    *(129, 131, 132, 138, 139, 140, 149, 150, 155, 157),
+)
+
+
+def _both_readings(norm: str | tuple[str, ...], **fields: object) -> Axes:
+    """The paper's tasks and learning rates with SGD, by the defaults and as printed."""
+    first = {"bias": (True, False), "env": PAPER_ENVS, "norm": norm}
+    return first | fields | {"lr": LEARNING_RATES, "seed": range(20)}
+
+
+def _mechanisms(bias: bool, names: tuple[str, ...], seeds: int) -> list[Axes]:
+    return [
+        {"env": env, "lr": LEARNING_RATES, "seed": MECHANISM_SEEDS[env][:seeds], "bias": bias}
+        | {"companions": True}
+        | INTERVENTIONS[name]
+        for env, name in product(PAPER_ENVS, names)
+    ]
+
+
+STUDIES: dict[str, list[Axes]] = {
+    "core": [CORE],
+    "as_printed": [CORE | {"bias": False}],
+    "table1": [_both_readings(("batch", "weight"))],
+    "lr_decay": [
+        _both_readings("layer", lr_control="project"),
+        _both_readings("none", lr_control="own_decay"),
+        _both_readings("none", lr_control="paired_decay"),
+    ],
+    "variants": [
+        _both_readings(("crossq", "layer_affine", "layer_after_relu", "rms", "center")),
+        {"env": PAPER_ENVS, "norm": "crossq", "momentum": (0.01, 0.001)}
+        | {"lr": LEARNING_RATES, "seed": range(10)},
+    ],
+    "protocol": [
+        TEN_SEEDS | {"env": ("CartPole", "Acrobot", "MountainCar"), "terminal_mask": False},
+        TEN_SEEDS | {"env": ("MountainCar", "Pendulum"), "data": "rollout"},
+        TEN_SEEDS | {"gradient_scale": 2.0},
+    ],
+    "second_order": [CORE | {"seed": range(5), "checkpoints": 20, "second_order": True}],
+    # a part of core once more, for the columns that its rows lack
+    "zero_gradients": [CORE | {"seed": range(10), "checkpoints": 25}],
+    "target": [{"target_period": (10, 100, 1_000, 10_000)} | TEN_SEEDS],
+    "online": [{"target_period": (0, 1_000)} | TEN_SEEDS | {"data": "online"}],
+    "mechanisms": [
+        *_mechanisms(bias=True, names=tuple(INTERVENTIONS), seeds=20),
+        *_mechanisms(bias=False, names=PRINTED, seeds=10),
+    ],
+}

@@ -1,0 +1,86 @@
+"""The paper's claims in another setting, against words worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lnqbook.claims import settings
+from lnqlib.spec import FIELDS, grid
+
+RATES = [1e-3, 1e-2, 1e-1, 1.0]
+SPECS = grid(
+    env="Pendulum",
+    norm=["none", "layer"],
+    lr=RATES,
+    seed=range(4),
+    steps=1000,
+    checkpoints=1,
+    target_period=10,
+)
+
+
+def rows(**columns) -> pd.DataFrame:
+    """A row a run; each column a function of (rank of the rate, whether LN, seed)."""
+    made = []
+    for spec in SPECS:
+        at = RATES.index(spec.lr), spec.norm == "layer", spec.seed
+        values = {name: way(*at) for name, way in columns.items()}
+        fields = {name: getattr(spec, name) for name in FIELDS}
+        made.append({"key": spec.key, "seconds": 1.0, "clamped_steps": 0} | fields | values)
+    return pd.DataFrame(made)
+
+
+RISING = {"loss": lambda rate, ln, seed: 10 * rate + seed / 100 + 5 * ln}
+
+
+@pytest.mark.parametrize(("sign", "word"), [(1, "supported"), (-1, "contradicted")])
+def test_a_claim_is_judged_as_on_the_board(sign: int, word: str) -> None:
+    sgi = lambda rate, ln, seed: sign * (10 * rate + seed / 100 + 5 * ln)  # noqa: E731
+    found = settings.words(SPECS, rows(sgi=sgi, **RISING), numbers=[3])
+    assert found.loc[3, "Pendulum"] == word
+
+
+def test_metrics_with_the_target_held_take_the_place_of_the_usual_ones() -> None:
+    up = lambda rate, ln, seed: 10 * rate + seed / 100 + 5 * ln  # noqa: E731
+    results = rows(sgi=up, sgi_target=lambda *at: -up(*at), **RISING)
+    assert settings.words(SPECS, results, numbers=[3]).loc[3, "Pendulum"] == "supported"
+    held = settings.words(SPECS, results, numbers=[3], held=True)
+    assert held.loc[3, "Pendulum"] == "contradicted"
+
+
+def test_only_statistics_of_none_and_ln_with_the_optimizer_count() -> None:
+    for claim in (settings.CLAIMS[number - 1] for number in settings.NUMBERS):
+        for optimizer in ("SGD", "Adam"):
+            kept = settings._about_none_and_layer(claim, optimizer).checks
+            assert all(check.trained <= {"none", "layer"} for check in kept)
+            assert {check.optimizer for check in kept} <= {"", optimizer}
+        assert settings._about_none_and_layer(claim, "SGD").checks
+
+
+def test_a_task_that_a_claim_excepts_has_no_word() -> None:
+    specs = [replace(spec, env="MountainCar") for spec in SPECS]
+    results = rows(sgi=RISING["loss"], **RISING)
+    results = results.assign(key=[spec.key for spec in specs], env="MountainCar")
+    assert settings.words(specs, results, numbers=[3]).loc[3].to_list() == [""]
+
+
+def test_a_claim_about_another_task_has_no_word() -> None:
+    found = settings.words(SPECS, rows(sgi=RISING["loss"], **RISING), numbers=[15])
+    assert found.loc[15].to_list() == [""]
+
+
+def test_missing_runs_are_named() -> None:
+    results = rows(sgi=RISING["loss"], **RISING).assign(seconds=np.nan)
+    assert settings.words(SPECS, results, numbers=[3]).loc[3, "Pendulum"] == "no runs"
+
+
+def test_what_becomes_of_claims() -> None:
+    before = pd.DataFrame({"A": ["supported", "supported", ""], "B": ["undecided"] * 3})
+    after = pd.DataFrame({"A": ["supported", "contradicted", ""], "B": ["supported"] * 3})
+    found = settings.fates(before, after)
+    assert found["A"].to_list() == ["kept", "turned", ""] and set(found["B"]) == {"new"}
+    assert settings.counts(before, "supported").to_list() == ["1 of 2", "1 of 2", "0 of 1"]
