@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pandas as pd
 
-
-def listed(names: Iterable[str], nothing: str = "none", last: str = ", ") -> str:
-    """The names in a row, as in "CartPole, Acrobot"; `nothing` for none.
-
-    **Arguments** `last`: what stands before the last name, as in " and ".
-    """
-    *first, end = list(names) or [nothing]
-    return f"{', '.join(first)}{last}{end}" if first else end
+from .findings import listed
 
 
 def tasks(which: pd.Series) -> str:
@@ -23,4 +14,4 @@ def tasks(which: pd.Series) -> str:
     """
     if which.all() and len(which) > 1:
         return f"all {len(which)} tasks"
-    return listed(which.index[which], "no task", " and ")
+    return listed(which.index[which])
