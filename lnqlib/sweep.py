@@ -9,13 +9,12 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import starmap
-from typing import NamedTuple
 
 import pandas as pd
 
 from .spec import RunSpec
 from .store import Store
-from .store.backends import backend_store, on_the_gpu, shipped_of
+from .store.backends import backend_store, on_the_gpu, places, shipped_of
 from .store.chunks import STEP_SECONDS, Backend, Unchanged, chunked, predicted_seconds
 from .store.executor import Job, SweepError
 from .store.parquet import in_order
@@ -98,8 +97,8 @@ def curves(
     **Returns** one row a run and checkpoint: key, step, a column for each name in CURVES.
     """
     specs = list(specs)
-    places = _places(specs, backend_store(store, backend), shipped_of(backend))
-    parts = [part for place in places for part in place.read("curves", local_first)]
+    kept = places(specs, backend_store(store, backend), shipped_of(backend))
+    parts = [part for place in kept for part in place.read("curves", local_first)]
     keys = list(dict.fromkeys(spec.key for spec in specs))
     return in_order([part for part in parts if len(part)], keys)
 
@@ -111,8 +110,8 @@ def lookup(
 
     **Arguments** `local_first`: whether a stored run takes precedence over a shipped one.
     """
-    places = _places(specs, store, shipped)
-    frames = [frame for place in places for frame in place.read("results", local_first)]
+    kept = places(specs, store, shipped)
+    frames = [frame for place in kept for frame in place.read("results", local_first)]
     if not frames:
         return store.results([])
     frame = pd.concat([f for f in frames if len(f)] or frames[:1])
@@ -122,7 +121,7 @@ def lookup(
 
 def finished(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> set[str]:
     """The keys of the finished ones among `specs`."""
-    return set().union(*(place.finished() for place in _places(specs, store, shipped)))
+    return set().union(*(place.finished() for place in places(specs, store, shipped)))
 
 
 def train_missing(
@@ -140,7 +139,7 @@ def train_missing(
 
     The runs that arms among them follow go first, unless the store has them.
     """
-    for place in _places(specs, store, shipped):
+    for place in places(specs, store, shipped):
         store, unique = place.store, {spec.key: spec for spec in place.specs}
         done = set() if refresh else place.finished()
         missing = [spec for key, spec in unique.items() if key not in done]
@@ -178,56 +177,3 @@ def train_missing(
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _Place(NamedTuple):
-    """Runs whose results are kept in one store; where they name modules, a digest of the source."""
-
-    specs: list[RunSpec]
-    store: Store
-    shipped: Shipped | None
-    source: str = ""
-
-    @property
-    def keys(self) -> list[str]:
-        return list(dict.fromkeys(spec.key for spec in self.specs))
-
-    def finished(self) -> set[str]:
-        keys = set(self.keys)
-        have = keys & self.shipped.keys() if self.shipped else set()
-        return have | (keys & self.store.keys() if keys - have else set())
-
-    def read(self, what: str, local_first: bool) -> list[pd.DataFrame]:
-        """The "results" or "curves" of the finished runs: a frame from each source that was asked.
-
-        The second source is asked for the runs that the first one lacks.
-        """
-        sources = (self.store, self.shipped) if local_first else (self.shipped, self.store)
-        keys, frames = self.keys, []
-        for source in sources:
-            if source is not None and keys:
-                frames.append(getattr(source, what)(keys))
-                found = set(frames[-1]["key"])
-                keys = [key for key in keys if key not in found]
-        return frames
-
-
-def _places(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> list[_Place]:
-    """The specs by where their results are kept; what names a module is never looked up in files
-    that came with the library, or from somebody else."""
-    sources: dict[tuple[str, ...], str] = {}
-    places: dict[str, _Place] = {}
-    for spec in specs:
-        own = tuple(spec.own.values())
-        if own and own not in sources:
-            from .own.extensions import source_folder  # here, for most sweeps need none of it
-
-            sources[own] = source_folder(spec)
-        folder = sources.get(own, "")
-        if folder not in places:
-            kept = _Place([], store, shipped)
-            if folder:
-                kept = _Place([], store.within(folder), None, folder.rpartition("-")[2])
-            places[folder] = kept
-        places[folder].specs.append(spec)
-    return list(places.values())
