@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 TOPS = {"lnqlib": ROOT, "lnqbook": ROOT / "chapters"}
-LAYERS = ("lnqlib.engine", "lnqlib.store", "lnqlib.sweep", "lnqlib.__main__")
+LAYERS = ("lnqlib.engine", "lnqlib.gpu", "lnqlib.store", "lnqlib.sweep", "lnqlib.__main__")
 """From low to high; what is in none of these is the core and lies below them."""
 
 FILES = {
