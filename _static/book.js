@@ -28,6 +28,25 @@
     bar.prepend(button);
   }
 
+  /* Titles in the contents do not break after the hyphen of Q-learning. */
+  function keepNames() {
+    const places = ".navbar-brand, .bd-sidebar a, .bd-sidebar-primary .title, .prev-next-title";
+    for (const place of document.querySelectorAll(places)) {
+      const texts = document.createTreeWalker(place, NodeFilter.SHOW_TEXT), found = [];
+      while (texts.nextNode()) if (/[QR]-\w/.test(texts.currentNode.data)) found.push(texts.currentNode);
+      for (const text of found) {
+        const parts = text.data.split(/([QR]-\w+)/).map((part, odd) => {
+          if (odd % 2 === 0) return part;
+          const span = document.createElement("span");
+          span.className = "unbroken";
+          span.textContent = part;
+          return span;
+        });
+        text.replaceWith(...parts);
+      }
+    }
+  }
+
   /* A click on a picture shows it in a dialog as large as the window; other clicks, as with Ctrl,
      and browsers without dialogs follow the link to the picture. */
   function enlarge(event) {
@@ -89,6 +108,7 @@
   root.dataset.code = remembered() ? "on" : "off";
   document.addEventListener("DOMContentLoaded", () => {
     addSwitch();
+    keepNames();
     show(root.dataset.code === "on");
     document.addEventListener("click", enlarge);
     fitTables();

@@ -1,14 +1,11 @@
 """Links to ids in shown HTML, and to labels."""
 
-import sys
 from collections import defaultdict
 from types import SimpleNamespace
 
-from conftest import ROOT
 from docutils.core import publish_doctree
 
-sys.path.insert(0, str(ROOT / "chapters"))
-import anchors
+from lnqbook.book import anchors
 
 
 def test_ids_in_html_are_targets_and_headings_keep_theirs():

@@ -37,6 +37,7 @@ from ..results import ENGINE_VERSION, Result
 from ..run import Progress, run
 from ..spec import CLAMP, NORMS, RunSpec
 from ..tasks import TASKS
+from .blas import one_thread
 from .companions import companions
 from .greedy import _best_action, greedy_return
 from .structured import (
@@ -237,7 +238,8 @@ class FusedLearner:
 
     def companions(self, batch: Transitions) -> dict[str, float]:
         before, self.before = self.before, self.params()
-        return companions(self.spec, self.before, batch, before)
+        with one_thread():
+            return companions(self.spec, self.before, batch, before)
 
     def greedy_return(self, starts: np.ndarray) -> float:
         return greedy_return(self.task, self.params(), self.norm, starts, self.shorten)

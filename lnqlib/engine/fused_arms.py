@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from ..arms.definition import BOUND, FALLBACK, Arm, Record, overshoot_rate
+from ..arms.definition import BOUND, FALLBACK, Arm, Record, Setting, overshoot_rate
 from ..beyond.replay import Moves, Replay
 from ..compiled import njit
 from ..data import Transitions
@@ -19,6 +19,7 @@ from ..networks import Params
 from ..run import Progress
 from ..spec import RunSpec
 from ..tasks import compiled
+from .blas import one_thread
 from .fused import (
     BLOCK,
     FASTMATH,
@@ -67,7 +68,7 @@ class FusedArmLearner(FusedLearner):
     def advance(
         self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
     ) -> Progress:
-        setting, spec = self.arm.setting(first_step, self._features), self.spec
+        setting, spec = self._setting(first_step), self.spec
         norms, rates = np.empty((2, len(batches)))
         counts = np.array([0, -1, -1, 0, 0])
         P = np.empty((0, 0)) if setting.P is None else setting.P
@@ -102,10 +103,11 @@ class FusedArmLearner(FusedLearner):
 
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         """The function's metrics, and what the arm makes of the step."""
-        setting, params = self.arm.setting(self.taken, self._features), self.params()
+        setting, params = self._setting(self.taken), self.params()
         measured = super().measure(batch, ks, seed)
         if not self.overshoot:  # its rate is another at each step
-            measured |= used(params, self.spec, batch, setting)
+            with one_thread():
+                measured |= used(params, self.spec, batch, setting)
         if setting.root is not None:
             features = self._features(batch.obs) @ setting.root
             order = np.random.default_rng(seed).permutation(len(features))
@@ -113,6 +115,10 @@ class FusedArmLearner(FusedLearner):
         if self.arm.weighs:
             measured["arm_setting"] = setting.alpha
         return measured
+
+    def _setting(self, step: int) -> Setting:
+        with one_thread():
+            return self.arm.setting(step, self._features)
 
     def _features(self, obs: np.ndarray) -> np.ndarray:
         return structured_features(self.params(), self.norm, obs, self.shorten)

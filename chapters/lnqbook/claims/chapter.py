@@ -56,7 +56,8 @@ def badges(pairs: Pairs) -> str:
     Both readings have a verdict where they differ. Claims without a task here are named after.
     """
     about = [pair for pair in pairs if not _elsewhere(pair[0])]
-    printed = any(second.word != NO_RUNS for _, second in about)
+    networks = [(first, second) for first, second in about if second is not first]
+    printed = any(second.word != NO_RUNS for _, second in networks)
     links = " \N{MIDDLE DOT} ".join(
         f"[**{first.claim.number}**\N{NO-BREAK SPACE}{_words(first, second, printed)}]"
         f"(claims.ipynb#claim-{first.claim.number})"
@@ -71,7 +72,7 @@ def badges(pairs: Pairs) -> str:
     )
     shown = case((links, f"**The paper's claims, by these runs:** {links}."), "")
     note = "As printed, without biases, there are no finished runs with these parameters."
-    unprinted = case((about and not printed, note), "")
+    unprinted = case((networks and not printed, note), "")
     return " ".join(text for text in (shown, left, unprinted) if text)
 
 

@@ -156,7 +156,8 @@ def finish(
             if ax.get_subplotspec().is_last_row():
                 ax.set_xlabel(xlabel)
     if handles:
-        rows = 1 + (len(handles) > 5)
+        room = max(int(figure.get_figwidth() / 1.75), 1)  # entries in a row
+        rows = -(-len(handles) // room)
         where = {"loc": "outside upper center", "ncols": -(-len(handles) // rows)}
         figure.legend(handles=handles, **where, **legend)
     if note:

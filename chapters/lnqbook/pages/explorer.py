@@ -18,8 +18,8 @@ from lnqlib.store.shipped import Shipped
 from lnqlib.studies import STUDIES
 from lnqlib.sweep import lookup
 
-from ..claims.checks import ARMS
 from ..figures.style import LOG, LOOKS, SIGNED_LOG
+from ..figures.style import NAMES as NETWORKS
 from ..notebook import Parameters, usual_checkpoints
 
 NAMES = {
@@ -132,7 +132,7 @@ def page(
         "studies": found,
         "optimizer": optimizer,
         "names": NAMES,
-        "networks": ARMS,
+        "networks": NETWORKS,
         "colors": {name: look.color for name, look in LOOKS.items()},
         "log": sorted({*LOG, "lr", "grad_norm2"}),
         "signedLog": sorted(SIGNED_LOG),
