@@ -9,7 +9,7 @@ book: .venv/installed  ## Execute the chapters and build _build/html/index.html
 	$(BIN)/jupyter-book build . --all -W --keep-going
 
 test: .venv/installed  ## Run every test
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations 25
 
 lint: .venv/installed  ## Style and types
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
     python benchmarks/agents.py                      # what is installed here
     python benchmarks/agents.py --cleanrl CHECKOUT/cleanrl
+    python benchmarks/agents.py --loop CHECKOUT/cleanrl   # its dqn.py, run with a probe in it
     python benchmarks/agents.py --table a.jsonl b.jsonl ...   # one table of several runs
 
 The libraries pin one another's dependencies, so each has an environment of its own, with this
@@ -18,7 +19,10 @@ import ast
 import collections
 import json
 import math
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,6 +31,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -226,6 +231,50 @@ def agilerl() -> Iterator[Case]:
     yield "RainbowDQN: agent.actor", rainbow.actor, "vector", ""
 
 
+MARK = "        obs = next_obs\n"  # after which CleanRL's dqn.py trains
+PROBE = """        if global_step == 0:
+            from lnqlib.probe import Probe, undisturbed
+            probe = Probe(lr=args.learning_rate, every=500, gamma=args.gamma, writer=writer)
+        if global_step > args.learning_starts and probe.due(global_step):
+            with undisturbed(seed=global_step):
+                measured = rb.sample(128)
+            probe(global_step, q_network, measured, target=target_network)
+        if global_step == args.total_timesteps - 1:
+            probe.to_csv("interference.csv")
+"""
+END = "\ntorch.save((q_network.state_dict(), torch.get_rng_state(), random.random()), 'end.pt')\n"
+
+
+def cleanrl_loop(folder: Path) -> dict[str, Any]:
+    """CleanRL's dqn.py itself, as a script, with the lines of `PROBE` in it and without."""
+    text, row = (folder / "dqn.py").read_text(), {"lines": PROBE.count("\n")}
+    if text.count(MARK) != 1:
+        return row | {"why not": f"dqn.py has {text.count(MARK)} lines {MARK.strip()!r}"}
+    sizes = ["--total-timesteps", "1600", "--learning-starts", "300", "--no-cuda"]
+    path = os.pathsep.join([str(folder.resolve().parent), str(ROOT)])
+    ends = []
+    for lines in ("", PROBE):
+        with tempfile.TemporaryDirectory() as place:
+            script = Path(place) / "dqn.py"
+            script.write_text(text.replace(MARK, MARK + lines) + END)
+            done = subprocess.run(
+                [sys.executable, script, *sizes],
+                cwd=place,
+                env=os.environ | {"PYTHONPATH": path},
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode:
+                return row | {"why not": done.stderr.strip().splitlines()[-1]}
+            ends.append(torch.load(script.with_name("end.pt"), weights_only=False))
+            if lines:
+                kept = pd.read_csv(script.with_name("interference.csv"))
+    same = all(torch.equal(x, y) for x, y in zip(*(e[0].values() for e in ends), strict=True))
+    same &= torch.equal(ends[0][1], ends[1][1]) and ends[0][2] == ends[1][2]
+    row |= {"measurements": len(kept), "steps": kept["step"].tolist(), "the same bits": same}
+    return row | {"gi2_scaled, sgi at the end": kept[["gi2_scaled", "sgi"]].iloc[-1].tolist()}
+
+
 LIBRARIES: dict[str, tuple[str, Callable[..., Iterator[Case]]]] = {
     "stable-baselines3": ("stable-baselines3", sb3),
     "sb3-contrib": ("sb3-contrib", sb3_contrib),
@@ -317,9 +366,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cleanrl", type=Path, help="the folder of CleanRL's scripts")
+    parser.add_argument("--loop", type=Path, help="the folder of CleanRL's scripts")
     parser.add_argument("--table", type=Path, nargs="+", help="outputs to make a table of")
     told = parser.parse_args()
-    if told.table:
+    if told.loop:
+        print(json.dumps(cleanrl_loop(told.loop)))
+    elif told.table:
         print(table([json.loads(x) for path in told.table for x in path.read_text().splitlines()]))
     else:
         for found in run(told.cleanrl):

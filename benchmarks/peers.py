@@ -74,16 +74,17 @@ def _torch_loop(env: str, norm: str, steps: int) -> float:
     return time.perf_counter() - start
 
 
-def torch_vmap(env: str, norm: str, runs: int, steps: int) -> float:
+def torch_vmap(env: str, norm: str, runs: int, steps: int, device: str = "cpu") -> float:
     """`torch.func.vmap` over runs of the gradient of one run's loss; torch's own threads."""
     import torch
     from torch.func import grad, vmap
 
     torch.set_num_threads(os.cpu_count() or 1)
     data, params, indices = problem(env, runs, steps)
-    data = [torch.as_tensor(a) for a in data]
-    params = {name: torch.as_tensor(array) for name, array in params.items()}
-    batches = torch.as_tensor(indices).long()
+    data = [torch.as_tensor(a).to(device) for a in data]
+    params = {name: torch.as_tensor(array).to(device) for name, array in params.items()}
+    batches = torch.as_tensor(indices).to(device).long()
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
 
     def values(p, obs):
         z = obs @ p["W"].T + p["b"]
@@ -106,8 +107,10 @@ def torch_vmap(env: str, norm: str, runs: int, steps: int) -> float:
 
     with torch.no_grad():
         train(batches[:3])
+        wait()
         start = time.perf_counter()
         train(batches)
+        wait()
     return (time.perf_counter() - start) / (runs * steps) * 1e6
 
 

@@ -1,4 +1,4 @@
-"""Glued numbers as print sets them, and no line that begins with a comma or a %."""
+"""No line begins with a comma or a %, or breaks a name such as Q-learning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from lnqbook.numbers import NBSP, printed
+from lnqbook.numbers import NBSP
 
 NAMES = re.compile(r"\b([QR]-[a-z]+)\b")
 
@@ -24,15 +24,11 @@ class Names(SphinxTransform):
 
 
 class Typography(SphinxPostTransform):
-    """Runs after MyST-NB has pasted what the notebooks glued."""
+    """Runs when the outputs of notebooks are in the page."""
 
     default_priority = 400
 
     def run(self, **kwargs: object) -> None:
-        for span in list(self.document.findall(nodes.inline)):
-            if "pasted-text" in span["classes"]:
-                for text in list(span.findall(nodes.Text)):
-                    text.parent.replace(text, nodes.Text(printed(text.astext())))
         for formula in list(self.document.findall(nodes.math)):
             keep_together(formula)
         keep_percents(self.document)

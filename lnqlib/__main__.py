@@ -16,12 +16,13 @@ from typing import NoReturn
 from .spec import ENVS, OPTIMIZERS, RunSpec, SpecError, study
 from .store import Store, StoreError
 from .store import shipped as shipping
+from .store.agreement import same_in_law
 from .store.cluster import connected
 from .store.local import in_repository
 from .store.shipped import Shipped, ship
 from .store.verify import ROUNDING, trained_again
 from .studies import STUDIES
-from .sweep import SweepError, finished, train_missing
+from .sweep import SweepError, backend_store, finished, shipped_of, train_missing
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
 
@@ -48,11 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Trains what is missing of a study."""
-    specs, store, shipped = _selected(options), Store(), Shipped()
+    specs, shipped = _selected(options), shipped_of(options.backend)
+    store = backend_store(None, options.backend)
     until = time.monotonic() + 60 * options.limit_minutes
     try:
         with connected(options.scheduler) as executor:
-            train_missing(specs, store, shipped, executor, workers=options.workers, until=until)
+            how = {"backend": options.backend, "workers": options.workers, "until": until}
+            train_missing(specs, store, shipped, executor, **how)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_count(specs, store, shipped)) from None
     print(f"{options.study}{_count(specs, store, shipped)}")
@@ -80,6 +83,8 @@ def status(options: argparse.Namespace) -> int:
 def verify(options: argparse.Namespace) -> int:
     """Trains shipped runs again; code 1 where they differ by more than rounding explains."""
     in_repository()
+    if options.backend != "engine":
+        return same_in_law(backend_store(None, options.backend))
     return trained_again(options.sample, options.seed, options.tolerance, options.allow_module)
 
 
@@ -105,7 +110,7 @@ def page(options: argparse.Namespace) -> int:
     return subprocess.run([*command, "--repository", in_repository()]).returncode
 
 
-def _count(specs: list[RunSpec], store: Store, shipped: Shipped) -> str:
+def _count(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> str:
     total = len({spec.key for spec in specs})
     return f": {len(finished(specs, store, shipped))} of {total} runs are finished and kept"
 
@@ -141,6 +146,11 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=function)
         return sub
 
+    def backend(sub: argparse.ArgumentParser) -> None:
+        # not in the help before the GPU's kernels have run on one
+        choices = ("engine", "gpu")
+        sub.add_argument("--backend", choices=choices, default="engine", help=argparse.SUPPRESS)
+
     sub = command("run", run, "train what is missing of a study")
     sub.add_argument("study", choices=list(STUDIES))
     sub.add_argument("--workers", type=_at_least(1, int), help="chunks at once (one a core)")
@@ -153,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         default=float("inf"),
         help="start nothing new after so many minutes",
     )
+    backend(sub)
     command("status", status, "say how much of every study is finished")
     sub = command("verify", verify, "train a sample of the shipped runs again and compare")
     sub.add_argument("--sample", type=_at_least(1, int), default=20, help="how many runs (20)")
@@ -172,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODULE",
         help="modules that rows name and that may be run; rows of others are skipped",
     )
+    backend(sub)
     sub = command("ship", ship_command, "write finished studies to data/results")
     sub.add_argument("studies", nargs="*", metavar="STUDY", help="which ones (all)")
     sub.add_argument("--partial", action="store_true", help="incomplete tasks too")

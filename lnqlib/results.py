@@ -83,7 +83,7 @@ CURVES = (
     | COMPANIONS
 )
 """Measured at every checkpoint; a run's row holds the mean over training under the same name."""
-RECORDED = ("weight_norm", "td_loss", "gi2_minibatch", "iso_p")
+RECORDED = ("weight_norm", "td_loss", "gi2_minibatch", "dgi", "iso_p")
 """The curves that arms follow, of the run that is their twin."""
 COUNTS = {
     "clamped_steps": "steps after which at least one weight was clamped to \N{PLUS-MINUS SIGN}1e6",

@@ -3,11 +3,12 @@
 `run` draws the data, the batches and the measurements and keeps the books; a `Learner` holds the
 network and takes the gradient steps. There are two: `training.TorchLearner`, the plain reference,
 and `fused.FusedLearner`, the fast one. Everything random is drawn here, so both see the same.
+`course` is a run without its gradient steps, for whoever takes those of many runs at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from functools import lru_cache
 from itertools import pairwise
 from time import perf_counter
@@ -89,7 +90,6 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
     **Returns** the run's `Result`.
     """
     started = perf_counter()
-    task = TASKS[spec.env]
     dataset: Transitions | Replay
     explorer: Explorer | None = None
     if spec.data == "online":
@@ -98,7 +98,36 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
         dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
     learner = make_learner(spec, dataset, initial_params_of(spec))
     ratios = _paired_ratios(spec, make_learner) if spec.lr_control == "paired_decay" else None
-    batch_rng, metrics_rng, start_rng = map(spec.rng, ("batches", "metrics", "evaluation"))
+    batch_rng = spec.rng("batches")
+    running = course(spec, dataset, learner, started, ratios)
+    first, last = next(running)
+    while True:
+        stretch = _advance(spec, learner, first, last, batch_rng, ratios, explorer)
+        try:
+            first, last = running.send(stretch)
+        except StopIteration as end:
+            return end.value
+
+
+def course(
+    spec: RunSpec,
+    dataset: Transitions | Replay,
+    learner: Learner,
+    started: float,
+    ratios: np.ndarray | None = None,
+) -> Generator[tuple[int, int], list[Progress], Result]:
+    """Everything of a run but its gradient steps.
+
+    **Arguments** `started`: when, by `perf_counter`; `ratios`: of `paired_decay`, the learning rate
+    of every step over `lr`.
+
+    **Yields** a first and a last step; the caller lets `learner` take the steps from `first` up to
+    `last` and sends what those stretches of steps report.
+
+    **Returns** the run's `Result`.
+    """
+    task = TASKS[spec.env]
+    metrics_rng, start_rng = map(spec.rng, ("metrics", "evaluation"))
     ks = isometry_sizes(spec.env)
     initial_norm = weight_norm(learner.params())
     curves: dict[str, list[float]] = {}
@@ -119,7 +148,7 @@ def run(spec: RunSpec, make_learner: MakeLearner) -> Result:
         if spec.companions:
             measured |= learner.companions(batch)
         norm = weight_norm(learner.params())
-        stretch = _advance(spec, learner, first, last, batch_rng, ratios, explorer)
+        stretch = yield first, last
         parts += stretch
         lr = _lr_in_use(spec, first, norm, initial_norm, ratios)
         if spec.arm != "none":
@@ -177,8 +206,7 @@ def _advance(
 ) -> list[Progress]:
     """Steps `first` to `last`, in stretches that end at multiples of `STRETCH`."""
     parts = []
-    ends = range(first - first % STRETCH + STRETCH, last, STRETCH)
-    for start, stop in pairwise([first, *ends, last]):
+    for start, stop in stretches(first, last):
         lrs = np.full(stop - start, spec.lr)
         if ratios is not None:
             lrs *= ratios[start:stop]
@@ -190,6 +218,12 @@ def _advance(
             batches = rng.integers(spec.dataset_size, size=size, dtype=np.int32)
             parts.append(learner.advance(start, batches, lrs))
     return parts
+
+
+def stretches(first: int, last: int) -> Iterable[tuple[int, int]]:
+    """Where the steps from `first` to `last` are cut, so that batches are always drawn alike."""
+    ends = range(first - first % STRETCH + STRETCH, last, STRETCH)
+    return pairwise([first, *ends, last])
 
 
 def _paired_ratios(spec: RunSpec, make_learner: MakeLearner) -> np.ndarray:

@@ -22,6 +22,14 @@ CORE: Axes = {
 }
 TEN_SEEDS = CORE | {"optimizer": "SGD", "seed": range(10)}
 
+BEST_RATES = {
+    ("SGD", "none"): (10.0**-4, 10.0**-3.5, 10.0**-1.5, 10.0**-3.5),
+    ("SGD", "layer"): (10.0**-3.5, 10.0**-3.5, 10.0**-1.5, 10.0**-1.5),
+    ("Adam", "none"): (10.0**-1, 10.0**-5, 10.0**-2.5, 10.0**-3.5),
+    ("Adam", "layer"): (10.0**-2, 10.0**-3.5, 10.0**-3, 10.0**-2),
+}
+"""Core's learning rates of the highest mean return over runs without a clamped weight, by task."""
+
 INTERVENTIONS: dict[str, Axes] = {
     "none": {"norm": "none"},
     "layer": {"norm": "layer"},
@@ -89,6 +97,14 @@ STUDIES: dict[str, list[Axes]] = {
     "second_order": [CORE | {"seed": range(5), "checkpoints": 20, "second_order": True}],
     # a part of core once more, for the columns that its rows lack
     "zero_gradients": [CORE | {"seed": range(10), "checkpoints": 25}],
+    # core's best runs once more, with the companions, seed by seed
+    "references": [
+        {"env": env, "norm": norm, "optimizer": optimizer, "lr": lr, "seed": seed}
+        | {"checkpoints": 25, "companions": True}
+        for seed in range(5)
+        for (optimizer, norm), rates in BEST_RATES.items()
+        for env, lr in zip(PAPER_ENVS, rates, strict=True)
+    ],
     "target": [{"target_period": (10, 100, 1_000, 10_000)} | TEN_SEEDS],
     "online": [{"target_period": (0, 1_000)} | TEN_SEEDS | {"data": "online"}],
     "mechanisms": [

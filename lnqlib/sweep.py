@@ -6,15 +6,15 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import NamedTuple
+from itertools import starmap
 
 import pandas as pd
 
-from .own.sources import NoSource, digest_of
 from .spec import RunSpec
 from .store import Store
+from .store.backends import backend_store, on_the_gpu, places, shipped_of
 from .store.chunks import STEP_SECONDS, Backend, Unchanged, chunked, predicted_seconds
 from .store.executor import Job, SweepError
 from .store.parquet import in_order
@@ -67,7 +67,7 @@ def sweep(
     store = backend_store(store, backend)
     if workers is not None and workers < 1:
         raise SweepError(f"workers is {workers!r}; it must be 1 or more; write workers=2")
-    shipped = _shipped(backend)
+    shipped = shipped_of(backend)
     try:
         train_missing(specs, store, shipped, executor, progress, backend, workers, refresh)
     except KeyboardInterrupt:
@@ -97,8 +97,8 @@ def curves(
     **Returns** one row a run and checkpoint: key, step, a column for each name in CURVES.
     """
     specs = list(specs)
-    places = _places(specs, backend_store(store, backend), _shipped(backend))
-    parts = [part for place in places for part in place.read("curves", local_first)]
+    kept = places(specs, backend_store(store, backend), shipped_of(backend))
+    parts = [part for place in kept for part in place.read("curves", local_first)]
     keys = list(dict.fromkeys(spec.key for spec in specs))
     return in_order([part for part in parts if len(part)], keys)
 
@@ -110,8 +110,8 @@ def lookup(
 
     **Arguments** `local_first`: whether a stored run takes precedence over a shipped one.
     """
-    places = _places(specs, store, shipped)
-    frames = [frame for place in places for frame in place.read("results", local_first)]
+    kept = places(specs, store, shipped)
+    frames = [frame for place in kept for frame in place.read("results", local_first)]
     if not frames:
         return store.results([])
     frame = pd.concat([f for f in frames if len(f)] or frames[:1])
@@ -121,7 +121,7 @@ def lookup(
 
 def finished(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> set[str]:
     """The keys of the finished ones among `specs`."""
-    return set().union(*(place.finished() for place in _places(specs, store, shipped)))
+    return set().union(*(place.finished() for place in places(specs, store, shipped)))
 
 
 def train_missing(
@@ -139,12 +139,14 @@ def train_missing(
 
     The runs that arms among them follow go first, unless the store has them.
     """
-    for place in _places(specs, store, shipped):
+    for place in places(specs, store, shipped):
         store, unique = place.store, {spec.key: spec for spec in place.specs}
         done = set() if refresh else place.finished()
         missing = [spec for key, spec in unique.items() if key not in done]
         if not missing:
             continue
+        if backend == "gpu":
+            workers = on_the_gpu(missing)
         twins = [] if callable(backend) else [spec.twin for spec in missing if spec.twin]
         if twins:  # kept in the store, even where they are shipped, for there curves lack steps
             train_missing(twins, store, None, executor, progress, backend, workers, until=until)
@@ -152,8 +154,8 @@ def train_missing(
         slots = slots or (None if executor else cores())
         chunks = chunked(missing, backend, slots or _MANY)
         if progress:
-            costs = [predicted_seconds(spec, which) for specs, which in chunks for spec in specs]
-            announce(missing, len(done), 0 if callable(backend) else sum(costs), slots)
+            known = [(spec, b) for specs, b in chunks for spec in specs if b in STEP_SECONDS]
+            announce(missing, len(done), sum(starmap(predicted_seconds, known)), slots)
         if place.source:
             chunks = [chunk._replace(backend=Unchanged(chunk[1], place.source)) for chunk in chunks]
         keys = {spec: key for key, spec in unique.items()}
@@ -172,85 +174,6 @@ def train_missing(
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
-def backend_store(store: Store | str | os.PathLike | None, backend: Backend) -> Store:
-    """The store for results of `backend`: the engine's own, or a folder in it for any other."""
-    if not callable(backend) and backend not in STEP_SECONDS:
-        raise SweepError(
-            f'backend is {backend!r}; allowed are "engine", "reference" and a function '
-            'RunSpec -> Result; write backend="engine"'
-        )
-    store = store if isinstance(store, Store) else Store(store)
-    if backend == "engine":
-        return store
-    return store.within(backend if isinstance(backend, str) else _folder_of(backend))
-
-
-def _folder_of(train: Callable) -> str:
-    named = train if hasattr(train, "__qualname__") else type(train)
-    try:
-        name = f"{named.__module__}.{named.__qualname__}-{digest_of(train)}"
-    except NoSource as error:
-        raise SweepError(f"backend: {error}") from None
-    return name.replace("<", "").replace(">", "")
-
-
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _Place(NamedTuple):
-    """Runs whose results are kept in one store; where they name modules, a digest of the source."""
-
-    specs: list[RunSpec]
-    store: Store
-    shipped: Shipped | None
-    source: str = ""
-
-    @property
-    def keys(self) -> list[str]:
-        return list(dict.fromkeys(spec.key for spec in self.specs))
-
-    def finished(self) -> set[str]:
-        keys = set(self.keys)
-        have = keys & self.shipped.keys() if self.shipped else set()
-        return have | (keys & self.store.keys() if keys - have else set())
-
-    def read(self, what: str, local_first: bool) -> list[pd.DataFrame]:
-        """The "results" or "curves" of the finished runs: a frame from each source that was asked.
-
-        The second source is asked for the runs that the first one lacks.
-        """
-        sources = (self.store, self.shipped) if local_first else (self.shipped, self.store)
-        keys, frames = self.keys, []
-        for source in sources:
-            if source is not None and keys:
-                frames.append(getattr(source, what)(keys))
-                found = set(frames[-1]["key"])
-                keys = [key for key in keys if key not in found]
-        return frames
-
-
-def _places(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> list[_Place]:
-    """The specs by where their results are kept; what names a module is never looked up in files
-    that came with the library, or from somebody else."""
-    sources: dict[tuple[str, ...], str] = {}
-    places: dict[str, _Place] = {}
-    for spec in specs:
-        own = tuple(spec.own.values())
-        if own and own not in sources:
-            from .own.extensions import source_folder  # here, for most sweeps need none of it
-
-            sources[own] = source_folder(spec)
-        folder = sources.get(own, "")
-        if folder not in places:
-            kept = _Place([], store, shipped)
-            if folder:
-                kept = _Place([], store.within(folder), None, folder.rpartition("-")[2])
-            places[folder] = kept
-        places[folder].specs.append(spec)
-    return list(places.values())
-
-
-def _shipped(backend: Backend) -> Shipped | None:
-    return Shipped() if backend == "engine" else None

@@ -5,13 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+# The nets are tiny: more threads only wait for one another, here and in the pages that tests run.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # read as numpy is imported
+
 import hypothesis
 import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-torch.set_num_threads(1)  # the nets are tiny: more threads only wait for one another
+torch.set_num_threads(1)
 
 # The same examples in every run: a failure is then the change's, not the day's.
 hypothesis.settings.register_profile("lnqlib", derandomize=True, database=None)

@@ -278,8 +278,8 @@ def rho_above(x: str, y: str, free: bool = False, only: pd.Series | None = None)
 def moved_by(x: str) -> str:
     """By how much leaving out the clamped points moves rho(x, loss) as the table prints it."""
     change = rho(x, "loss", free=True).round(2) - rho(x, "loss").round(2)
-    text = ", ".join(f"{env}\N{NO-BREAK SPACE}{change[env]:+.2f}" for env in TASKS)
-    return text.replace("-", "\N{MINUS SIGN}")
+    *first, last = (f"{change[env]:+.2f} in {env}" for env in TASKS)
+    return f"{', '.join(first)} and {last}"
 
 
 def fewest_free() -> str:
@@ -305,15 +305,15 @@ def goal_compared() -> str:
     assert signs == [-1, 1]
     both = [rho_above("sgi", "loss", only=acrobot(goal))["Acrobot"] for goal in (True, False)]
     assert both == [1, 1]
-    gi2 = "\N{GREEK SMALL LETTER RHO}(GI\N{SUBSCRIPT TWO}, loss)"
-    text = f"The two intervals do not overlap in: LN's gain in return, {gi2}. They lie on opposite "
-    return text + f"sides of 0 in: {gi2}."
+    gi2 = "\u03c1(GI₂, loss)"
+    text = f"The two kinds of dataset differ in LN's gain in return and {gi2}: their intervals lie "
+    return text + f"apart, on opposite sides of 0 in {gi2}."
 
 
 def goal_gain() -> str:
-    told = {True: "Without a goal in the data, too, the interval of LN's gain lies above 0. That "}
-    told[True] += "part of the gain cannot come from learning rewards better."
-    told[False] = "Without a goal in the data the interval of LN's gain does not lie above 0."
+    told = {True: "Without a goal in the data, too, LN's gain is above 0. That part cannot come "}
+    told[True] += "from learning rewards better."
+    told[False] = "Without a goal in the data LN's gain is not shown to be above 0."
     return told[bool(gain_ends(acrobot(False))[0] > 0)]
 
 
@@ -406,50 +406,20 @@ def core_hours() -> float:
 
 
 VARIANTS = r"range\(min\(p.seeds, (\d+)\)\)"
-NUMBERS = {
-    "setting": {
-        "datasets": lambda: len(goals()),
-        "without_goal": lambda: (goals() == 0).sum(),
-        "slowest": lambda: runs().query("lr == 1e-3 and seed == 0")["seconds"].max(),
-        "watched": lambda: runs()["env"].nunique(),
-        "diverged": lambda: (runs().query("lr == 1e-3 and seed == 0")["clamped_steps"] > 0).sum(),
-    },
-    "interference": {
-        "sgi_0": lambda: ln_moves("sgi", -1),
-        "qgi_plus_0": lambda: ln_moves("qgi_plus", -1),
-        "dgi_1": lambda: ln_moves_both("dgi", "loss", 1),
-        "mgi_2": lambda: ln_moves_both("mgi", "return", -1),
-        "points": lambda: len(points()),
-        "clamped_points": lambda: points()["clamped"].sum(),
-        "fewest": lambda: (~points()["clamped"]).groupby("env").sum().min(),
-        "shift_sgi": lambda: moved_by("sgi"),
-        "shift_qgi": lambda: moved_by("qgi_plus"),
-        "fewest_task": fewest_free,
-        "chance": lambda: ((~points()["clamped"]).groupby("env").sum().min() - 1) ** -0.5,
-        "goal_compared": goal_compared,
-        "goal_gain": goal_gain,
-    },
-    "injection": {
-        "injected_0": lambda: switched("none", "gi2", 1),
-        "injected_2": lambda: switched("none", "td_loss", -1),
-        "removed_0": lambda: switched("layer", "gi2", -1),
-        "trained_gi2": lambda: ln_moves("gi2", 1),
-        "adam_0": lambda: switched("none", "gi2", 1, "Adam"),
-        "adam_2": lambda: switched("none", "td_loss", -1, "Adam"),
-        "raised": lambda: named(over_half(switch("none", "gi2"))),
-        "raised_adam": lambda: named(over_half(switch("none", "gi2", "Adam"))),
-        "lowered": lambda: named(over_half(switch("layer", "gi2"), sign=-1)),
-        "both_ways": lambda: named(
-            over_half(switch("none", "gi2")) & over_half(switch("layer", "gi2"), sign=-1)
-        ),
-    },
-    "isometry": {
-        "iso_p_0": lambda: ln_moves("iso_p", 1),
-        "iso_3_1": lambda: ln_moves_both("iso_3", "return", 1),
-    },
-    "reproduce": {"spent": core_hours},
-}
-"""By page and glued name."""
+
+
+def datasets_without() -> str:
+    none = (goals() == 0).groupby("env").sum()
+    told = [f"{none[env]} of 30 in {env}" for env in TASKS if none[env]]
+    return (
+        f"Of {len(goals())} datasets {none.sum()} hold no terminated transition: "
+        f"{' and '.join(told)}."
+    )
+
+
+def diverged() -> str:
+    some = runs().query("lr == 1e-3 and seed == 0")
+    return f"{(some['clamped_steps'] > 0).sum()} of these {len(some)} runs diverged"
 
 
 def side_by_side(x: str, **how) -> str:
@@ -472,28 +442,58 @@ def change(x: str, other: str) -> float:
     return (rho(x, "loss") - rho(other, "loss")).mean()
 
 
+def first_order(x: str) -> str:
+    """A row of the table: LN lowers it, moves with the loss, moves against the return."""
+    shares = ln_moves(x, -1), ln_moves_both(x, "loss", 1), ln_moves_both(x, "return", -1)
+    return " ".join(f"{share:.0%}" for share in shares)
+
+
+def isometric(x: str) -> str:
+    """The same: LN raises it, moves with the return."""
+    return f"{ln_moves(x, 1):.0%} {ln_moves_both(x, 'return', 1):.0%}"
+
+
+def few_points() -> str:
+    left = (~points()["clamped"]).groupby("env").sum().min()
+    chance = (
+        f"of so many ranks in random order has a standard deviation of {(left - 1) ** -0.5:.2f}"
+    )
+    return f"{fewest_free()} keeps {left}, and \u03c1 {chance}"
+
+
 def gi2_shares() -> str:
     lowered, raised = ln_moves("loss", -1), ln_moves("return", 1)
     return (
-        f"raises GI\u2082 at {ln_moves('gi2', 1):.0%} of the learning rates, lowers the loss at "
-        f"{lowered:.0%} and raises the return at {raised:.0%}; GI\u2082 and loss move in opposite "
+        f"raises GI₂ at {ln_moves('gi2', 1):.0%} of the learning rates, lowers the loss at "
+        f"{lowered:.0%} and raises the return at {raised:.0%}; GI₂ and loss move in opposite "
         f"directions at {ln_moves_both('gi2', 'loss', -1):.0%}"
     )
 
 
+def switched_shares(norm: str, sign: int, optimizer: str = "SGD") -> str:
+    """What injecting (sign 1) or removing LN does, as the page says it."""
+    gi2, scaled = (switched(norm, x, sign, optimizer) for x in ("gi2", "gi2_scaled"))
+    loss = switched(norm, "td_loss", -sign, optimizer)
+    one, other = ("raises", "lowers") if sign > 0 else ("lowers", "raises")
+    return (
+        f"LN {one} GI₂ at {gi2:.0%} of the learning rates and GI₂ / loss at {scaled:.0%}, "
+        f"and {other} the batch loss at {loss:.0%}."
+    )
+
+
+def in_tasks(which: pd.Series) -> str:
+    """Tasks as `findings.listed` has them."""
+    return " and ".join(", ".join(which.index[which]).rsplit(", ", 1)) or "no task"
+
+
+def both_ways() -> str:
+    both = over_half(switch("none", "gi2")) & over_half(switch("layer", "gi2"), sign=-1)
+    return (
+        f"Where both happen, in {in_tasks(both)}, LN itself is enough, at weights of either kind."
+    )
+
+
 SAID = {
-    "gi2": {
-        "shares": gi2_shares,
-        "all points": lambda: f"All points: {side_by_side('gi2')}.",
-        "free points": lambda: f"({free_points()}): {side_by_side('gi2', free=True)}.",
-        "medians": lambda: f"of means: {side_by_side('gi2', over_seeds=np.median)}.",
-        "scale": lambda: f"moves \u03c1 by {change('gi2_scaled', 'gi2'):+.2f} on average",
-        "scaled": lambda: (
-            f"GI\u2082 / loss at {ln_moves('gi2_scaled', 1):.0%} of the learning rates"
-        ),
-        "signs": lambda: f"at {right_signs():.1%} of the checkpoints it has the sign",
-        "commoner": lambda: f"would be right at {max(lowering(), 1 - lowering()):.1%}",
-    },
     "normalizations": {
         "whose": half_of_the_gain,
         "which": lambda: f"than subtracting the mean alone in {more('rms', 'center')}",
@@ -512,10 +512,55 @@ SAID = {
         "clamped": clamped_points,
         "turned": turned,
     },
+    "reproduce": {"spent": lambda: f"The finished runs took {core_hours():.1f} core hours,"},
+    "setting": {"datasets": datasets_without, "diverged": diverged},
     "lr_decay": {
         "norms": weights_growth,
         "falls": lambda: f"and in {falls().mean():.1%} of them on average",
     },
     "protocol": {"survives": surviving, "largest": largest_shifts, "without_end": without_end},
+    "interference": {
+        "qgi": lambda: f"QGI\u208a {first_order('qgi_plus')}",
+        "sgi": lambda: f"SGI {first_order('sgi')}",
+        "mgi": lambda: f"MGI {first_order('mgi')}",
+        "dgi": lambda: f"DGI {first_order('dgi')}",
+        "clamped": lambda: f"At {points()['clamped'].sum()} of the {len(points())} points a",
+        "moved": lambda: (
+            f"moves \u03c1(QGI\u208a, loss) by {moved_by('qgi_plus')}; "
+            f"\u03c1(SGI, loss) by {moved_by('sgi')}."
+        ),
+        "few": few_points,
+        "goals": goal_compared,
+        "without a goal": goal_gain,
+    },
+    "injection": {
+        "injected": lambda: switched_shares("none", 1),
+        "removed": lambda: switched_shares("layer", -1),
+        "adam": lambda: (
+            f"With Adam, averaged over the tasks, injecting {switched_shares('none', 1, 'Adam')}"
+        ),
+        "trained": lambda: (
+            f"Networks trained with LN have the higher GI₂ at {ln_moves('gi2', 1):.0%}"
+        ),
+        "raised": lambda: f"learning rates in {in_tasks(over_half(switch('none', 'gi2')))}, and",
+        "lowered": lambda: (
+            f"it lowers GI₂ in {in_tasks(over_half(switch('layer', 'gi2'), sign=-1))}."
+        ),
+        "both ways": both_ways,
+    },
+    "isometry": {
+        "iso_p": lambda: f"ISO\u209a {isometric('iso_p')}",
+        "iso_3": lambda: f"ISO\u2083 {isometric('iso_3')}",
+    },
+    "gi2": {
+        "shares": gi2_shares,
+        "all points": lambda: f"All points: {side_by_side('gi2')}.",
+        "free points": lambda: f"({free_points()}): {side_by_side('gi2', free=True)}.",
+        "medians": lambda: f"of means: {side_by_side('gi2', over_seeds=np.median)}.",
+        "scale": lambda: f"moves \u03c1 by {change('gi2_scaled', 'gi2'):+.2f} on average",
+        "scaled": lambda: f"GI₂ / loss at {ln_moves('gi2_scaled', 1):.0%} of the learning rates",
+        "signs": lambda: f"at {right_signs():.1%} of the checkpoints it has the sign",
+        "commoner": lambda: f"would be right at {max(lowering(), 1 - lowering()):.1%}",
+    },
 }
 """By page: what its text says, each a part of a sentence with the numbers of the data."""

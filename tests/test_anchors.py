@@ -1,14 +1,11 @@
-"""Links to ids in shown HTML."""
+"""Links to ids in shown HTML, and to labels."""
 
-import sys
 from collections import defaultdict
 from types import SimpleNamespace
 
-from conftest import ROOT
 from docutils.core import publish_doctree
 
-sys.path.insert(0, str(ROOT / "chapters"))
-import anchors
+from lnqbook.book import anchors
 
 
 def test_ids_in_html_are_targets_and_headings_keep_theirs():
@@ -20,3 +17,10 @@ def test_ids_in_html_are_targets_and_headings_keep_theirs():
         "claim-3": (0, "claim-3", "claim-3"),
         "claim-4": (1, "own", "A heading"),
     }
+
+
+def test_labels_are_targets_too():
+    env = SimpleNamespace(docname="glossary", metadata=defaultdict(dict))
+    text = ".. _term-seed:\n\nA seed.\n\nA Heading\n=========\n\nText.\n"
+    anchors.remember(SimpleNamespace(env=env), publish_doctree(text))
+    assert env.metadata["glossary"]["myst_slugs"] == {"term-seed": (0, "term-seed", "term-seed")}

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from lnqbook import online_statistics, target_statistics
-from lnqbook.answers import listed, sentence, word
+from lnqbook.answers import sentence, word
 from lnqbook.figures import beyond
+from lnqbook.findings import in_tasks
 from lnqbook.pages_beyond import (
     ONLINE,
     TARGET,
@@ -56,10 +57,10 @@ def test_sentences() -> None:
 
 
 def test_lists() -> None:
-    assert listed(["a"]) == listed(["a"], 1) == "a"
-    assert listed(["a", "b"]) == "a and b"
-    assert listed(["a", "b", "c"]) == "a, b and c"
-    assert listed(["a", "b"], 2) == "all 2 tasks"
+    assert in_tasks(["a"], 3) == in_tasks(["a"], 1) == "in a"
+    assert in_tasks(["a", "b"], 3) == "in a and b"
+    assert in_tasks(["a", "b", "c"], 4) == "in a, b and c"
+    assert in_tasks(["a", "b"], 2) == "in all 2 tasks"
 
 
 @pytest.mark.parametrize("phrases", [*TARGET.values(), *ONLINE.values()])

@@ -82,7 +82,8 @@ def marked(arm: str, norm: str, checkpoints: int = 5) -> dict[str, np.ndarray]:
     # without LN, some checkpoints at which a shorter step will do and some at which none will
     curves["gi2_minibatch"] = np.full(checkpoints, -0.02)
     curves["gi2_minibatch"][1::2] *= -1 if norm == "none" else 1
-    return curves | {"iso_p": np.full(checkpoints, 0.2)}
+    # eta B / A of 4, so that LN's steps are raised until they take too little
+    return curves | {"iso_p": np.full(checkpoints, 0.2), "dgi": np.ones(checkpoints)}
 
 
 def rate(arm: str, norm: str) -> float:
@@ -115,6 +116,38 @@ def test_arms_agree_with_torch(env, bias, arm, norm, control) -> None:
     without = after(fused.FusedLearner, replace(spec, arm="none", lr_control="none"), steps)
     if arm != "bounded":  # which leaves vectors of this size alone
         assert distance(made[0].params(), without, NAMES) > 1e-4
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_rate_that_the_twin_s_ratio_caps_agrees_with_torch(bias: bool) -> None:
+    """None's eta B / A is .5: so is that of every step of the arm, whose own would be far less."""
+    spec = replace(SPEC, arm="overshoot", norm="layer", bias=bias, lr=1e-3)
+    ones = np.ones(5)
+    follows = {"gi2_minibatch": -1.5 * spec.lr * ones, "dgi": -ones, "td_loss": ones}
+    made = [learner(make, spec, follows) for make in (FusedArmLearner, ArmLearner)]
+    ours, theirs = (np.concatenate([part.rates for part in advance(x)]) for x in made)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+    assert distance(*(x.params() for x in made), NAMES) <= 1e-3
+    assert np.mean((ours > 1) & (ours < definition.MOST)) > 0.1
+    A, B = slopes(made[1], batches(spec, STEPS)[0])
+    assert spec.lr * theirs[0] == pytest.approx(0.5 * A / B, rel=1e-5)
+
+
+def slopes(trained, rows: np.ndarray) -> tuple[float, float]:
+    """A and B at the run's start, from one autograd gradient a sample."""
+    spec = replace(trained.spec, arm="none")  # at the start of its run
+    q = learner(training.TorchLearner, spec).q.double()
+    obs, action, reward, next_obs, discount = (array[rows] for array in trained.data)
+
+    def gradients(values: torch.Tensor) -> torch.Tensor:
+        each = [torch.autograd.grad(v, list(q.parameters()), retain_graph=True) for v in values]
+        return torch.stack([torch.cat([part.flatten() for part in row]) for row in each])
+
+    values = q(obs.double()).gather(1, action[:, None].long())[:, 0]
+    h = values - discount.double() * q(next_obs.double()).max(1).values
+    td = (h - reward).detach()
+    u = gradients(h) @ (td[:, None] * gradients(values)).mean(0)
+    return (td * u).mean().item(), u.square().mean().item()
 
 
 @pytest.mark.parametrize(("arm", "norm"), INTERVENTIONS)
@@ -247,7 +280,7 @@ def test_a_bound_at_infinity_is_none() -> None:
     ones = np.ones(5)
     for norm, share in (("none", -np.inf), ("layer", np.inf)):
         spec = replace(none, arm="overshoot", norm=norm, lr=1e-2)
-        follows = {"gi2_minibatch": share * ones, "td_loss": ones}
+        follows = {"gi2_minibatch": share * ones, "td_loss": ones, "dgi": ones}
         for make, plain in (
             (FusedArmLearner, fused.FusedLearner),
             (ArmLearner, training.TorchLearner),
@@ -290,18 +323,60 @@ def test_overshoot_rate_by_trying_every_rate(raises: bool) -> None:
         rates = np.linspace(lr, 100 * lr, 400_001) if raises else np.linspace(0, lr, 100_001)
         decrement = 2 * rates * A - rates**2 * B
         good = rates[decrement <= fall] if raises else rates[decrement >= fall]
-        rate, outcome = overshoot_rate(raises, lr, A, B, fall)
+        ratio = 10 ** rng.uniform(-1, 1)
+        rate, outcome = overshoot_rate(raises, lr, A, B, fall, ratio)
         seen.add(outcome)
+        if raises and decrement[0] > fall and A <= 0:
+            assert (rate, outcome) == (lr, FALLBACK)
+            continue
         if raises:
+            good = rates[(decrement <= fall) | (rates * B >= ratio * A)]
             assert rate == pytest.approx(good[0] if len(good) else 100 * lr, abs=3e-4 * lr)
         elif len(good):
             assert rate == pytest.approx(good[-1], abs=2e-5 * lr)
         else:
             assert rate == (pytest.approx(min(lr, A / B)) if A > 0 else 0.0)
         assert (outcome == MET) == (len(good) > 0)
-    assert len(seen) == 2
-    assert overshoot_rate(raises, 0.1, 1.0, 1.0, np.nan) == (0.1, FALLBACK)
-    assert overshoot_rate(raises, 0.1, 0.0, 0.0, 1.0)[0] == (0.1 if raises else 0.0)
+    assert len(seen) == 2 + raises
+    assert overshoot_rate(raises, 0.1, 1.0, 1.0, np.nan, 1.0) == (0.1, FALLBACK)
+    assert overshoot_rate(raises, 0.1, 0.0, 0.0, 1.0, 1.0)[0] == (0.1 if raises else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("fall", "ratio", "expected"),
+    [
+        (0.0975, 9.0, (1.95, MET)),  # 2 rate - rate^2 = .0975 at .05 and at 1.95
+        (0.0975, 0.7, (0.7, MET)),  # the twin steps .7 of A / B
+        (0.0975, 0.05, (0.1, MET)),  # LN steps .1 of it, which is more
+        (0.0975, 0.0, (0.1, MET)),
+        (0.2, 0.7, (0.1, MET)),  # LN's own step takes .19 off, no more than .2
+        (-1e6, 200.0, (10.0, definition.BOUND)),
+        (0.0975, np.inf, (0.1, FALLBACK)),
+        (0.0975, np.nan, (0.1, FALLBACK)),
+        (0.0975, -1.0, (0.1, FALLBACK)),
+    ],
+)
+def test_raised_rates_by_hand(fall: float, ratio: float, expected: tuple) -> None:
+    """A = B = 1 and a rate of .1."""
+    rate, outcome = overshoot_rate(True, 0.1, 1.0, 1.0, fall, ratio)
+    assert (rate, outcome) == (pytest.approx(expected[0]), expected[1])
+
+
+def test_the_twin_s_ratio_is_that_of_its_recorded_step() -> None:
+    """gi2_minibatch and dgi of a None run against A and B of the same batch by autograd."""
+    none = replace(SPEC, lr=0.1)
+    dataset = dataset_of(none.env, none.seed, none.data, none.dataset_size)
+    rows = np.arange(128)
+    trained = learner(fused.FusedLearner, none)
+    measured = trained.measure(type(dataset)(*(a[rows] for a in dataset)), {}, 0)
+    A, B = slopes(learner(training.TorchLearner, none), rows)
+    spec = replace(none, arm="overshoot", norm="layer")
+    follows = {name: np.full(5, measured[name]) for name in ("gi2_minibatch", "dgi", "td_loss")}
+    setting = definition.Arm(spec, dataset, follows).setting(0, lambda obs: obs)
+    assert setting.ratio == pytest.approx(none.lr * B / A, rel=1e-6)
+    assert setting.share == pytest.approx(
+        (2 * none.lr * A - none.lr**2 * B) / measured["td_loss"], rel=1e-6
+    )
 
 
 def test_weighting_reaches_the_isometry_that_is_asked_for_and_keeps_the_trace() -> None:

@@ -104,16 +104,6 @@ def test_an_answer_is_a_paragraph_badges_and_the_claims_behind_a_title(pairs, mo
     assert chapter.listed(pairs) in claims
 
 
-def test_where_a_check_holds(pairs):
-    first = pairs[1][0]
-    found = chapter.where(first, "LN lowers SGI")
-    rows = first.rows.set_index(["check", "env"])["word"]
-    assert list(found.index) == ["CartPole", "Pendulum"]
-    for env, holds in found.items():
-        assert holds == (rows["LN lowers SGI", env] == "supported")
-    assert chapter.where(first, "no such check").empty
-
-
 def test_policies_are_played_only_where_a_claim_compares_with_them(asked):
     for number, played in ((3, False), (13, True)):
         runs = chapter.finished(asked, list(CLAIMS[number - 1].checks))

@@ -114,7 +114,7 @@ def test_it_runs_with_other_parameters_from_another_folder(path, executed):
 @pytest.mark.parametrize("chapter", ["linear_regression", "own_network", "reproduce"])
 def test_a_chapter_that_does_not_sweep_trains_what_it_was_asked_for(chapter, executed):
     cells = code_cells(executed(ROOT / "chapters" / f"{chapter}.ipynb"))
-    shown = str([output.get("data") for cell in cells for output in cell.outputs])  # glued, too
+    shown = str([output.get("data") for cell in cells for output in cell.outputs])
     assert [env for env in ENVS if env in shown] == [QUICK["env"]]
     assert "Adam" in shown
 

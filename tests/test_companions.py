@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from test_structured import SIZES, random_batch, random_params
+from threadpoolctl import threadpool_info
 
 from lnqlib import engine, training
 from lnqlib.arms.reference import Bounded
@@ -103,3 +104,27 @@ def test_the_reference_measures_the_same(arm: str) -> None:
     ours, theirs = engine.train(spec), training.train(spec)
     for name in COMPANIONS:
         np.testing.assert_allclose(ours.curves[name], theirs.curves[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("arm", ["none", "isometry"])
+def test_linear_algebra_of_a_run_has_one_thread(arm: str, monkeypatch) -> None:
+    """More threads than one spin, where a sweep trains other runs."""
+    seen, before = [], blas_threads()
+
+    def watched(function):
+        def call(*args, **how):
+            seen.append(blas_threads())
+            return function(*args, **how)
+
+        return call
+
+    for name in ("eigvals", "eigh"):
+        monkeypatch.setattr(np.linalg, name, watched(getattr(np.linalg, name)))
+    spec = RunSpec("Pendulum", arm=arm, steps=6, checkpoints=3, eval_episodes=0, companions=True)
+    engine.train(spec, {"iso_p": np.full(3, 0.2)} if spec.twin else None)
+    assert len(seen) == 3 + (arm == "isometry") and set(seen) == {(1,) * len(before)}
+    assert blas_threads() == before
+
+
+def blas_threads() -> tuple[int, ...]:
+    return tuple(i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas")

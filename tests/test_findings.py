@@ -55,7 +55,8 @@ def test_lists_in_words():
 
 def test_sides_in_words():
     assert sided({"A": 1, "B": -1, "C": 0, "D": 1}) == "above 0 in A and D, and below 0 in B"
-    assert sided({"A": 0}) == sided({}) == "clear of 0 in no task"
+    assert sided({"A": 0}) == sided({}) == "nowhere clear of 0"
+    assert sided({"A": 1, "B": 1}) == "above 0 in all 2 tasks"
     assert sided({"A": -1}, "raises it", "lowers it") == "lowers it in A"
 
 
@@ -276,6 +277,34 @@ def test_a_side_needs_more_than_chance():
 
 
 @pytest.mark.parametrize(
+    ("intervals", "title"),
+    [
+        ((ABOVE, ABOVE), "LN helps."),
+        ((ABOVE, AROUND), "LN helps in some of the tasks."),
+        ((ABOVE, BELOW), "LN helps in some of the tasks and harms in others."),
+        ((AROUND, BELOW), "LN is not shown to help."),
+    ],
+)
+def test_whether_ln_helps(intervals, title):
+    said = front_page.helps(gains(*intervals), "And more.")
+    assert said.startswith(f"**{title}** Each network at its own") and said.endswith(" And more.")
+
+
+def test_whether_gi2_is_about_the_task():
+    cases = [placebo(gap) for gap in (AROUND, BELOW, ABOVE)]
+    cases = [c._replace(reading=r) for c, r in zip(cases, ("defaults", "b", "c"), strict=True)]
+    said = front_page.about_the_task(cases, "SGD")
+    numbers = "(\u03c1 -0.50 and -0.30)"
+    assert said == (
+        "With the defaults GI\u2082's link with its own task's loss is not shown to be stronger than "
+        f"with other tasks' losses {numbers}; b it is stronger {numbers}; c it is weaker {numbers}."
+    )
+    said = front_page.about_the_task(cases[1:2], "SGD")
+    assert said.startswith("B GI\u2082's link with its own task's loss is stronger than with other")
+    assert front_page.about_the_task(cases, "Adam") == ""
+
+
+@pytest.mark.parametrize(
     ("sgi", "said"),
     [
         ((ABOVE, CHANCE, ABOVE), "the loss is higher, clearly so in CartPole and Pendulum."),
@@ -309,7 +338,7 @@ def test_pairs_without_a_cosine():
     some = pd.Series({("Pendulum", "none", 0.1): 0.74, ("Pendulum", "layer", 0.1): 0.0})
     nothing = some * 0
     said = left_out.in_words(nothing, some)
-    assert "With the defaults there is none. As printed it is up to 74% of the pairs (None" in said
+    assert "With the defaults there is none. As printed it is up to 74% of the pairs (with" in said
     assert said.endswith("where it was measured.")
     assert left_out.in_words(nothing, nothing).endswith("none. As printed there is none, either.")
     assert left_out.in_words(nothing, some[:0]).endswith("With the defaults there is none.")
@@ -339,7 +368,7 @@ def test_correlations_metric_by_metric():
     said = link_words.correlations(table, {"loss": "with the loss ", "return": "with the return "})
     assert said == [
         "**SGI**: with the loss above 0 in CartPole, and below 0 in Pendulum; with the return "
-        "clear of 0 in no task."
+        "nowhere clear of 0."
     ]
 
 
@@ -365,11 +394,26 @@ def test_what_a_metric_does_at_the_end_of_a_page():
         "At most learning rates LN surely raises SGI in CartPole and Pendulum; loss in CartPole "
         "and Pendulum."
     )
-    assert "lowers SGI in no task" in link_words.moved(both, names, -1)
+    assert link_words.moved(both, names, -1) == (
+        "In no task does LN surely lower SGI or loss at most rates."
+    )
+    mixed = both.assign(loss=-both["loss"])
+    assert link_words.moved(mixed, names, 1).endswith("CartPole and Pendulum; loss in none.")
     said = link_words.linked(both, "sgi", "loss", 1, "SGI")
-    assert said.count("CartPole and Pendulum") == 4 and "a clearly higher loss" in said
-    apart = link_words.linked(both, "sgi", "loss", -1, "SGI")
-    assert apart.endswith("In no task are all three so.") and "opposite ways in no task" in apart
+    assert said == (
+        "Across learning rates, runs with more SGI have a clearly higher loss in CartPole and "
+        "Pendulum, also without the points at which a run diverged. At most single learning rates "
+        "LN surely moves SGI and loss the same way in CartPole and Pendulum. All of that is so in "
+        "CartPole and Pendulum."
+    )
+    assert link_words.linked(both, "sgi", "loss", -1, "SGI") == (
+        "In no task do runs with more SGI have a clearly lower loss across learning rates. In no "
+        "task does LN surely move SGI and loss opposite ways at most single learning rates."
+    )
+    hit = both.assign(clamped_steps=1.0 * (both["lr"] < 0.02))  # few points are left
+    said = link_words.linked(hit, "sgi", "loss", 1, "SGI")
+    assert "Pendulum; without the points at which a run diverged, in none. At" in said
+    assert said.endswith("No task has all three.")
     few = link_words.linked(both[both["lr"] > 0.05], "sgi", "loss", 1, "SGI")
     assert few == "There are too few learning rates here for a correlation of SGI and loss."
     assert "`-p optimizer Adam` trains them" in link_words.none_finished("Adam")

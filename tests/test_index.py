@@ -1,4 +1,4 @@
-"""The map in the index: every item of the paper, every link, every command."""
+"""The front page and the map: every item of the paper, every page, every command."""
 
 import re
 import shlex
@@ -31,7 +31,8 @@ def sources(path) -> list[str]:
     return [cell.source for cell in nbformat.read(path, as_version=4).cells]
 
 
-TEXT = "\n\n".join(sources(CHAPTERS / "index.ipynb"))
+FRONT = "\n\n".join(sources(CHAPTERS / "index.ipynb"))
+TEXT = (CHAPTERS / "map.md").read_text(encoding="utf8")
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -113,7 +114,9 @@ def test_every_erratum_is_listed_once():
 
 def test_links_to_every_page():
     linked = set(re.findall(r"\]\((\w+)\.(?:ipynb|md)\)", TEXT))
-    assert {f"chapters/{name}" for name in linked} | {"chapters/index"} == pages()
+    assert {f"chapters/{name}" for name in linked} | {"chapters/map"} == pages()
+    doors = set(re.findall(r"\]\((\w+)\.(?:ipynb|md)\)", FRONT))
+    assert {"setting", "map", "faq", "glossary", "reproduce", "own_network", "api"} <= doors
 
 
 @pytest.mark.parametrize("command", [command.strip() for command, _ in COMMANDS])
@@ -137,8 +140,8 @@ def test_the_board_and_the_front_page_lead_to_every_claim():
     page = "\n".join(sources(CHAPTERS / "claims.ipynb"))
     assert "verdict_tables.overview(pairs)" in page  # the board lives on one page
     assert "verdict_tables.details(pairs)" in page
-    assert "verdict_tables.summary(pairs)" in TEXT
-    assert "overview(" not in TEXT
+    assert "verdict_tables.summary(pairs)" in FRONT
+    assert "overview(" not in FRONT
 
     pairs = [(judge(claim, NOTHING),) * 2 for claim in CLAIMS]
     numbers = [claim.number for claim in CLAIMS]

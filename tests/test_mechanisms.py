@@ -28,7 +28,17 @@ from lnqbook.mechanisms import (
     shares,
     two_sided,
 )
-from lnqbook.mediators import MEDIATORS, OWN, REMOVING, mediators, moved, unclean
+from lnqbook.mediators import (
+    KEPT,
+    MEDIATORS,
+    OWN,
+    REMOVING,
+    kept,
+    mediators,
+    moved,
+    moved_in,
+    unclean,
+)
 from lnqbook.stats import Interval
 from lnqlib.data import goal_transitions, offline_dataset
 from lnqlib.spec import RunSpec, study
@@ -113,12 +123,11 @@ def test_draws_are_those_of_the_seeds_within_halves_and_choose_anew() -> None:
     assert len(found) == DRAWS
 
 
-def test_a_missing_run_and_a_return_that_is_not_finite_are_refused() -> None:
-    table = runs({"none": {0.1: (1.0, 1.0)}, "layer": {0.1: (1.0, np.nan)}})
-    with pytest.raises(ValueError, match="Pendulum"):
-        scores(named(table), "Pendulum")
-    with pytest.raises(ValueError, match="Pendulum"):
-        scores(named(table.iloc[:-1].fillna(0)), "Pendulum")
+def test_a_missing_run_and_returns_of_which_none_is_finite_are_refused() -> None:
+    table = runs({"none": {0.1: (1.0, 1.0)}, "layer": {0.1: (1.0, 1.0)}})
+    for wrong in (table.iloc[:-1], table.assign(**{"return": np.nan})):
+        with pytest.raises(ValueError, match="Pendulum"):
+            scores(named(wrong), "Pendulum")
 
 
 def test_sufficiency_and_necessity_by_hand() -> None:
@@ -213,6 +222,7 @@ def test_mediators_by_hand() -> None:
     base |= {"gi2_minibatch_used": 2.0 * np.sinh(0.5)}
     rows = [
         base | {"key": name, "name": name, "weight_norm": 3.0 * (1 + late)}
+        | {"step": 50 * late, "steps": 100}
         | {"arm_setting": 0.25 if late and name == "decay" else 1.0}
         for name in ("none", "layer", "decay", "overshoot")
         for late in (0, 1)
@@ -251,13 +261,14 @@ def test_what_each_arm_moved_at_its_best_rate() -> None:
     curves = table.loc[table.index.repeat(2), ["key"]].assign(
         feature_norm=1.0, td_loss=1.0, gi2_minibatch_used=0.5, iso_p_used=0.5, arm_setting=1.0
     )
+    curves["step"] = np.arange(len(curves)) % 2 * 100_000
     late = np.arange(len(curves)) % 2 == 1
     name, lr = (table[c].repeat(2).to_numpy() for c in ("name", "lr"))
     curves["weight_norm"] = np.where(late & (name == "layer"), 2.0, 1.0)
     curves.loc[late & (name == "decay"), "arm_setting"] = np.where(lr == 0.1, 0.25, 0.5)[
         late & (name == "decay")
     ]
-    found = mechanisms.mediators.moved_in(table, curves)
+    found = moved_in(table, curves)
     assert list(found.index) == ["decay"] and found.loc["decay", "lr"] == 0.01
     assert found.loc["decay", "decay"] == pytest.approx(0.5)
     assert found.loc["decay", "unclean"] == ["decay"]
@@ -265,19 +276,66 @@ def test_what_each_arm_moved_at_its_best_rate() -> None:
     assert mechanisms.unclamped(table).to_list() == [0.5] * 3
 
 
+def test_what_went_astray_is_counted() -> None:
+    table = runs({"none": {0.1: (1.0, np.nan)}, "overshoot": {0.1: (1.0, 1.0)}})
+    odd = table["seed"] % 2 == 1
+    table["clamped_steps"] = np.where(odd, 5, 0)
+    table["diverged_step"] = np.where(table["seed"] == 101, 7, -1)
+    table["arm_fallbacks"] = np.where(table["arm"] == "none", 0, table["steps"] // 4)
+    table["arm_bounds"] = np.where(odd, 0, table["steps"])
+    found = mechanisms.counted(table)
+    assert found.loc[("Pendulum", "none")].to_dict() == {
+        "clamped": 0.5,
+        "diverged": 0.1,
+        "no_return": 0.5,
+        "fallbacks": 0.0,
+        "bounds": 0.5,
+        "runs": 10,
+    }
+    assert found.loc[("Pendulum", "overshoot"), "fallbacks"] == 0.25
+
+
+def test_a_return_that_is_not_finite_counts_as_the_lowest_of_its_task() -> None:
+    table = runs({"none": {0.1: (1.0, -7.0)}, "layer": {0.1: (5.0, np.nan), 0.01: (3.0, 3.0)}})
+    table = named(table[(table["norm"] == "layer") | (table["lr"] == 0.1)])
+    none = table[table["norm"] == "none"]
+    both = pd.concat([table, none.assign(lr=0.01)])
+    assert scores(both, "Pendulum").means["layer"] == (-7.0 + 3.0) / 2
+    assert scores(both, "Pendulum", "average").means["layer"] == (5.0 - 7.0 + 3.0 + 3.0) / 4
+
+
+def test_mediators_are_averages_over_training_of_the_checkpoints_that_are_shipped() -> None:
+    spec = RunSpec("Pendulum")
+    table = pd.DataFrame([vars(spec) | {"key": "a", "name": "layer"}])
+    curves = pd.DataFrame({"key": "a", "step": spec.checkpoint_steps, "td_loss": 1.0})
+    curves = curves.assign(arm_setting=1.0, gi2_minibatch_used=1.0, iso_p_used=0.0)
+    curves = curves.assign(feature_norm=1.0, weight_norm=1.0)
+    curves.loc[curves["step"] == 8_000, "iso_p_used"] = 1.0  # holds until 16,000
+    curves.loc[curves["step"] == 10_000, "iso_p_used"] = 50.0
+    shipped = curves.iloc[[*KEPT]]
+    for told in (curves, shipped):
+        found = mediators(kept(table, told).assign(name="layer"))
+        assert found["isometry"].item() == pytest.approx(8_000 / 200_000)
+    short = table.assign(steps=2_000, checkpoints=10)
+    assert len(kept(short, curves)) == 100  # all of a run that is not a full-length one
+    odd = RunSpec("Pendulum", steps=777)
+    told = pd.DataFrame({"key": "a", "step": odd.checkpoint_steps})
+    assert list(kept(table.assign(steps=777), told)["step"]) == [i * 777 // 100 for i in KEPT]
+
+
 def test_the_digest_is_of_what_is_decided(monkeypatch) -> None:
     monkeypatch.setattr(frozen, "study", lambda _: [RunSpec("Pendulum")])
-    before = mechanisms.digest()
-    assert before == mechanisms.digest() and len(before) == 16
-    source = frozen.inspect.getsource
+    before = frozen.digest("mechanisms")
+    source = frozen.source
 
-    def changed(old: str, new: str):
-        monkeypatch.setattr(frozen.inspect, "getsource", lambda m: source(m).replace(old, new))
-        return mechanisms.digest()
+    def changed(old: str, new: str) -> str:
+        monkeypatch.setattr(frozen, "source", lambda m: source(m).replace(old, new))
+        return frozen.digest("mechanisms")
 
     assert changed('"""The verdict', '"""A verdict') == before
     assert changed("MOST = 0.5  #", "MOST = 0.5  # a comment") == before
-    assert changed("MOST = 0.5", "MOST = 0.4") != before
-    assert changed("RENEW = 2_000", "RENEW = 1_000") != before
+    for decided in ("MOST = 0.5", "OWN_WITHIN = 0.1", "EARLY = 32_000", "LANDMARKS = (2_000",
+                    "RENEW = 2_000", "choice.argmax", "class ArmLearner"):  # fmt: skip
+        assert changed(decided, decided[:-1]) != before
     monkeypatch.setattr(frozen, "study", lambda _: [RunSpec("Pendulum", seed=1)])
     assert changed("", "") != before

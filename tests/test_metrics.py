@@ -351,6 +351,8 @@ def test_isometry_is_slogdet_over_disjoint_subsets(k):
         (np.ones((4, 2)), 0, "k is 0 with 4 features; it must lie in 1 to 4"),
         (np.ones((4, 2)), 5, "k is 5"),
         (np.ones((4, 2)), 2.5, "k is 2.5"),
+        (np.ones((4, 2)), "2", "k is '2' with 4 features"),
+        (np.ones((4, 2)), None, "k is None"),
         (np.ones(4), 1, r"features have shape \(4,\)"),
     ],
 )

@@ -129,6 +129,18 @@ def test_noise_in_eval_mode():
     refused(Noisy(), random_batch(2), "random in eval mode")
 
 
+class Seldom(Noisy):
+    """Dropout of so small a share that two passes nearly always agree."""
+
+    def __init__(self):
+        super().__init__()
+        self.p = 0.01
+
+
+def test_noise_that_two_passes_seldom_show():
+    refused(Seldom(), random_batch(2), "random in eval mode")
+
+
 def test_flat_quantiles_are_known_by_the_number_of_actions():
     flat = mlp(num_actions=2 * 5)
     batch = random_batch(3)
@@ -265,11 +277,53 @@ def test_functions_that_cannot_be_differentiated_twice():
     refused(Once(), random_batch(9), "Square", "once_differentiable", metric=second_order)
 
 
+class Cube(torch.autograd.Function):
+    """x^3, whose backward pass autograd can follow."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 3 * ctx.saved_tensors[0] ** 2 * grad
+
+
+class Hidden(Cube):
+    """x^3, whose backward pass autograd does not see, so that its Hessian would be too small."""
+
+    @staticmethod
+    def backward(ctx, grad):
+        with torch.no_grad():
+            return 3 * ctx.saved_tensors[0] ** 2 * grad
+
+
+class Cubic(Once):
+    def __init__(self, cube):
+        super().__init__()
+        self.cube = cube
+
+    def forward(self, x):
+        return self.out(self.cube(self.hidden(x)))
+
+
+def test_functions_whose_second_derivative_is_wrong():
+    batch = random_batch(9)
+    refused(Cubic(Hidden.apply), batch, "q applies Hidden", metric=second_order)
+    q, plain = Cubic(Cube.apply), Cubic(lambda x: x**3)
+    plain.load_state_dict(q.state_dict())
+    assert second_order(q, batch, LR) == pytest.approx(second_order(plain, batch, LR), rel=1e-9)
+    assert second_order(q, batch, LR)["hessian"] != 0
+
+
 def test_hooks_of_the_caller_do_not_run():
     q, ran = mlp(), []
     q[0].register_forward_hook(lambda *_: ran.append(1))
     q[0].register_forward_pre_hook(lambda *_: ran.append(1))
     q[0].register_full_backward_hook(lambda *_: ran.append(1))
+    q[0].register_full_backward_pre_hook(lambda *_: ran.append(1))
+    q[0].weight.register_hook(lambda *_: ran.append(1))
     result = interference(q, random_batch(10), LR)
     second_order(q, random_batch(10), LR)
     assert not ran
@@ -561,6 +615,27 @@ def test_cached_activations():
     assert interference(q, random_batch(27), LR) == pytest.approx(
         loop_of(q.net, random_batch(27)), rel=1e-9
     )
+
+
+def test_lazy_layers_need_a_first_call():
+    q = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 2))
+    refused(q, random_batch(28), "lazy layer", "call q once")
+    refused(mlp(), random_batch(28), "lazy layer", target=q)
+    q(torch.zeros(1, 3))
+    assert_measured(q, random_batch(28))
+
+
+@pytest.mark.filterwarnings("ignore:.*spectral_norm.*is deprecated")
+@pytest.mark.parametrize("of", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
+def test_spectral_norm(of):
+    q = mlp()
+    of(q[0])
+    q(torch.zeros(2, 3))
+    plain = copy.deepcopy(q.eval()) if of is not nn.utils.spectral_norm else None
+    result = interference(q, random_batch(28), LR)
+    if plain is not None:
+        assert result == pytest.approx(loop_of(plain, random_batch(28)), rel=1e-9)
+    assert math.isfinite(result["gi2"])
 
 
 def test_what_cannot_be_copied():

@@ -27,7 +27,8 @@ from lnqlib.metrics import (
     seem,
     stable_rank,
 )
-from lnqlib.metrics.reading import COLUMNS
+from lnqlib.metrics.reading import COLUMNS, READINGS
+from lnqlib.spec import study
 
 LR = 0.05
 
@@ -103,6 +104,8 @@ def test_churn():
     assert changed["greedy_changed"] == pytest.approx(float(was))
     with pytest.raises(MetricError, match="all must be of one task"):
         churn(before, mlp(num_actions=3), batch)
+    with pytest.raises(MetricError, match=r"action holds 0\.9"):
+        churn(before, after, batch._replace(action=np.full(len(batch.action), 0.9)))
 
 
 def test_a_panel_is_the_metrics_one_by_one():
@@ -121,6 +124,17 @@ def test_a_panel_is_the_metrics_one_by_one():
     assert found.layers["grad_norm2"].sum() == pytest.approx(values["grad_norm2"])
     assert found.layers.loc["3", "dormant"] == dormant(features)
     assert math.isnan(found.layers.loc["0", "stable_rank"])
+
+
+def test_a_network_that_overflows_in_its_own_precision_has_no_feature_metrics():
+    q = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+    with torch.no_grad():
+        q[0].weight.mul_(1e25)
+        q[2].weight.mul_(1e25)
+    found = panel(q, random_batch(5), LR)
+    assert all(map(math.isnan, found.values.values()))
+    assert found.layers.isna().all().all()
+    assert panel(q.double(), random_batch(5), LR).values["stable_rank"] > 1
 
 
 def test_a_panel_with_a_target_network_has_the_seem_index_without():
@@ -168,39 +182,70 @@ def test_a_report_reads_itself():
         assert "2 x 20 transitions, float32" in shown or shown is html
         assert "insists" in shown
         assert "\N{PLUS-MINUS SIGN}" in shown
-        assert "no reference yet" in shown and "depends on the task" in shown
+        assert "depends on the task" in shown and "no reference yet" not in shown
     assert isinstance(made.frame, pd.DataFrame) and set(COLUMNS) <= set(made.frame)
     figure = made.plot()
     assert len(figure.axes) == made.frame[COLUMNS[0]].notna().sum() >= 7
 
 
-def test_references_are_the_shipped_networks():
-    """One number of each group, from the files themselves."""
-    table = references()
-    folder = ROOT / "data" / "results" / "core"
-    sgi = {"untrained": [], "trained LN": []}
-    for path in folder.glob("*.runs.parquet"):
+GROUPS_OF = {"untrained": "none", "trained None": "none", "trained LN": "layer"}
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("core", "sgi"),
+        ("references", "stable_rank"),
+        ("references", "seem_scaled"),
+        ("references", "dormant"),
+        ("references", "feature_norm"),
+        ("references", "mgi_zero"),
+    ],
+)
+def test_references_are_the_shipped_networks(name, metric):
+    """From the files themselves, one task and optimizer at a time."""
+    values = {group: [] for group in GROUPS_OF}
+    for path in (ROOT / "data" / "results" / name).glob("*.runs.parquet"):
         runs = pd.read_parquet(path)
         curves = pd.read_parquet(str(path).replace("runs", "curves"))
         kept = runs[runs.clamped_steps == 0]
-        for optimizer in ("SGD", "Adam"):
-            of = kept[(kept.optimizer == optimizer) & (kept.norm == "layer")]
-            best = of.groupby("lr")["return"].mean().idxmax()
-            keys = set(of.key[of.lr == best])
-            sgi["trained LN"] += list(
-                curves.sgi[(curves.step == curves.step.max()) & curves.key.isin(keys)]
-            )
-        keys = set(kept.key[kept.norm == "none"])
-        sgi["untrained"] += list(curves.sgi[(curves.step == 0) & curves.key.isin(keys)])
-    for group, values in sgi.items():
-        expected = np.quantile(values, [0.1, 0.5, 0.9])
-        names = [f"{group} {name}" for name in ("10%", "median", "90%")]
-        np.testing.assert_allclose(table.loc["sgi", names].astype(float), expected, rtol=1e-12)
-    assert "td_loss" not in table.index  # its unit is the task's
+        ends = {"untrained": curves.step == 0}
+        ends |= dict.fromkeys(list(GROUPS_OF)[1:], curves.step == curves.step.max())
+        for group, norm in GROUPS_OF.items():
+            keys = set(kept.key[kept.norm == norm])
+            if group != "untrained":
+                keys = set()
+                for optimizer in ("SGD", "Adam"):
+                    of = kept[(kept.optimizer == optimizer) & (kept.norm == norm)]
+                    best = of.groupby("lr")["return"].mean().idxmax()
+                    keys |= set(of.key[of.lr == best])
+            values[group] += list(curves[metric][ends[group] & curves.key.isin(keys)])
+    table = references()
+    for group, found in values.items():
+        expected = np.nanquantile(found, [0.1, 0.5, 0.9])
+        names = [f"{group} {share}" for share in ("10%", "median", "90%")]
+        np.testing.assert_allclose(table.loc[metric, names].astype(float), expected, rtol=1e-12)
+
+
+def test_every_metric_without_a_unit_has_a_reference():
+    names = {name for name, about in READINGS.items() if not about.unit}
+    assert set(references().index) == names
+
+
+def test_the_study_of_references_has_cores_best_rates():
+    found = {(s.env, s.optimizer, s.norm, s.lr) for s in study("references")}
+    best = set()
+    for path in (ROOT / "data" / "results" / "core").glob("*.runs.parquet"):
+        runs = pd.read_parquet(path)
+        means = runs[runs.clamped_steps == 0].pivot_table(
+            "return", ["env", "optimizer", "norm"], "lr"
+        )
+        best |= {(*index, lr) for index, lr in means.idxmax(axis=1).items()}
+    assert found == best and len(found) == 16
 
 
 def test_without_the_repository_there_are_no_references(monkeypatch, tmp_path):
-    monkeypatch.setattr("lnqlib.metrics.reading.CORE", tmp_path)
+    monkeypatch.setattr("lnqlib.metrics.reading.RESULTS", tmp_path)
     references.cache_clear()
     try:
         made = report(mlp(), random_batch(9), LR)

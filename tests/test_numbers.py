@@ -1,4 +1,4 @@
-"""Numbers as text: what the book's tables, ticks and glued numbers print."""
+"""Numbers as text: what the book's tables, ticks and findings print."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_a_hyphen_is_a_minus_before_a_number_and_between_spaces():
 
 
 @pytest.mark.parametrize(
-    ("glued", "printed"),
+    ("formatted", "printed"),
     [
         ("-0.83 [-0.90, 0.71]", f"{MINUS}0.83 [{MINUS}0.90, 0.71]"),
         ("+0.05", "+0.05"),
@@ -54,8 +54,8 @@ def test_a_hyphen_is_a_minus_before_a_number_and_between_spaces():
         ("Theorem 2 and SGD", "Theorem 2 and SGD"),
     ],
 )
-def test_a_number_as_print_sets_it(glued, printed):
-    assert numbers.printed(glued) == printed
+def test_a_number_as_print_sets_it(formatted, printed):
+    assert numbers.printed(formatted) == printed
 
 
 @pytest.mark.parametrize(

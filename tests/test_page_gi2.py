@@ -192,13 +192,13 @@ def test_shares_and_sides_of_gi2():
     all_, calm, medians, gained = words.correlations(rho)
     assert all_ == "All points: below 0 in CartPole and Acrobot."
     assert calm.endswith("12): above 0 in Acrobot, and below 0 in CartPole.")
-    assert medians.endswith("means: clear of 0 in no task.")
+    assert medians.endswith("means: nowhere clear of 0.")
     assert gained.endswith("above 0 in CartPole, and below 0 in Pendulum.")
     assert "one of diverged runs with the others" in words.diverged(rho)
     free = rho.assign(**{"without clamped": rho["loss"]})
     assert words.diverged(free) == ""
     assert words.correlations(free)[1] == "No point has a clamped seed."
-    assert "; without clamped points it is above 0 in CartPole, Ac" in words.scaled(
+    assert "; without clamped points it is above 0 in all 3 tasks." in words.scaled(
         rho, 0, 0, means
     )
     free = rho.assign(**{"scaled without clamped": rho["scaled"]})
@@ -207,14 +207,14 @@ def test_shares_and_sides_of_gi2():
     assert "by -0.21 on average. " in said  # (-0.6 - 0.6 - 0.6) / 3 - (-0.6 - 0.6 + 0.02) / 3
     assert "LN raises GI\u2082 / loss at 64% of the learning rates (GI\u2082: 61%)" in said
     nothing = rho.map(lambda _: Interval(np.nan, np.nan, np.nan, 1))
-    assert words.scaled(nothing, 0.5, 0.5, means).startswith("\u03c1(GI\u2082 / loss, loss) is cl")
+    assert words.scaled(nothing, 0.5, 0.5, means).startswith("\u03c1(GI\u2082 / loss, loss) is now")
 
 
 def test_the_other_optimizer():
     rho = {"loss": pd.Series({"CartPole": BELOW}), "return": pd.Series({"CartPole": AROUND})}
     assert words.other("Adam", rho) == (
         "With Adam, \u03c1(GI\u2082, loss) is below 0 in CartPole; \u03c1(GI\u2082, return) is "
-        "clear of 0 in no task."
+        "nowhere clear of 0."
     )
 
 

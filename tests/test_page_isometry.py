@@ -146,3 +146,5 @@ def test_gains_before_training_are_paired():
     assert isometry.before_the_relu(relu).endswith(
         "is 2\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}10⁻⁹."
     )
+    nothing = relu.assign(before_relu=0.0)
+    assert isometry.before_the_relu(nothing).startswith("Before the ReLU all sets of that size are")

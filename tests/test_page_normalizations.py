@@ -52,6 +52,8 @@ def test_where_the_return_is_as_good_in_words():
     worse = normalizations.clamped_return(points[~points["as_good"]], NAMES)
     assert worse.endswith("Each time the return is surely lower than at the network's best "
                           "learning rate.")  # fmt: skip
+    alone = normalizations.clamped_return(points.assign(low=np.nan), NAMES)
+    assert alone.endswith("cannot be said: one seed has no interval.")
     one = normalizations.clamped_return(points[points["lr"] == 1e-2], NAMES)
     assert one.startswith("There is one point") and "clamped. The return is as good as" in one
 
@@ -183,6 +185,11 @@ def test_table_1_in_words():
         "-1 lies in the interval of BN; the nearest mean is that of BN, \u22121.1."
     )
     assert normalizations.missing(compared[:0], {}) == ""
+    own = table1.compare(cells.replace({"env": {"Acrobot": "CartPole-v1"}}), PAPER)
+    assert set(own.loc[own["env"] == "CartPole-v1", "agrees"]) == {table1.ABSENT}
+    names = {"none": "None", "layer": "LN", "batch": "BN"}
+    assert "not in the paper" in table1.side_by_side(own, names)["within"].tolist()
+    assert normalizations.missing(own[own["env"] == "CartPole-v1"], names) == ""
 
 
 def test_acrobots_datasets_without_a_goal():

@@ -2,9 +2,11 @@
 
 import pandas as pd
 import pytest
+import torch
 
-from lnqbook.pages import setting
-from lnqbook.stats import NBSP
+from lnqbook.pages.setting import words as setting
+from lnqbook.stats import NBSP, cautions
+from lnqlib.networks import QNetwork
 
 STEPS = [0, 1000, 2000, 3000]
 
@@ -96,3 +98,60 @@ def test_each_task_is_told_from_its_own_runs():
     assert told["Pendulum"].endswith("higher at all of them from step 1,000 on. No weight reaches "
                                      "the bound.")  # fmt: skip
     assert "lower at all of them from step 1,000 on. Weights" in told["CartPole"]
+
+
+def two(*returns: tuple[float, float], clamped=(0, 0)) -> pd.DataFrame:
+    """(without LN, with LN) for each of the tasks A, B."""
+    return pd.DataFrame(
+        {"env": env, "norm": norm, "return": value, "clamped_steps": hit}
+        for env, both in zip("AB", returns, strict=False)
+        for norm, value, hit in zip(("none", "layer"), both, clamped, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (two((1, 2), (3, 4)), "at $\\eta$ = 0.001 the return averaged over training is higher with "
+         "LN in all 2 tasks. No weight was clamped."),
+        (two((1, 2), (3, 1), clamped=(0, 7)), "higher with LN in A, and lower in B. 2 of these 4 "
+         "runs diverged so far that weights were clamped."),
+        (two((2, 1)), "is lower with LN in A. No"),
+        (two((1, 1)), "averaged over training are equal."),
+    ],
+)  # fmt: skip
+def test_a_pair_of_runs(runs, said):
+    assert said in setting.pair(runs, 1e-3)
+
+
+def test_datasets_without_a_goal():
+    counts = pd.DataFrame({"A": [0, 3], "B": [1, 1], "C": [0, 0]})
+    assert setting.goals(counts) == (
+        "Of 6 datasets 3 hold no terminated transition: 1 of 2 in A and 2 of 2 in C."
+    )
+    assert setting.goals(counts[["B"]]) == "Each of the 2 datasets holds a terminated transition."
+
+
+def test_what_a_figure_has_of_a_run():
+    assert setting.drawn(100, 25).endswith("measured at 100 checkpoints, and its averages are over "
+                                           "all of them. The figure has 25, one in 4.")  # fmt: skip
+    assert setting.drawn(3, 3).endswith("The figure has 3, all of them.")
+
+
+def test_a_network_written_out():
+    q, obs = QNetwork(4, 2, norm="layer"), torch.randn(5, 4)
+    with torch.no_grad():
+        mine = q(obs)
+        said = setting.by_hand(mine, q, obs, "CartPole")
+        assert (
+            "PyTorch's own layer by at most" in said and "for CartPole has 898 parameters" in said
+        )
+        assert torch.equal(q(obs), mine)  # the network is left as it is
+        other = setting.by_hand(mine + 0.5, q, obs, "CartPole")
+    assert "by at most 0.5, rounding" in other
+
+
+def test_cautions_of_few_seeds_and_short_runs():
+    assert cautions(20, 200_000) == ""
+    assert cautions(20, 500) == "The paper's runs take 200,000 steps, these 500."
+    assert cautions(1, 500).startswith("These runs have one seed, and so no intervals. The paper's")

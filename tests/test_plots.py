@@ -15,8 +15,8 @@ from lnqbook import stats
 from lnqbook.claims.checks import NETWORKS
 from lnqbook.figures import axes, layout, plots
 from lnqbook.figures.style import LOOKS
-from lnqbook.pages import setting
 from lnqbook.pages.linear_regression import figures as plots_theory
+from lnqbook.pages.setting import pictures as setting
 from lnqbook.stats import NBSP
 from lnqlib.data import Transitions
 from lnqlib.spec import ENVS, LEARNING_RATES

@@ -162,6 +162,30 @@ def test_what_a_probe_writes(tmp_path):
         Probe(lr=0.1, every=0)
 
 
+def test_tensorboard_reads_what_a_probe_writes(tmp_path):
+    """The real package, written by torch's `SummaryWriter`, read by TensorBoard's own reader."""
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install .[agents]")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from test_metrics import random_batch
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path)) as writer:
+        probe = Probe(lr=0.1, every=10, writer=writer)
+        for step in range(0, 30, 10):
+            probe(step, nn.Linear(3, 2), random_batch(step))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    frame = probe.frame.set_index("step")
+    finite = [name for name in frame if name != "lr" and np.isfinite(frame[name]).any()]
+    assert set(events.Tags()["scalars"]) == {f"lnqlib/{name}" for name in finite}
+    for name in finite:
+        kept = frame[name][np.isfinite(frame[name])]
+        found = events.Scalars(f"lnqlib/{name}")
+        assert [event.step for event in found] == list(kept.index)
+        values = [event.value for event in found]  # float32, as TensorBoard keeps them
+        assert values == pytest.approx(list(kept), rel=1e-6, abs=1e-30)
+    assert [event.step for event in events.Scalars("lnqlib/q_change")] == [10, 20]
+
+
 def test_undisturbed_draws_are_reproducible():
     before = states()
     draws = []

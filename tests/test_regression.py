@@ -7,7 +7,6 @@ import torch
 
 from lnqbook import theory
 from lnqbook.pages.linear_regression import figures, regression
-from lnqbook.stats import geometric_mean
 from lnqlib.spec import RunSpec, grid
 from lnqlib.tasks import TASKS
 
@@ -176,15 +175,6 @@ def test_shuffled_norms_follow_the_factor_of_independence():
             ratios = theory.ratios(made[name], error)
             of.append(abs(ratios["loss_ratio"] * (1 + ratios["spread"] ** 2) - 1))
     assert np.mean(gaps["shuffled"]) < 0.1 < np.mean(gaps["spread"])
-
-
-def test_an_interval_that_reaches_1_is_on_neither_side():
-    intervals = pd.Series(
-        [geometric_mean(np.array(v)) for v in ((0.5, 0.9), (1, 2), (2, 3), (0.5, 2))]
-    )
-    assert regression.sides(intervals) == {"below": 1, "above": 1}
-    one_seed = pd.Series([geometric_mean(np.array([v])) for v in (0.5, 0.9, 2)])
-    assert regression.sides(one_seed) == {"below": 2, "above": 1}
 
 
 def test_the_figure_leaves_out_where_a_mean_or_its_band_is_above_the_start():

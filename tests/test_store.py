@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 import standin
 
+from lnqbook.mediation import OTHERS, PAPER
+from lnqbook.mediators import KEPT
 from lnqlib.engine import fused
-from lnqlib.results import COUNTS, CURVES
+from lnqlib.results import COMPANIONS, COUNTS, CURVES, INJECTED
 from lnqlib.spec import FIELDS, grid
 from lnqlib.store import Store, StoreError, local, parquet
 from lnqlib.store import shipped as shipped_results
@@ -294,6 +296,30 @@ def test_a_study_may_ship_fewer_checkpoints(tmp_path):
         shipped = Shipped(tmp_path / study)
         assert len(shipped.curves(specs)) == count
         pd.testing.assert_frame_equal(shipped.results(specs), made.results(specs))
+
+
+def test_the_mechanisms_ship_the_checkpoints_and_curves_that_their_plan_reads(tmp_path):
+    specs = grid(env="Pendulum", seed=(1, 2))
+    made = Store(tmp_path / "store")
+    made.write([standin.train(spec) for spec in specs])
+    shipped_results.ship(specs, tmp_path / "results" / "mechanisms", made)
+    shipped = Shipped(tmp_path / "results")
+    curves, whole = shipped.curves(specs), made.curves(specs)
+    steps = specs[0].checkpoint_steps
+    assert curves["step"].tolist() == [*steps[list(KEPT)]] * 2 == [2_000 * i for i in KEPT] * 2
+    asked = {*PAPER, *OTHERS, "return", "gi2_minibatch_used", "iso_p_used", "arm_setting"}
+    left = asked - set(COMPANIONS)  # which these runs do not measure
+    at = whole["step"].isin(curves["step"]).to_numpy()
+    for name in left:
+        np.testing.assert_allclose(curves[name], whole.loc[at, name], rtol=2**-24)
+    file = pq.read_schema(tmp_path / "results" / "mechanisms" / "Pendulum.curves.parquet").names
+    assert asked < set(file) and not set(INJECTED) & set(file)
+    assert curves["injected_gi2"].isna().all()
+    assert shipped.lacking(specs, curves=True)[specs[0].key] == set(
+        shipped_results.LEFT_OUT["mechanisms"]
+    )
+    losses = whole["loss"].to_numpy()[:100]
+    assert curves["loss"].iloc[3] == pytest.approx(losses[4:8].mean(), rel=1e-6)
 
 
 LOST = {"absent": lambda path: path.unlink(), "damaged": lambda path: path.write_bytes(b"PAR1")}

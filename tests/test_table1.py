@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqbook import stats, table1
+from lnqbook import numbers, stats, table1
 from lnqbook.claims.checks import Draws
 from lnqbook.claims.kinds import gain_share
 
@@ -182,7 +182,7 @@ def test_side_by_side_shows_every_number_and_names_what_is_lost():
         table1.compare(cells, table1.paper()), {"none": "None", "layer": "LN", "batch": "BN"}
     )
     assert table.index.tolist() == [("CartPole", "LN"), ("CartPole", "None"), ("Acrobot", "None")]
-    rows = [[text.replace(table1.MINUS, "-") for text in row] for row in table.to_numpy()]
+    rows = [[text.replace(numbers.MINUS, "-") for text in row] for row in table.to_numpy()]
     assert rows == [
         ["205.2", "190 to 220", "lost", DASH, "lost"],
         ["33.9", "32 to 36", "(163.5)", DASH, "uncertain"],
@@ -216,7 +216,7 @@ def test_intervals_as_a_table():
     rows += [("Acrobot", "none", 3.0, np.nan, np.nan, 1, 0)]
     table = table1.as_table(pd.DataFrame(rows, columns=columns), ["env"], "norm", ".2g")
     assert table.replace(stats.NBSP, " ", regex=True).to_dict("index") == {
-        "Pendulum": {"rms": f"1 [{table1.MINUS}0.5, 2]", "none": ""},
+        "Pendulum": {"rms": f"1 [{numbers.MINUS}0.5, 2]", "none": ""},
         "Acrobot": {"rms": "7 [6, 8]", "none": "3"},
     }
     assert table.index.tolist() == ["Pendulum", "Acrobot"]  # as they came

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqbook import frozen, online_statistics, target_statistics
+from lnqbook import frozen, mechanisms, online_statistics, target_statistics
 from lnqbook.crossfit import chosen, crossfit, fixed, halves, interval, table
 from lnqbook.online_statistics import SETTINGS, fate
 from lnqbook.online_statistics import online_statistics as online
@@ -211,16 +211,17 @@ def test_a_plan_is_printed_with_its_digest(capsys) -> None:
     text = capsys.readouterr().out
     assert f"target: {frozen.digest('target')}, 2,880 runs" in text
     assert f"online: {frozen.digest('online')}, 1,440 runs" in text
-    for plan in frozen.PLANS.values():
+    assert f"mechanisms: {frozen.digest('mechanisms')}, 14,400 runs" in text
+    for plan in (online_statistics, target_statistics, mechanisms):
         assert all(question in text for question in plan.QUESTIONS.values())
 
 
 def test_a_changed_statistic_changes_the_digest(monkeypatch) -> None:
     before = frozen.digest("target")
-    source = frozen.inspect.getsource
+    source = frozen.source
     for old, new, same in (("choice.argmax", "choice.argmin", False), ("The score of", "S", True)):
         edit = lambda module, a=old, b=new: source(module).replace(a, b)  # noqa: E731
-        monkeypatch.setattr(frozen.inspect, "getsource", edit)
+        monkeypatch.setattr(frozen, "source", edit)
         assert (frozen.digest("target") == before) is same
 
 

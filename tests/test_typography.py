@@ -33,10 +33,10 @@ def test_a_formula_without_punctuation_is_left_alone():
 
 
 def test_a_percent_sign_stays_with_its_number_but_code_stays_as_it_is():
-    glued, code = nodes.inline("", "2.0"), nodes.literal("", "7 % 2")
+    number, code = nodes.inline("", "2.0"), nodes.literal("", "7 % 2")
     block = nodes.literal_block("", "x = 7 % 2")
     whole = nodes.section()
-    whole += [paragraph("of 95 % and ", glued, " % in ", code), block]
+    whole += [paragraph("of 95 % and ", number, " % in ", code), block]
     typography.keep_percents(whole)
     gap = "\N{NO-BREAK SPACE}"
     assert whole[0].astext() == f"of 95{gap}% and 2.0{gap}% in 7 % 2"

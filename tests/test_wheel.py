@@ -13,7 +13,8 @@ from zipfile import ZipFile
 import pytest
 from conftest import ROOT
 
-LEAN = {"filelock", "gymnasium", "numba", "numpy", "pandas", "pyarrow", "scipy", "torch", "tqdm"}
+LEAN = {"filelock", "gymnasium", "numba", "numpy", "pandas", "pyarrow", "scipy", "torch"}
+LEAN |= {"threadpoolctl", "tqdm"}
 BOOKS = ("matplotlib", "seaborn", "papermill", "IPython", "sphinx", "myst_nb", "lnqbook")
 MEASURE = f"""
 import sys

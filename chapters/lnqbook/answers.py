@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from .findings import in_tasks
 from .stats import Interval
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -33,17 +34,9 @@ def sentence(words: pd.Series, phrases: Mapping[str, str]) -> str:
     if missing:
         raise KeyError(f"no phrase for {', '.join(sorted(missing))}")
     parts = [
-        f"{phrase} in {listed(list(words.index[words == name]), len(words))}"
+        f"{phrase} {in_tasks(list(words.index[words == name]), len(words))}"
         for name, phrase in phrases.items()
         if (words == name).any()
     ]
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else ""
-
-
-def listed(names: Sequence[str], of: int = 0) -> str:
-    """ "CartPole, Acrobot and Pendulum"; "all 4 tasks" where they are all `of` several."""
-    if len(names) == of > 1:
-        return f"all {of} tasks"
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

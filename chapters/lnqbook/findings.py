@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from matplotlib.figure import Figure
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-from .tables import minus
+from .numbers import printed
 
 Output = str | Markdown | HTML | pd.DataFrame | Figure
 
@@ -44,12 +44,12 @@ def case(*cases: tuple[object, str] | str) -> str:
 
 def told(*sentences: str) -> Markdown:
     """The sentences as one paragraph; empty ones are left out."""
-    return Markdown(minus(" ".join(sentence for sentence in sentences if sentence)))
+    return Markdown(printed(" ".join(sentence for sentence in sentences if sentence)))
 
 
 def bullets(*sentences: str) -> Markdown:
     """The sentences as a list; empty ones are left out."""
-    return Markdown("\n".join(f"- {minus(sentence)}" for sentence in sentences if sentence))
+    return Markdown("\n".join(f"- {printed(sentence)}" for sentence in sentences if sentence))
 
 
 def listed(names: Iterable[object], nothing: str = "no task") -> str:
@@ -68,15 +68,26 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number or 'no'} {one if number < 2 else many or one + 's'}"
 
 
-def sided(signs: Mapping[str, int], up: str = "above 0", down: str = "below 0") -> str:
-    """`above 0 in CartPole and Acrobot, and below 0 in Pendulum`; `clear of 0 in no task`.
+def sided(
+    signs: Mapping[str, int],
+    up: str = "above 0",
+    down: str = "below 0",
+    neither: str = "nowhere clear of 0",
+) -> str:
+    """`above 0 in CartPole and Acrobot, and below 0 in Pendulum`; `nowhere clear of 0`.
 
-    **Arguments** `signs`: by task, 1 or -1, and 0 where it is not decided.
+    **Arguments** `signs`: by task, 1 or -1, and 0 where it is not decided. `neither`: what is said
+    where it is 0 in every task.
     """
     sides = ((up, 1), (down, -1))
     tasks = {word: [env for env, sign in signs.items() if sign == side] for word, side in sides}
-    parts = [f"{word} in {listed(envs)}" for word, envs in tasks.items() if envs]
-    return ", and ".join(parts) or "clear of 0 in no task"
+    every = f"all {len(signs)} tasks"
+    parts = [
+        f"{word} in {every if 1 < len(signs) == len(envs) else listed(envs)}"
+        for word, envs in tasks.items()
+        if envs
+    ]
+    return ", and ".join(parts) or neither
 
 
 def folded(title: str, *outputs: Output) -> HTML:
@@ -91,7 +102,7 @@ def folded(title: str, *outputs: Output) -> HTML:
     **Returns** an empty `HTML` where there is no output.
     """
     parts = "\n".join(_html(output, title) for output in outputs if output is not None)
-    head = f"<summary>{escape(minus(title))}</summary>"
+    head = f"<summary>{escape(printed(title))}</summary>"
     return HTML(f'<details class="folded">{head}\n{parts}\n</details>' if parts else "")
 
 
@@ -106,7 +117,7 @@ def _html(output: Output, title: str) -> str:
             output.savefig(image, format="png", dpi=2 * output.dpi, bbox_inches=None)
             data = b64encode(image.getvalue()).decode()
             return f'<img src="data:image/png;base64,{data}" alt="{escape(title)}">'
-    text = output.data if isinstance(output, Markdown) else minus(output)
+    text = output.data if isinstance(output, Markdown) else printed(output)
     return MarkdownIt().enable("table").use(dollarmath_plugin, renderer=_formula).render(text)
 
 

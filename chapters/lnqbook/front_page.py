@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from lnqlib.spec import ENVS
-
 from . import ranks, stats
+from .best_rates import gain_in_words
 from .findings import case, listed
-from .stats import Interval
+from .placebos import NAMES, Case
+from .stats import Interval, clear
 
 SIDES = {1: "above 0", -1: "below 0", 0: "contains 0, or is within chance"}
 
@@ -32,6 +34,43 @@ def correlations(runs: pd.DataFrame) -> pd.DataFrame:
             ),
         }
     )
+
+
+def helps(best: pd.DataFrame, clamped: str) -> str:
+    """Whether LN helps.
+
+    **Arguments** `best`: of `best_rates.at_best`. `clamped`: of `best_rates.clamped_in_words`.
+    """
+    more, less = clear(best["LN minus None"])
+    title = case(
+        (more and len(more) == len(best), "LN helps."),
+        (more and not less, "LN helps in some of the tasks."),
+        (more, "LN helps in some of the tasks and harms in others."),
+        "LN is not shown to help.",
+    )
+    return f"**{title}** {gain_in_words(best)} {clamped}"
+
+
+def about_the_task(cases: Sequence[Case], optimizer: str) -> str:
+    """Whether GI2 tells more about its own task's loss than about others', under each reading.
+
+    **Arguments** `cases`: of `placebos.measure`; those of GI2 and this optimizer are told.
+    """
+    told = []
+    for one in cases:
+        if (one.pair.x, one.optimizer) != ("gi2", optimizer):
+            continue
+        side = one.found.difference.sign * one.pair.sign
+        word = {1: "stronger", -1: "weaker", 0: "not shown to be stronger"}[side]
+        numbers = f"(\u03c1 {one.found.own.value:.2f} and {one.found.others.value:.2f})"
+        link = f"{NAMES['gi2']}'s link with its own task's loss is {word} than with other tasks' "
+        start = "With the defaults" if one.reading == "defaults" else one.reading.capitalize()
+        told.append(
+            f"{start[0].lower()}{start[1:]} it is {word} {numbers}"
+            if told
+            else f"{start} {link}losses {numbers}"
+        )
+    return f"{'; '.join(told)}." if told else ""
 
 
 def first_order(rhos: pd.DataFrame) -> str:
@@ -113,6 +152,6 @@ def sides_table(rhos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sides(rho: pd.Series) -> tuple[list[str], list[str]]:
-    signs = {env: side(rho[env]) for env in ENVS if env in rho.index}
+    signs = {env: side(rho[env]) for env in rho.index}
     plus, minus = ([env for env, sign in signs.items() if sign == s] for s in (1, -1))
     return plus, minus

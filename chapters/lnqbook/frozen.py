@@ -10,24 +10,35 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import inspect
-from types import ModuleType
+import importlib
+import importlib.util
+from importlib.abc import InspectLoader
 
 from lnqlib.spec import study
 
-from . import crossfit, online_statistics, target_statistics
-
-PLANS = {"target": target_statistics, "online": online_statistics}
-FROZEN = {"target": "2b09cdf212ac5276", "online": "44895b915aa32dd0"}
+PLANS = {
+    "target": ("lnqbook.target_statistics", "lnqbook.crossfit"),
+    "online": ("lnqbook.online_statistics", "lnqbook.crossfit"),
+    "mechanisms": (
+        *("lnqbook.mechanisms", "lnqbook.mediators", "lnqbook.foresight", "lnqbook.mediation"),
+        *("lnqbook.crossfit", "lnqlib.arms.definition", "lnqlib.arms.reference"),
+    ),
+}
+"""The modules that decide, by study; the first of them has the questions."""
+FROZEN = {
+    "target": "2b09cdf212ac5276",
+    "online": "44895b915aa32dd0",
+    "mechanisms": "8a642898d392999f",
+}
 """The digests that were committed before the first full-length run of each study. A plan that is
 changed afterwards keeps its digest here, and its page says what changed and why."""
 
 
-def digest_of(study_name: str, *modules: ModuleType) -> str:
-    """16 hexadecimal digits of the modules' code and the keys of a study's runs."""
-    parts = sorted(spec.key for spec in study(study_name))
-    for module in modules:
-        code = ast.parse(inspect.getsource(module))
+def digest(name: str) -> str:
+    """16 hexadecimal digits of the code of a plan in `PLANS` and the keys of its study's runs."""
+    parts = sorted(spec.key for spec in study(name))
+    for module in PLANS[name]:
+        code = ast.parse(source(module))
         for node in ast.walk(code):
             if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
                 node.body = [part for part in node.body if not _silent(part)] or [ast.Pass()]
@@ -35,9 +46,11 @@ def digest_of(study_name: str, *modules: ModuleType) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def digest(name: str) -> str:
-    """That of a plan in `PLANS`."""
-    return digest_of(name, PLANS[name], crossfit)
+def source(module: str) -> str:
+    """The source of a module, which need not be imported."""
+    found = importlib.util.find_spec(module)
+    assert found is not None and isinstance(found.loader, InspectLoader)
+    return found.loader.get_source(module) or ""
 
 
 def line(name: str) -> str:
@@ -46,7 +59,8 @@ def line(name: str) -> str:
 
 
 def main() -> None:
-    for name, plan in PLANS.items():
+    for name, (first, *_) in PLANS.items():
+        plan = importlib.import_module(first)
         print(f"{name}: {digest(name)}, {len(study(name)):,} runs")
         for text in (*plan.PLAN, *(f"{key}: {asked}" for key, asked in plan.QUESTIONS.items())):
             print(f"  {text}")

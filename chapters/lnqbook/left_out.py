@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from .findings import case
+from .numbers import number
 
 
 def shares(runs: pd.DataFrame) -> pd.Series:
@@ -48,5 +49,5 @@ def _at(some: pd.Series) -> str:
     if some.empty:
         return ""
     env, norm, lr = some.idxmax()
-    name = {"none": "None", "layer": "LN"}[norm]
-    return f"{some.max():.0%} of the pairs ({name} in {env} at {lr:.0e})"
+    name = {"none": "without LN", "layer": "with LN"}[norm]
+    return f"{some.max():.0%} of the pairs ({name}, in {env} at {number(lr, 1)})"

@@ -8,9 +8,8 @@ import pandas as pd
 
 from . import front_page, ranks, rates, stats
 from .findings import case, listed, sided
-from .stats import in_order
 
-VERBS = {1: "raises", -1: "lowers"}
+_VERBS = {1: "raise", -1: "lower"}
 
 
 def moved(runs: pd.DataFrame, metrics: Mapping[str, str], sign: int) -> str:
@@ -19,8 +18,13 @@ def moved(runs: pd.DataFrame, metrics: Mapping[str, str], sign: int) -> str:
     **Arguments** `metrics`: columns of the runs and what the sentence calls them.
     """
     where = {name: _tasks(runs, rates.effect_sides, x, sign=sign) for x, name in metrics.items()}
-    parts = [f"{name} in {listed(some)}" for name, some in where.items()]
-    return f"At most learning rates LN surely {VERBS[sign]} {'; '.join(parts)}."
+    parts = [f"{name} in {listed(some)}" for name, some in where.items() if some]
+    rest = [name for name, some in where.items() if not some]
+    return case(
+        (not parts, f"In no task does LN surely {_VERBS[sign]} {' or '.join(rest)} at most rates."),
+        f"At most learning rates LN surely {_VERBS[sign]}s {'; '.join(parts)}"
+        + case((rest, f"; {listed(rest)} in none."), "."),
+    )
 
 
 def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
@@ -41,12 +45,28 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
     fixed = _tasks(runs, rates.joint_sides, x, y, sign=sign)
     every = [env for env in clear if env in calm and env in fixed]
     way = {1: "the same way", -1: "opposite ways"}[sign]
+    without = "without the points at which a run diverged,"
     level = {1: "higher", -1: "lower"}[sign]
-    return (
-        f"Across learning rates, runs with more {name} have a clearly {level} {y} in "
-        f"{listed(clear)}; without the points at which a run diverged, in {listed(calm)}. At most "
-        f"single learning rates LN surely moves {name} and {y} {way} in {listed(fixed)}. "
-    ) + case((every, f"All three are so in {listed(every)}."), "In no task are all three so.")
+    across = case(
+        (clear, f"Across learning rates, runs with more {name} have a clearly {level} {y} in "),
+        f"In no task do runs with more {name} have a clearly {level} {y} across learning rates",
+    ) + listed(clear, "")
+    across += case(
+        (calm == clear != [], f", also {without[:-1]}."),
+        (calm, f"; {without} in {listed(calm)}."),
+        (clear, f"; {without} in none."),
+        ".",
+    )
+    single = case(
+        (fixed, f"At most single learning rates LN surely moves {name} and {y} {way} in "),
+        f"In no task does LN surely move {name} and {y} {way} at most single learning rates",
+    ) + listed(fixed, "")
+    together = case(
+        (every, f" All of that is so in {listed(every)}."),
+        (clear or calm or fixed, " No task has all three."),
+        "",
+    )
+    return f"{across} {single}.{together}"
 
 
 def correlations(rho: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
@@ -83,6 +103,6 @@ def before_training(gains: pd.Series, name: str) -> str:
 def _tasks(runs: pd.DataFrame, sides, *metrics: str, sign: int) -> list[str]:
     return [
         env
-        for env in in_order(runs["env"])
+        for env in stats.in_order(runs["env"])
         if sides(runs[runs["env"] == env], *metrics, sign=sign).sign > 0
     ]

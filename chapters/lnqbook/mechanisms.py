@@ -5,25 +5,68 @@ R is the return averaged over training, each network at its own best learning ra
     S = (R_+ - R_None) / (R_LN - R_None),   N = (R_LN - R_-) / (R_LN - R_None),
 
 how much of LN's gain a mechanism brings to a network without LN, and how much of it LN loses
-without the mechanism. `digest()` changes with anything that is decided here.
+without the mechanism. `arms.definition` says what each arm does, `mediators` whether it does that
+alone, `foresight` and `mediation` what the companions are asked. `python -m lnqbook.frozen` prints
+the plan with a digest of these modules' code and of the runs.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from lnqlib.arms import definition, reference
 from lnqlib.spec import ENVS
 from lnqlib.studies import INTERVENTIONS, PAPER_ENVS
 
-from . import crossfit, mediators
-from .frozen import digest_of
+from . import crossfit
 from .stats import Interval
+
+QUESTIONS = {
+    "two-sided": "Added and removed: a mechanism accounts for the gain where both lower bounds, of "
+    "S and of N, lie above .5, does not where either upper bound lies below .2, accounts for it in "
+    "part where both lower bounds lie above 0, else undecided; the first that fits.",
+    "one-sided": "Added alone, or removed alone: sufficient, or necessary, where the lower bound "
+    "lies above .5, not so where the upper one lies below .2, else undecided; ranked apart.",
+    "placebo": "A placebo passes where its interval lies within -.2 to .2, else it fails, and the "
+    "page begins with that.",
+    "ranking": "The two-sided mechanisms by the mean over tasks of min(S, N), the one-sided by "
+    "that of S, with the contrast between neighbours at 95%; over the tasks that have a gain to "
+    "share.",
+    "clean": "An arm is not clean where its own mediator is more than 10% of the difference "
+    "between LN and None from where the arm is to bring it, or another is moved by more than 20% "
+    "of it: medians over seeds at the arm's best learning rate.",
+    "foresight": "Does the SEEM index foresee, held out by task, which of the four anchors' runs "
+    "come to be clamped? AUROC at step 2,000 of the runs not clamped before, above 1/2; better "
+    "than the learning rate where `ahead` lies above 0; beyond the learning rate where it is above "
+    "1/2 on pairs of one rate. Steps 0 and 32,000 are views.",
+    "mediation": "Do early metrics foretell LN's gain, held out by task? R^2 of the late paired "
+    "difference in return from early ones, the mean over tasks: most of it where the lower bound "
+    "lies above .5, some where it lies above 0, little where the upper one lies below .2, else "
+    "undecided; the first that fits.",
+}
+PLAN = (
+    "Runs: study mechanisms, SGD, 200,000 steps; 20 seeds from 100 on, for Acrobot the first 20 "
+    "whose dataset holds a goal; as printed (no biases) 10 seeds and six networks.",
+    "Return: greedy, from the protocol's start states, averaged over the 100 checkpoints. One that "
+    "is not finite counts as the lowest of its task in the study.",
+    "Primary: each network at its own best learning rate, chosen on the even seeds and scored on "
+    "the odd ones, and the reverse. Views: averaged over learning rates; the best rate; the share "
+    "of rates at which no seed was clamped.",
+    "Intervals: percentiles of 10,000 draws of seeds within halves, rates chosen anew in each; at "
+    "5% over the 40 cells mechanism x task x (S or N), as printed over its 16. No shares where the "
+    "gain is <= 0, or is so in more than 2.5% of draws; other such draws count against every "
+    "decision. Companions: 95%, unadjusted, 1,000 draws; they decide nothing above.",
+    "No arm, rate or seed is left out afterwards; what diverges, and each arm's fallbacks and "
+    "bounds, is counted.",
+    "Pilots have seeds 200 to 203 and are no part of the results.",
+    "Beyond the design: overshoot is removed by the twin's eta B / A, too (`arms.definition`), for "
+    "the loss share alone makes LN follow None's small steps to the far root of the decrement, "
+    "20 to 50 eta; a step that only learns slowly is no overshoot. Mediators are averages over "
+    "training of the 12 checkpoints that are shipped.",
+)
 
 DRAWS = 10_000  # bootstrap draws
 LEVEL = 0.05  # divided by the number of cells (Bonferroni)
@@ -100,15 +143,19 @@ def scores(runs: pd.DataFrame, env: str, over: str = "best") -> Scores:
 
     **Arguments** `runs`: as `named` gives them. `over`: "best" or "average".
 
-    **Raises** `ValueError` where a run is missing or has no finite return.
+    A return that is not finite counts as the lowest one of the task.
+
+    **Raises** `ValueError` where a run is missing.
     """
     mine = runs[runs["env"] == env]
+    finite = np.isfinite(mine["return"])
+    mine = mine.assign(**{"return": mine["return"].where(finite, mine["return"][finite].min())})
     table = mine.pivot(index="seed", columns=["name", "lr"], values="return").sort_index(axis=1)
     names = list(table.columns.unique("name"))
     rates = np.sort(mine["lr"].unique())
     values = table.to_numpy(float)
     if values.shape[1] != len(names) * len(rates) or not np.isfinite(values).all():
-        raise ValueError(f"runs of {env} are missing or have no finite return; train the study")
+        raise ValueError(f"runs of {env} are missing or none has a finite return; train the study")
     parity = table.index.to_numpy() % 2
     rng = np.random.default_rng(ENVS.index(env))
     halves, drawn = [], []
@@ -262,7 +309,19 @@ def unclamped(runs: pd.DataFrame) -> pd.Series:
     return (worst == 0).groupby(["env", "name"]).mean()
 
 
-def digest() -> str:
-    """That of the plan: the code of this module, of `mediators`, `crossfit` and of the arms."""
-    plan = sys.modules[__name__]
-    return digest_of("mechanisms", plan, mediators, crossfit, definition, reference)
+def counted(runs: pd.DataFrame) -> pd.DataFrame:
+    """What went astray, by task and name: shares of runs, then of steps.
+
+    **Returns** columns runs (a number), clamped, diverged, no_return; fallbacks, bounds.
+    """
+    told = pd.DataFrame(
+        {
+            "clamped": runs["clamped_steps"] > 0,
+            "diverged": runs["diverged_step"] >= 0,
+            "no_return": ~np.isfinite(runs["return"]),
+            "fallbacks": runs["arm_fallbacks"] / runs["steps"],
+            "bounds": runs["arm_bounds"] / runs["steps"],
+        }
+    )
+    groups = told.groupby([runs["env"], named(runs)["name"]], sort=False)
+    return groups.mean().assign(runs=groups.size())

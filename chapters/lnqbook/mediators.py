@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+KEPT = (0, 1, 2, 4, 8, 16, 25, 37, 50, 62, 75, 87)
+"""Those of a full-length run's 100 checkpoints that decide; its shipped curves have no others."""
 OWN_WITHIN = 0.1  # of the share that an arm is to give its own mediator
 OTHERS_WITHIN = 0.2
 MEDIATORS = ["feature norm", "decay", "overshoot", "isometry"]
@@ -29,8 +31,18 @@ REMOVING = ("backward", "projected", "overshoot_layer", "isometry_layer")
 """The arms that take their mediator back to None's and are to leave the others at LN's."""
 
 
+def kept(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The curves at `KEPT`, with a run's steps; of runs with other than 100 checkpoints, all.
+
+    **Arguments** `curves`: whole, or as they are shipped.
+    """
+    told = curves.merge(runs[["key", "steps", "checkpoints"]], on="key")
+    at = -(-100 * told["step"] // told["steps"])  # checkpoint i is at step i * steps // 100
+    return told[(told["checkpoints"] != 100) | at.isin(KEPT)].drop(columns="checkpoints")
+
+
 def mediators(curves: pd.DataFrame) -> pd.DataFrame:
-    """The mediators of each run, means over its checkpoints.
+    """The mediators of each run, averages over training in which a checkpoint holds until the next.
 
     - feature norm: asinh of the mean norm of a state's features,
     - decay: log of the rate of (W, b) over that of the output layer; where the function does not
@@ -38,8 +50,8 @@ def mediators(curves: pd.DataFrame) -> pd.DataFrame:
     - overshoot: asinh of the share that a step takes off the loss, GI2 of a minibatch over it,
     - isometry: ISO_p as the output layer's steps see the features.
 
-    **Arguments** `curves`: one row a run and checkpoint, ordered by step within a run, with key and
-    name (of `studies.INTERVENTIONS`). What is not finite at a checkpoint is left out there.
+    **Arguments** `curves`: one row a run and checkpoint, ordered by step within a run, with key,
+    steps and name (of `studies.INTERVENTIONS`). What is not finite there is left out.
 
     **Returns** one row a run, by key, a column for each of `MEDIATORS`.
     """
@@ -58,7 +70,11 @@ def mediators(curves: pd.DataFrame) -> pd.DataFrame:
                 "isometry": curves["iso_p_used"],
             }
         )
-    return table.where(np.isfinite(table)).groupby(curves["key"], sort=False).mean()
+    ends = curves.groupby("key")["step"].shift(-1).fillna(curves["steps"])
+    length = (ends - curves["step"]).to_numpy(float)[:, None]
+    there = np.isfinite(table)
+    sums = table.where(there, 0.0).mul(length).groupby(curves["key"], sort=False).sum()
+    return sums / there.mul(length).groupby(curves["key"], sort=False).sum()
 
 
 def moved(arm: pd.DataFrame, none: pd.DataFrame, layer: pd.DataFrame) -> pd.Series:
@@ -97,9 +113,8 @@ def moved_in(runs: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     **Returns** one row an arm of `OWN` that is there, by name: lr, each mediator's share, unclean.
     """
     columns = ["name", "lr"]
-    told = curves.drop(columns=columns, errors="ignore").join(
-        runs.set_index("key")[columns], on="key"
-    )
+    told = kept(runs, curves).drop(columns=columns, errors="ignore")
+    told = told.join(runs.set_index("key")[columns], on="key")
     measured = mediators(told).join(runs.set_index("key")[columns])
     rows = {}
     for name in (name for name in OWN if (runs["name"] == name).any()):

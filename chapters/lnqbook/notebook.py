@@ -1,4 +1,4 @@
-"""A chapter's checked parameters, and the numbers glued into its text."""
+"""A chapter's checked parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
-from myst_nb import glue as store
 
 from lnqlib.own.names import is_own
 from lnqlib.spec import (
@@ -325,13 +324,3 @@ def _shown(value: object) -> str:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else shown(value)
-
-
-def glue(**values: object) -> None:
-    """Stores each value under its name for the chapters' text, ``{glue:text}`name:.2f` ``.
-
-    The cell shows nothing. Works under papermill and in JupyterLab, too.
-    """
-    for name, value in values.items():
-        # a numpy number would be stored as "np.float64(1.5)"
-        store(name, value.item() if isinstance(value, np.generic) else value, display=False)

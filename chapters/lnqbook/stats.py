@@ -249,11 +249,15 @@ def few_seeds(count: int) -> str:
     )
 
 
-def cautions(seeds: int, steps: int) -> str:
-    """`few_seeds`, and that runs are shorter than the paper's where they are; "" for neither."""
+def short_runs(steps: int) -> str:
+    """That runs are shorter than the paper's, where they are; else ""."""
     usual = default("steps")
-    short = f"The paper's runs take {usual:,} steps, these {steps:,}." if steps < usual else ""
-    return " ".join(filter(None, [few_seeds(seeds), short]))
+    return f"The paper's runs take {usual:,} steps, these {steps:,}." if steps < usual else ""
+
+
+def cautions(seeds: int, steps: int) -> str:
+    """`few_seeds` and `short_runs`."""
+    return " ".join(filter(None, [few_seeds(seeds), short_runs(steps)]))
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray | float:

@@ -16,11 +16,10 @@ from lnqlib.store.local import in_repository
 
 from . import stats
 from .baselines import POLICIES
-from .numbers import interval
+from .numbers import interval, number
 from .stats import Interval, bootstrap_interval
 
-LOST, UNCERTAIN = "lost", "uncertain"
-MINUS = "\N{MINUS SIGN}"
+LOST, UNCERTAIN, ABSENT = "lost", "uncertain", "not in the paper"
 
 
 def paper() -> pd.DataFrame:
@@ -118,14 +117,20 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     """Our `cells` beside the paper's: columns paper, note, difference (ours - paper), agrees.
 
     `agrees` says whether the paper's number lies in our interval: yes, no, lost, uncertain (which
-    column it stood in), or no interval.
+    column it stood in), no interval, or not in the paper: another task.
     """
     both = ours.merge(theirs, on=["env", "norm"], how="left")
     inside = (both["low"] <= both["paper"]) & (both["paper"] <= both["high"])
     both["difference"] = (both["value"] - both["paper"]).where(both["note"].isna())
     both["agrees"] = np.select(
-        [both["paper"].isna(), both["note"].notna(), both["low"].isna(), inside],
-        [LOST, UNCERTAIN, "no interval", "yes"],
+        [
+            ~both["env"].isin(theirs["env"]),
+            both["paper"].isna(),
+            both["note"].notna(),
+            both["low"].isna(),
+            inside,
+        ],
+        [ABSENT, LOST, UNCERTAIN, "no interval", "yes"],
         "no",
     )
     return both
@@ -161,8 +166,8 @@ def side_by_side(compared: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Table 1 as text, one row for each task and norm of `names`: ours beside the paper's."""
     rows = [
         {"task": row["env"], "network": names[row["norm"]]}
-        | {"ours": number(row["value"]), "95 %": _bounds(row), "paper": printed(row)}
-        | {"gap": number(row["difference"], "+.1f"), "within": row["agrees"]}
+        | {"ours": number(row["value"], spec=".1f"), "95 %": _bounds(row), "paper": printed(row)}
+        | {"gap": number(row["difference"], spec="+.1f"), "within": row["agrees"]}
         for _, row in compared[compared["norm"].isin(names)].iterrows()
     ]
     return pd.DataFrame(rows).set_index(["task", "network"])
@@ -171,8 +176,8 @@ def side_by_side(compared: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 def printed(row: pd.Series) -> str:
     """The paper's number of a row of `compare`, in brackets where its column is uncertain."""
     if np.isnan(row["paper"]):
-        return LOST
-    text = number(row["paper"])
+        return "" if row["agrees"] == ABSENT else LOST
+    text = number(row["paper"], spec=".1f")
     return f"({text})" if row["agrees"] == UNCERTAIN else text
 
 
@@ -201,7 +206,7 @@ def stray(compared: pd.DataFrame) -> str:
     held = ", ".join(inside["norm"]) or "none of our columns"
     return (
         f"{compared['env'].iloc[0]}'s {paper:g} lies in the interval of {held}; the nearest mean "
-        f"is that of {nearest['norm']}, {number(nearest['value'])}."
+        f"is that of {nearest['norm']}, {number(nearest['value'], spec='.1f')}."
     )
 
 
@@ -216,11 +221,6 @@ def highlight(table: pd.DataFrame, ours: pd.DataFrame, names: dict[str, str]) ->
     return table.style.apply(weight, subset=["ours"]).set_table_attributes('class="dataframe"')
 
 
-def number(x: float, spec: str = ".1f") -> str:
-    """`x` with a proper minus sign; a dash where it is none."""
-    return format(x, spec).replace("-", MINUS) if np.isfinite(x) else "\N{EN DASH}"
-
-
 def _bounds(row: pd.Series) -> str:
-    low, high = number(row["low"], ".0f"), number(row["high"], ".0f")
+    low, high = number(row["low"], spec=".0f"), number(row["high"], spec=".0f")
     return f"{low} to {high}" if np.isfinite(row["low"]) else low

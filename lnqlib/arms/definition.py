@@ -11,15 +11,17 @@ LN; its record at a checkpoint holds until the next.
 | `bounded` | none | relu(z min(1, sqrt(d) / \\|z\\|)) |
 | `decay` | none | rate of (W, b): eta \\|W_0\\|^2 / \\|W_t\\|^2 of the LN twin |
 | `overshoot` | none | the largest rate <= eta at which the batch loss falls by the twin's share |
-| `overshoot` | layer | the smallest rate >= eta at which it falls by no more than that |
+| `overshoot` | layer | the smallest >= eta with no more than that, or with rate B / A the twin's |
 | `isometry` | both | V's gradient times P = s (C + r I)^(-alpha), ISO_p of P^(1/2) phi the twin's |
 | `random_isometry` | none | the same P with random eigenvectors |
 | `other_decay` | both | as `decay`, the schedule being that of another task's LN run |
 
 With `lr_control="project"`, (W, b) is also brought back to its initial norm after every step.
+A step takes 2 rate A - rate^2 B off the batch loss (`overshoot_rate`): most where rate B / A is 1,
+nothing where it is 2. So rate B / A says how long a step is, whatever it takes off.
 Where no rate or alpha meets the condition, what comes nearest is taken, and where the twin's record
-is not finite the step stays as it is; both are counted. `training_arms` trains these with torch,
-`engine_arms` with the engine.
+is not finite the step stays as it is; both are counted. `arms.reference` trains these with
+torch, `engine.fused_arms` with the engine.
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ class Setting(NamedTuple):
 
     hidden: float = 1.0  # rate of (W, b) over that of the other weights
     share: float = math.nan  # T, the twin's gi2_minibatch / td_loss
+    ratio: float = math.nan  # rho, the twin's eta B / A, where rates are raised
     P: Array | None = None  # (width, width)
     root: Array | None = None  # P^(1/2)
     alpha: float = 0.0  # at which P would be 1
@@ -104,8 +107,14 @@ class Arm:
         """
         at = int(np.searchsorted(self.spec.checkpoint_steps, step, "right")) - 1
         if self.spec.arm == "overshoot":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                return Setting(share=self.record["gi2_minibatch"][at] / self.record["td_loss"][at])
+            gi2, loss = (self.record[name][at] for name in ("gi2_minibatch", "td_loss"))
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                if self.spec.norm != "layer":
+                    return Setting(share=gi2 / loss)
+                # gi2_minibatch = 2 eta A - eta^2 B of the twin, whose A is its DGI
+                return Setting(
+                    share=gi2 / loss, ratio=2.0 - gi2 / (self.spec.lr * self.record["dgi"][at])
+                )
         if self.spec.arm in ("decay", "other_decay"):
             norms = self.record["weight_norm"]
             ratio = float((norms[0] / norms[at]) ** 2)
@@ -161,14 +170,18 @@ def weighting(
     return Setting(P=(vectors * half**2) @ vectors.T, root=root, alpha=alpha, outcome=outcome)
 
 
-def overshoot_rate(raises: bool, lr: float, A: float, B: float, fall: float) -> tuple[float, int]:
+def overshoot_rate(
+    raises: bool, lr: float, A: float, B: float, fall: float, ratio: float
+) -> tuple[float, int]:
     """The rate whose decrement of the batch loss, 2 rate A - rate^2 B, meets `fall`.
 
-    The largest rate <= `lr` with a decrement >= `fall`; where `raises`, the smallest >= `lr` with
-    one <= `fall`, at most 100 `lr`. Where no rate <= `lr` will do, the one that does best.
+    The largest rate <= `lr` with a decrement >= `fall`; where no rate <= `lr` will do, the one that
+    does best. Where `raises`, the smallest >= `lr` with a decrement <= `fall` or with
+    rate B / A >= `ratio`, at most 100 `lr`: a step that is small for its A and B takes little off,
+    too, but does not overshoot.
 
     **Arguments** `A`, `B`: means over the batch of Delta_j u_j and u_j^2, u_j = <g, grad h_j>,
-    g the step's gradient.
+    g the step's gradient. `ratio`: read where `raises` alone.
 
     **Returns** the rate, and one of MET, FALLBACK, BOUND.
     """
@@ -178,6 +191,13 @@ def overshoot_rate(raises: bool, lr: float, A: float, B: float, fall: float) -> 
     if not (abs(fall) < math.inf and abs(decrement) < math.inf):
         return lr, FALLBACK
     square = A * A - B * fall
+    if raises:
+        if not (A > 0.0 and 0.0 <= ratio < math.inf):
+            return lr, FALLBACK
+        rate = math.inf
+        if B > 0.0:
+            rate = min(A + math.sqrt(max(square, 0.0)), ratio * A) / B
+        return (max(lr, rate), MET) if rate < MOST * lr else (MOST * lr, BOUND)
     rate = -1.0  # the larger root, without cancellation
     if B > 0.0 and square >= 0.0:
         root = math.sqrt(square)
@@ -185,9 +205,6 @@ def overshoot_rate(raises: bool, lr: float, A: float, B: float, fall: float) -> 
             rate = (A + root) / B
         elif A - root < 0.0:
             rate = fall / (A - root)
-    if raises:
-        found = lr < rate < MOST * lr
-        return rate if found else MOST * lr, MET if found else BOUND
     if 0.0 <= rate <= lr:
         return rate, MET
     if A <= 0.0:

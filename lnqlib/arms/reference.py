@@ -1,4 +1,4 @@
-"""The arms in torch, one after another as `arms` defines them: the reference for `engine_arms`."""
+"""The arms of `definition` in torch: the reference for `engine.fused_arms`."""
 
 from __future__ import annotations
 
@@ -102,7 +102,8 @@ class ArmLearner(TorchLearner):
             td = td_error.detach().double()
             A, B = (td * u).mean().item(), u.square().mean().item()
             fall = self.setting.share * td.square().mean().item()
-            rate, outcome = overshoot_rate(self.spec.norm == "layer", rate, A, B, fall)
+            raises, ratio = self.spec.norm == "layer", self.setting.ratio
+            rate, outcome = overshoot_rate(raises, rate, A, B, fall, ratio)
         hidden["lr"], output["lr"] = rate * self.setting.hidden, rate
         self.rates.append(hidden["lr"] / self.spec.lr)
         self.outcomes.append(outcome)

@@ -1,13 +1,13 @@
 """One instruction set for everything compiled, so that a run has the same bits on any x86 machine.
 
-numba compiles for the processor it finds, and a sum regrouped into 16 lanes rounds differently from
-one in 8. So wherever AVX2 and FMA are there (x86-64-v3: Intel since Haswell, AMD since Zen), code
-is made for just these, in one processor's order of instructions: the one that trained `data/`.
-Elsewhere, or where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES asks for another target, numba's own choice
-stands; a run then differs by rounding, which training makes larger.
+numba compiles for the processor it finds, and a sum in 16 lanes rounds differently from a sum in 8.
+So on every processor with AVX2 and FMA (x86-64-v3: Intel since Haswell, AMD since Zen) code is
+compiled for these two and scheduled for the processor that trained `data/`. On other processors, or
+where NUMBA_CPU_NAME or NUMBA_CPU_FEATURES names a target, numba's own choice stands; runs then
+differ by rounding, which training amplifies.
 
-Modules take `njit` from here: numba fixes its target with the first function that it decorates, and
-`cache=True` is `cache.py`'s.
+Modules import `njit` from here: numba fixes its target when it decorates its first function, and
+`cache=True` means the cache of `cache.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Compiled code on disk, made again when any source file that it depends on has changed.
+"""Compiled code on disk, compiled anew when any source file that it depends on has changed.
 
-numba looks at the decorated function's file alone: change a constant or a callee in another file,
-and the old machine code still answers. And a damaged file raises at every start.
+numba itself checks only the file of the decorated function: when a constant or a callee in another
+file changes, it still runs the old code. It also fails at every start on a damaged file.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def keep(dispatcher: Any) -> None:
 
 @cache
 def stamp(module: str) -> str:
-    """What the code of a module is kept under: the sources as they are when it is first asked for.
+    """What the code of a module is kept under: a digest of its sources at the first call.
 
-    Ask when the module is imported: files may be edited later, the code in memory is not.
+    Call it when the module is imported: files may be edited later, the code in memory is not.
     """
     return f"{files_digest(sources(module))} {llvmlite.__version__}"
 
 
 class _AllSources(caching._CacheLocator):
-    """A place for compiled code, whose stamp is not that of one file."""
+    """A place for compiled code whose stamp covers all sources, not one file."""
 
     def __init__(self, py_func: FunctionType, py_file: str):
         super().__init__(py_func, py_file)  # type: ignore[call-arg]  # of the class beside it

@@ -1,7 +1,7 @@
-"""Companions of the paper's metrics: what else is said to foresee divergence or to tell plasticity.
+"""Companions of the paper's metrics: measures that others link to divergence or plasticity.
 
-With K the Gram matrix of grad Q on the batch's (s, a), and K' the one of (s', a*) against them,
-a* greedy and rows of terminated transitions zero,
+K holds <grad Q(s_j, a_j), grad Q(s_i, a_i)>, K' holds <grad Q(s'_j, a*_j), grad Q(s_i, a_i)> with
+the greedy action a*, and zeros in the rows of terminated transitions:
 
     SEEM = max Re eigenvalue of (gamma K' - K) = max Re eigenvalue of -<grad h_j, grad Q_i>
 

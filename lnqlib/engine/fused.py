@@ -1,6 +1,6 @@
 """The engine: the reference's run, fused into one compiled loop on one core.
 
-Every norm before the ReLU turns the Q-network into one *without* norm, with other weights and
+A Q-network with a norm before the ReLU equals a network *without* norm that has other weights and
 other inputs, because mean and variance of W x over the units are linear and quadratic in x:
 
     LN(W x) = W_c x / sqrt(x^T S x + eps),   W_c = W - mean over units,   S = W_c^T W_c / d.
@@ -10,13 +10,13 @@ and backward passes (`_best_next`, `_td_errors`, `_backward`: all the work), and
 back. Batch norm is the same with units and samples exchanged: mean and covariance of the inputs
 give each unit's. Here x holds a trailing 1 where the network has biases.
 
-A target network is the equivalent network of the moment at which the weights were copied: its
-arrays are copied then, too, and `_best_next` reads the copies.
+With a target network the equivalent network's arrays are copied whenever the weights are, and
+`_best_next` reads the copies.
 
-`kernel` compiles one loop per task, width, batch size, bias and kind of norm: none, LN, RMS norm
-and centring share one, for compiling takes longer than many a run. The optimizer and which of the
-four it is are chosen at run time, outside the inner loops. Runs with a target network or online
-replay have loops of their own. The loop releases the GIL, and `compiled` keeps it on disk.
+`kernel` compiles one loop per task, width, batch size, bias and kind of norm. None, LN, RMS norm
+and centring share one loop, because compiling takes longer than a short run; it chooses among them,
+and between the optimizers, at run time, outside the inner loops. Runs with a target network or
+online replay have loops of their own. The loop releases the GIL, and `compiled` keeps it on disk.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from ..results import ENGINE_VERSION, Result
 from ..run import Progress, run
 from ..spec import CLAMP, NORMS, RunSpec
 from ..tasks import TASKS
+from .blas import one_thread
 from .companions import companions
 from .greedy import _best_action, greedy_return
 from .structured import (
@@ -86,17 +87,17 @@ WRITTEN_FOR = {
         *("isometry", "random_isometry", "other_decay"),
     ),
 }
-"""What the kernels were written for; they would train anything else as one of these."""
-ACTIONS = (2, 3)  # `_best_next` looks at so many
-MOST_INPUTS = 16  # sums over the inputs are unrolled; of more, compiling takes too long
+"""What the kernels support. They do not check it: anything else would train as one of these."""
+ACTIONS = (2, 3)  # how many actions `_best_next` can compare
+MOST_INPUTS = 16  # sums over the inputs are unrolled; with more of them compiling takes too long
 
 
 NOT_ONLINE = ("batch", "crossq", "weight")
-"""Norms under which the compiled loop cannot act; the others act by their weights as they are."""
+"""Norms with which the compiled loop cannot act: it does not apply their statistics or g / |v|."""
 
 
 def covers(spec: RunSpec) -> bool:
-    """Whether the engine can train `spec`; what it cannot, the reference does.
+    """Whether the engine can train `spec`; the reference trains everything else.
 
     A task by Gymnasium id is asked for its sizes, which imports the module that the id names.
     """
@@ -113,7 +114,7 @@ def covers(spec: RunSpec) -> bool:
 
 
 class Held(NamedTuple):
-    """A target network: the weights of the moment and the equivalent network without norm."""
+    """A target network: its weights, and those of the equivalent network without norm."""
 
     theta: np.ndarray  # as the learner's
     W: np.ndarray  # (rows_in * D,)
@@ -237,7 +238,8 @@ class FusedLearner:
 
     def companions(self, batch: Transitions) -> dict[str, float]:
         before, self.before = self.before, self.params()
-        return companions(self.spec, self.before, batch, before)
+        with one_thread():
+            return companions(self.spec, self.before, batch, before)
 
     def greedy_return(self, starts: np.ndarray) -> float:
         return greedy_return(self.task, self.params(), self.norm, starts, self.shorten)
@@ -363,7 +365,7 @@ def kernel(
         stats = np.zeros((3, B), np.float32)  # LN after the ReLU: mean, 1/std of features; a pull
         next_stats = np.zeros((3, B), np.float32)
         loss_sum = 0.0
-        if target:  # copies: the loop's own arrays are aligned, which it reads a tenth faster
+        if target:  # copies: its own arrays are aligned, and reading these is a tenth faster
             Wt, Vt, ct, root_t = held.W.copy(), held.V.copy(), held.c.copy(), held.root.copy()
         else:
             Wt, Vt, ct, root_t = We, Ve, c, root
@@ -373,7 +375,7 @@ def kernel(
             gains = extra[:D] if affine else np.ones(D, np.float32)
             shifts = extra[D:] if affine else np.zeros(D, np.float32)
             scratch = np.empty(D, np.float32)
-            # taken out of their tuples once: each time counts references to all of its arrays
+            # unpacked once: each access to a tuple counts references to all of its arrays
             replay, moves, starts = acting.replay, acting.action, acting.starts
             seen, code = replay.obs, acting.norm
             task, time_limit = acting.task, acting.time_limit
@@ -466,7 +468,7 @@ def kernel(
                 loss += np.float64(td_error[i]) * np.float64(td_error[i])
             loss /= B
             loss_sum += loss
-            # not np.isfinite: it computes loss - loss, which "reassoc" takes for 0
+            # np.isfinite would compute loss - loss, which "reassoc" replaces by 0
             if counts[2] < 0 and not abs(loss) < np.inf:
                 counts[2] = first_step + t
 
@@ -551,7 +553,7 @@ def kernel(
                 for j in range(nw):
                     W[j] *= factor
             if target and (first_step + t + 1) % period == 0:
-                held.theta[:] = theta  # of the step that follows
+                held.theta[:] = theta  # for the next step
         if target:
             held.W[:] = Wt
             held.V[:] = Vt
@@ -559,8 +561,8 @@ def kernel(
             held.root[:] = root_t
         return loss_sum
 
-    # numba keeps what it compiles in files numbered per name, and two processes that compile at
-    # once may take the same number: under one name, a kernel could come back as another net's
+    # numba numbers its cache files per function name, and two processes that compile at once may
+    # take the same number: with one name for all kernels, a network could load another's kernel
     how = "_target" * target + "_online" * online
     steps.__qualname__ = f"steps_{k}_{m}_{width}_{batch_size}_{norm}_{bias:d}{how}"
     return njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")(steps)

@@ -1,7 +1,7 @@
 """The arms in the engine: one more loop per network size, in which the arm is chosen at run time.
 
 It is made of `engine`'s passes, so that an arm is a few branches between them and adds nothing to
-compile. `arms` says what each arm does, `training_arms` how torch does it.
+compile. `arms.definition` says what each arm does, `arms.reference` does it in torch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from ..arms.definition import BOUND, FALLBACK, Arm, Record, overshoot_rate
+from ..arms.definition import BOUND, FALLBACK, Arm, Record, Setting, overshoot_rate
 from ..beyond.replay import Moves, Replay
 from ..compiled import njit
 from ..data import Transitions
@@ -19,6 +19,7 @@ from ..networks import Params
 from ..run import Progress
 from ..spec import RunSpec
 from ..tasks import compiled
+from .blas import one_thread
 from .fused import (
     BLOCK,
     FASTMATH,
@@ -67,7 +68,7 @@ class FusedArmLearner(FusedLearner):
     def advance(
         self, first_step: int, batches: np.ndarray, lrs: np.ndarray, moves: Moves | None = None
     ) -> Progress:
-        setting, spec = self.arm.setting(first_step, self._features), self.spec
+        setting, spec = self._setting(first_step), self.spec
         norms, rates = np.empty((2, len(batches)))
         counts = np.array([0, -1, -1, 0, 0])
         P = np.empty((0, 0)) if setting.P is None else setting.P
@@ -84,6 +85,7 @@ class FusedArmLearner(FusedLearner):
             setting.hidden,
             self.overshoot,
             float(setting.share),
+            float(setting.ratio),
             setting.P is not None,
             P.astype(np.float32),
             spec.lr_control == "project",
@@ -101,10 +103,11 @@ class FusedArmLearner(FusedLearner):
 
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         """The function's metrics, and what the arm makes of the step."""
-        setting, params = self.arm.setting(self.taken, self._features), self.params()
+        setting, params = self._setting(self.taken), self.params()
         measured = super().measure(batch, ks, seed)
         if not self.overshoot:  # its rate is another at each step
-            measured |= used(params, self.spec, batch, setting)
+            with one_thread():
+                measured |= used(params, self.spec, batch, setting)
         if setting.root is not None:
             features = self._features(batch.obs) @ setting.root
             order = np.random.default_rng(seed).permutation(len(features))
@@ -112,6 +115,10 @@ class FusedArmLearner(FusedLearner):
         if self.arm.weighs:
             measured["arm_setting"] = setting.alpha
         return measured
+
+    def _setting(self, step: int) -> Setting:
+        with one_thread():
+            return self.arm.setting(step, self._features)
 
     def _features(self, obs: np.ndarray) -> np.ndarray:
         return structured_features(self.params(), self.norm, obs, self.shorten)
@@ -144,6 +151,7 @@ def kernel(k: int, m: int, width: int, batch_size: int, bias: bool) -> Callable:
         hidden,
         overshoot,
         share,
+        ratio,
         weighs,
         P,
         project,
@@ -269,7 +277,8 @@ def kernel(k: int, m: int, width: int, batch_size: int, bias: bool) -> Callable:
                     u_i = np.float64(slope[i])
                     A += np.float64(td_error[i]) / np.float64(unit) * u_i
                     square += u_i * u_i
-                rate, outcome = _rate(overshoot == RAISES, rate, A / B, square / B, share * loss)
+                A, square = A / B, square / B
+                rate, outcome = _rate(overshoot == RAISES, rate, A, square, share * loss, ratio)
                 counts[3] += outcome == FALLBACK
                 counts[4] += outcome == BOUND
             square = 0.0

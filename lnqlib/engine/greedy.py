@@ -20,11 +20,11 @@ _CENTER, _SCALE, _AFTER = (
 def greedy_return(
     task: Task, params: Params, norm: str, starts: np.ndarray, shorten: bool = False
 ) -> float:
-    """Mean undiscounted return of greedy episodes, first best action, to the task's time limit.
+    """Mean undiscounted return of greedy episodes up to the time limit, first best action.
 
     **Arguments**: `params`, the network's float32 arrays; `norm`, one of `networks.CHAINS`, batch
     norm and CrossQ with running statistics; `starts`, as `tasks.start_states` draws them;
-    `shorten` as for `structured_interference`.
+    `shorten`, as for `structured_interference`.
 
     **Returns** the mean return; NaN where an array of `params` is not finite.
     """

@@ -6,8 +6,8 @@ need only (B, width) arrays, never the (B, P) gradients:
 
     <grad Q_i, grad Q_j> = <p_i, p_j> (<s_i, s_j> + bias) + 1[a_i = a_j] (<phi_i, phi_j> + bias)
 
-Weight norm and LN's gain and shift add diagonal blocks, collected in `extra`. `metrics.py` holds
-the definitions; the tests compare the two.
+Weight norm and LN's gain and shift add diagonal blocks, collected in `extra`. `lnqlib.metrics`
+holds the definitions; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # Sums may be regrouped into vector lanes; NaN and infinity keep their meaning.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 FAST: dict[str, Any] = {"nogil": True, "cache": True, "fastmath": FASTMATH}
-# Always inlined: a function that stays on its own is compiled once alone and once more inside its
-# caller, and which copy a call reaches depends on what came from the disk; so would the bits.
+# Always inlined: otherwise numba compiles a function once alone and once inside its caller. Which
+# of the two runs would depend on what the cache holds, and so would the bits.
 PART = FAST | {"forceinline": True}
 
 
@@ -54,7 +54,7 @@ class Net(NamedTuple):
     affine: bool
     weight: bool
     bias: bool
-    shorten: bool = False  # scale long vectors alone: the factor is at most 1
+    shorten: bool = False  # scaling never lengthens: its factor is at most 1
 
 
 class Samples(NamedTuple):
@@ -85,12 +85,12 @@ def structured_interference(
     - `params`, `norm`, `bias`: a network as in `networks.Params`; where `bias` is False, b and c
       are no parameters. Batch norm and CrossQ use their running statistics, as constants.
     - `batch`, `lr`, `gamma`, `terminal_mask`: as for `metrics.interference`.
-    - `shorten`: a norm that scales leaves vectors alone that it would make longer.
+    - `shorten`: scaling never makes a vector longer (the arm `bounded`).
 
     **Returns** the dict of `metrics.interference`.
 
-    **Raises** `MetricError` as `metrics.interference` does, and for an unknown norm, and for
-    observations or actions that the network does not have.
+    **Raises** `MetricError` as `metrics.interference` does, for an unknown norm, and for
+    observations or actions that do not fit the network.
     """
     net, data, finite = prepare(params, norm, bias, batch, lr, gamma, terminal_mask, shorten)
     if not finite:

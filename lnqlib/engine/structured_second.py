@@ -68,7 +68,7 @@ def structured_second_order(
         return (values[:B].T - data.bootstrap * values[B:].T).T
 
     def at(moved: Net) -> tuple[Array, Array, Array]:
-        """Losses at another network, losses with a* held, where a* switched."""
+        """At another network: the losses, the losses with a* held, and where a* switched."""
         y = samples(moved, obs, action)
         q_held = y.q.copy()
         q_held[B:] = (y.features[B:] * moved.V[best]).sum(1) + moved.c[best]
@@ -108,7 +108,7 @@ def _stepped(net: Net, x: Samples, step: Array) -> Net:
 
 
 def _stepped_on(net: Net, x: Samples, i: int, step: float) -> Net:
-    """`_stepped` where sample i alone has a step: one row of products in place of sums over B."""
+    """`_stepped` for a step on sample i alone: one row of products instead of sums over B."""
     back = step * x.back[i]  # (width,)
     V, c = net.V.copy(), net.c.copy()
     V[x.action[i]] -= step * x.features[i]
@@ -148,8 +148,8 @@ def _curvatures(net: Net, x: Samples, B: int) -> Array:
 def _product(left: Array, right: Array) -> Array:
     """left @ right, a few rows at a time.
 
-    For more multiplications OpenBLAS wakes a thread for each core, and these then spin for longer
-    than the product took, while a sweep trains other runs there.
+    A larger product would wake a thread of OpenBLAS on each core. These threads spin for longer
+    than the product took, on cores where a sweep trains other runs.
     """
     rows = max(1, 2**18 // right.size)
     return np.concatenate([left[i : i + rows] @ right for i in range(0, len(left), rows)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -73,12 +74,7 @@ def read_batch(
     B = _rows(action)
     columns = {"action": action, "reward": reward, "terminated": terminated}
     action, reward, terminated = (column(name, values, B) for name, values in columns.items())
-    if not np.array_equal(action, np.floor(action)):  # NaN is not equal to itself
-        raise MetricError(
-            f"action holds {action[action != np.floor(action)][0]}; it must hold whole numbers: "
-            "the metrics compare Q(s, a) with max Q(s', .), so continuous actions have none; "
-            "pass the index of each action"
-        )
+    action = whole(action)
     if not np.isin(terminated, (0, 1)).all():
         raise MetricError(
             f"terminated holds {terminated[~np.isin(terminated, (0, 1))][0]}; it must hold 0 and 1 "
@@ -92,7 +88,7 @@ def read_batch(
             "example gamma ** n for n-step transitions"
         )
     bootstrap = factor * (1.0 - terminated) if terminal_mask else factor
-    return Steps(obs, action.astype(np.int64), reward, next_obs, bootstrap)
+    return Steps(obs, action, reward, next_obs, bootstrap)
 
 
 def check_batch(batch: Transitions, lr: float, gamma: float, terminal_mask: bool) -> Batch:
@@ -135,7 +131,8 @@ def check_features(features: np.ndarray | Tensor, k: float) -> np.ndarray:
             f"features have shape {x.shape}; they must be (B, width); pass q.features(obs), or "
             "features_of(q, layer, obs)"
         )
-    if not 1 <= k <= len(x) or k != int(k):
+    number = isinstance(k, Real | np.number | Tensor)
+    if not number or not 1 <= k <= len(x) or k != int(k):
         raise MetricError(
             f"k is {k!r} with {len(x)} features; it must lie in 1 to {len(x)} and be whole; "
             "pass for example the observation size"
@@ -167,6 +164,17 @@ def column(name: str, values: Any, B: int) -> np.ndarray:
             f"each transition; {hint}"
         )
     return x.reshape(B)
+
+
+def whole(action: np.ndarray) -> np.ndarray:
+    """Actions (B,) as int64; refuses fractions, of which no action is the index."""
+    if not np.array_equal(action, np.floor(action)):  # NaN is not equal to itself
+        raise MetricError(
+            f"action holds {action[action != np.floor(action)][0]}; it must hold whole numbers: "
+            "the metrics compare Q(s, a) with max Q(s', .), so continuous actions have none; "
+            "pass the index of each action"
+        )
+    return action.astype(np.int64)
 
 
 def array(values: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .batch import MetricError, column, field
+from .batch import MetricError, column, field, whole
 from .network import Forward, Network
 from .quiet import rest_of_torch, threads
 from .rows import parts, rows_of
@@ -166,7 +166,7 @@ def churn(
     **Raises** `MetricError` as `interference` does.
     """
     obs = field(batch, "obs")
-    action = column("action", field(batch, "action"), rows_of(obs)).astype(np.int64)
+    action = whole(column("action", field(batch, "action"), rows_of(obs)))
     rows = np.arange(len(action))
     with rest_of_torch(torch.device("cpu")), torch.no_grad(), threads(few=True):
         nets = [Network(q, [(obs, rows)], forward) for q in (before, after)]

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from .batch import MetricError
 
+HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+
 
 def copied(q: nn.Module, notes: list[str]) -> nn.Module:
     """A copy in eval mode without the caller's hooks, out of torch.compile and DataParallel.
@@ -22,6 +24,11 @@ def copied(q: nn.Module, notes: list[str]) -> nn.Module:
         raise MetricError(
             f"q is a {type(q).__name__}; it must be a torch.nn.Module; pass the network itself, "
             "as in model.q_net for an agent of stable-baselines3"
+        )
+    if any(nn.parameter.is_lazy(x) for x in q.parameters()):
+        raise MetricError(
+            "q has a lazy layer whose size is not known yet; its weights come with its first call; "
+            "call q once on a batch of observations before"
         )
     # activations that a module keeps are results, which deepcopy refuses; the copy makes its own
     memo = {id(t): t.detach().clone() for t in _kept(q) if t.grad_fn is not None}
@@ -37,7 +44,8 @@ def copied(q: nn.Module, notes: list[str]) -> nn.Module:
         new.requires_grad_(old.requires_grad)
     dropped = False
     for part in module.modules():
-        for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks):
+        for kind in HOOKS:
+            hooks = getattr(part, kind)
             for key, hook in list(hooks.items()):
                 if not type(hook).__module__.startswith("torch.nn.utils"):  # old weight norm
                     del hooks[key]

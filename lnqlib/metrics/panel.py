@@ -62,8 +62,11 @@ def panel(
         norms = {} if g is None else {n: float(x.mean()) for n, x in g.by_layer.items()}
         layers = layers.reindex([*layers.index, *(n for n in norms if n not in layers.index)])
         layers["grad_norm2"] = pd.Series(norms, dtype=float)
-        features = read[list(read)[-1]]
-        values |= _features(features) | _isometries(p, features, rng)
+        if p.net.finite:  # else the numbers would be those of another precision
+            features = read[list(read)[-1]]
+            values |= _features(features) | _isometries(p, features, rng)
+        else:
+            layers[:] = math.nan
         return Panel(Measured(values, p.net), layers, len(p.rows))
 
 

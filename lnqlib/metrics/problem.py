@@ -93,8 +93,9 @@ def problem(
             )
     rows, live = np.arange(B), np.flatnonzero(steps.bootstrap)
     reads = [(steps.obs, rows), (steps.next_obs, live)]
-    kind = next(q.parameters(), torch.empty(0)) if isinstance(q, nn.Module) else torch.empty(0)
-    numbers = sum(x.numel() for x in q.parameters()) if isinstance(q, nn.Module) else 0
+    weights = list(q.parameters()) if isinstance(q, nn.Module) else []
+    kind = next(iter(weights), torch.empty(0))
+    numbers = sum(0 if nn.parameter.is_lazy(x) else x.numel() for x in weights)
     with rest_of_torch(kind.device), threads(few=numbers * B < SMALL):
         settings = options.get("dtype"), options.get("num_actions")
         net = Network(q, reads, forward, *settings)

@@ -15,8 +15,14 @@ def rest_of_torch(device: torch.device) -> ExitStack:
     stack.enter_context(torch.enable_grad())
     devices = [device] if device.type == "cuda" else []
     stack.enter_context(torch.random.fork_rng(devices=devices))
-    stack.enter_context(torch.autocast(device.type, enabled=False))
+    if torch.amp.is_autocast_available(device.type):
+        stack.enter_context(torch.autocast(device.type, enabled=False))
     return stack
+
+
+def random_state(device: torch.device) -> torch.Tensor:
+    """The state of the generator that a network on this device draws from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """How to read each metric: its range, what a large value says, and what this book's networks have.
 
-The networks of the book are looked up in `data/results/core`, never typed in: of each task and
-optimizer those at the learning rate of the highest mean return, and every network before training.
+The networks of the book are looked up in `data/results`, never typed in: of each task and
+optimizer those at the learning rate of the highest mean return, and networks before training. What
+the study core did not measure comes from the study references, its best runs once more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pandas as pd
 
 from ..results import ROOT
 
-CORE = ROOT / "data" / "results" / "core"
+RESULTS = ROOT / "data" / "results"
 GROUPS = ("untrained", "trained None", "trained LN")
 QUANTILES = {"10%": 0.1, "median": 0.5, "90%": 0.9}
 COLUMNS = tuple(f"{group} {name}" for group in GROUPS for name in QUANTILES)
@@ -72,25 +73,22 @@ def references() -> pd.DataFrame:
     Runs in which a weight was clamped are left out; a step of SGD is read from runs with SGD alone.
     Empty where the results are not there, as in an installation without the repository.
     """
-    frames = [frame for path in sorted(CORE.glob("*.runs.parquet")) for frame in _task(path)]
-    if not frames:
+    tables = [_quantiles(RESULTS / study) for study in ("core", "references")]
+    found = pd.concat(tables)
+    return found[~found.index.duplicated()]  # core's, which are of more seeds, go first
+
+
+def _quantiles(study: Path) -> pd.DataFrame:
+    """The rows of `references` that one study measured."""
+    runs, curves = (
+        pd.concat([pd.read_parquet(path) for path in paths]) if paths else pd.DataFrame()
+        for paths in (sorted(study.glob(f"*.{kind}.parquet")) for kind in ("runs", "curves"))
+    )
+    if runs.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    groups = pd.concat(frames).groupby("group")
-    found = {
-        f"{group} {name}": groups.get_group(group).quantile(share, numeric_only=True)
-        for group in GROUPS
-        for name, share in QUANTILES.items()
-    }
-    return pd.DataFrame(found)[list(COLUMNS)]
-
-
-def _task(path: Path) -> list[pd.DataFrame]:
-    """One task's measurements before training and at its end, each with its group."""
-    runs = pd.read_parquet(path)
-    curves = pd.read_parquet(path.with_name(path.name.replace(".runs.", ".curves.")))
     names = [name for name, about in READINGS.items() if not about.unit and name in curves]
     runs = runs[runs["clamped_steps"] == 0]
-    by = ["optimizer", "norm"]
+    by = ["env", "optimizer", "norm"]
     means = runs.groupby([*by, "lr"])["return"].mean().reset_index()
     best = means.loc[means.groupby(by)["return"].idxmax(), [*by, "lr"]]
     curves = curves.merge(runs[["key", *by, "lr"]], on="key")
@@ -99,4 +97,10 @@ def _task(path: Path) -> list[pd.DataFrame]:
     first = curves[(curves["step"] == 0) & (curves["norm"] == "none")]
     last = curves[curves["step"] == curves["step"].max()].merge(best, on=[*by, "lr"])
     group = last["norm"].map({"none": "trained None", "layer": "trained LN"})
-    return [first[names].assign(group="untrained"), last[names].assign(group=group)]
+    groups = pd.concat([first.assign(group="untrained"), last.assign(group=group)]).groupby("group")
+    found = {
+        f"{group} {name}": groups.get_group(group)[names].quantile(share)
+        for group in GROUPS
+        for name, share in QUANTILES.items()
+    }
+    return pd.DataFrame(found)[list(COLUMNS)].dropna()

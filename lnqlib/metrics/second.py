@@ -19,10 +19,10 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..results import SECOND_ORDER
-from .batch import MetricError
 from .definitions import decrement
-from .layers import Found, Layer, find, nodes
+from .layers import Found, Layer, find
 from .problem import Measured, Options, Problem, accumulator, nothing, problem
+from .twice import check_twice
 
 if TYPE_CHECKING:
     from ..data import Transitions
@@ -53,10 +53,11 @@ def second_order(
     - `gi2_minibatch`: as in `interference`
 
     A realised step may change the greedy next action, which no derivative foresees, and the active
-    ReLUs. With a target network what bootstraps stays; only double DQN's choice can switch.
+    ReLUs. `switched` counts terminated transitions, too, and alone reads their next_obs. With a
+    target network what bootstraps stays; only double DQN's choice can switch.
 
     **Arguments**, **Raises** as for `interference`; also `MetricError` for a custom function whose
-    backward pass cannot be differentiated.
+    backward pass autograd cannot differentiate, or differentiates wrongly.
 
     **Returns** a dict of floats; all NaN where `interference` is.
     """
@@ -65,7 +66,7 @@ def second_order(
         if not p.finite:
             return nothing(NAMES, p.net)
         found = find(p.net, p.obs, p.rows, p.action)
-        _check_twice(p)
+        check_twice(p)
         terms = _Terms(p, found, lr).all()
         if not all(bool(term.isfinite().all()) for term in terms.values()):
             return nothing(NAMES, p.net)
@@ -256,15 +257,3 @@ def _products(gradient: Tensor, parameters: Sequence[Tensor], g: Tensor) -> Tens
         return product(g, batched=True)
     except RuntimeError:  # group norm's second derivative takes one direction at a time
         return torch.stack([product(row, batched=False) for row in g])
-
-
-def _check_twice(p: Problem) -> None:
-    """Refuses custom functions marked once_differentiable: their Hessian would be silently 0."""
-    for node in nodes(p.net(p.obs, p.rows[-1:]).sum()):
-        backward = getattr(getattr(node, "_forward_cls", None), "backward", None)
-        if hasattr(backward, "__wrapped__"):
-            raise MetricError(
-                f"q applies {node._forward_cls.__name__}, whose backward pass is marked "
-                "once_differentiable; second_order differentiates twice; call interference, or "
-                "write that backward pass in differentiable operations"
-            )

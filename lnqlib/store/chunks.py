@@ -21,6 +21,8 @@ CHECKPOINT_SECONDS = {"engine": 3e-3, "reference": 50e-3}
 ARM_COST = {"none": 1.0, "backward": 1.6, "overshoot": 2.3, "isometry": 1.7, "random_isometry": 1.7}
 """A gradient step's time over that without an arm; about 1.1 for the others."""
 CHUNK_SECONDS = 8.0
+BACKENDS = (*STEP_SECONDS, "gpu")
+SIDE_BY_SIDE = 4320  # runs that a GPU is given at once
 
 
 class Failure(NamedTuple):
@@ -64,8 +66,12 @@ class Unchanged:
 def chunked(specs: list[RunSpec], backend: Backend, workers: int) -> list[Chunk]:
     """Groups runs that differ in lr and seed alone, each group split into chunks of like cost.
 
-    Where there is little to do the chunks are smaller, so that every worker has some.
+    Where there is little to do the chunks are smaller, so that every worker has some. On a GPU runs
+    of any kind are trained side by side.
     """
+    if backend == "gpu":
+        starts = range(0, len(specs), SIDE_BY_SIDE)
+        return [Chunk(specs[start : start + SIDE_BY_SIDE], backend) for start in starts]
     backends = _backends(specs, backend)
     costs = [predicted_seconds(s, b) for s, b in zip(specs, backends, strict=True)]
     budget = min(CHUNK_SECONDS, sum(costs) / (2 * workers))
@@ -109,6 +115,10 @@ def train_chunk(
             f"the worker has engine version {ENGINE_VERSION}, the sweep {version}; "
             "install the same lnqlib on both"
         )
+    if backend == "gpu":
+        from ..gpu.training import train as train_side_by_side
+
+        return list(train_side_by_side(specs, stop=stop))
     train = trainer(backend)
     outcomes: list[Result | Failure] = []
     for spec in specs:
@@ -140,8 +150,10 @@ def trainer(backend: Backend) -> Callable[..., Result]:
         return backend
     if backend == "engine":
         from ..engine import train
-    else:
+    elif backend == "reference":
         from ..training import train
+    else:
+        raise ValueError(f"backend {backend!r} trains many runs at once, none alone")
     return train
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..results import CURVES
+from ..results import CURVES, INJECTED
 from ..spec import ENVS, RunSpec
 from .local import ROOT, Store, StoreError, key_of
 from .parquet import LONG, MEASURED, ROWS, Damaged, decode, encode, frame_table, in_order, place
@@ -27,8 +27,20 @@ RESULTS = ROOT / "data" / "results"
 SUMS = "SHA256SUMS"
 CHECKPOINTS = 25
 BITS = 24  # significant bits of a curve's numbers, as in float32
-FEWER = {"target": 12, "online": 12}
-"""Checkpoints of the studies that ship fewer."""
+FEWER: dict[str, int | tuple[int, ...]] = {
+    "target": 12,
+    "online": 12,
+    "mechanisms": (0, 1, 2, 4, 8, 16, 25, 37, 50, 62, 75, 87),
+}
+"""Checkpoints of the studies that ship fewer: how many, evenly spaced, or which."""
+LEFT_OUT = {
+    "mechanisms": (
+        *INJECTED,
+        *("qgi_plus_zero", "sgi_off", "sgi_off_zero", "sgi_zero", "mgi_zero"),
+        *("return_default_start", "effective_lr", "gi2_used"),
+    )
+}
+"""Curves that a study does not ship, for its files would be too large; rows have their means."""
 LEVEL = 19
 
 
@@ -169,12 +181,12 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
             old, kept = (part[~part["key"].isin(elsewhere)] for part in (old, kept))
         rows = pd.concat([part for part in (old, new) if len(part)]).set_index("key", drop=False)
         rows = rows.loc[[key for key in keys if key in rows.index]]
-        kept_count = FEWER.get(folder.name, CHECKPOINTS)
-        fine = downsample(store.curves(new["key"]), rows["steps"], kept_count)
+        which = FEWER.get(folder.name, CHECKPOINTS)
+        fine = downsample(store.curves(new["key"]), rows["steps"], which)
         curves = in_order([part for part in (kept, fine) if len(part)], keys)
         tables = {
             path: frame_table(rows, ROWS),
-            curves_path: frame_table(curves, LONG),
+            curves_path: frame_table(curves, long_schema(folder.name)),
         }
         written += _write(tables)
     return written
@@ -185,17 +197,25 @@ def _next_part(folder: Path, env: str) -> tuple[Path, Path]:
     return folder / f"{env}.{number}.runs.parquet", folder / f"{env}.{number}.curves.parquet"
 
 
+def long_schema(study: str) -> pa.Schema:
+    """The columns of a study's shipped curves."""
+    return pa.schema([field for field in LONG if field.name not in LEFT_OUT.get(study, ())])
+
+
 def downsample(
-    curves: pd.DataFrame, steps: pd.Series, checkpoints: int = CHECKPOINTS
+    curves: pd.DataFrame, steps: pd.Series, checkpoints: int | tuple[int, ...] = CHECKPOINTS
 ) -> pd.DataFrame:
-    """Every run's curves at `checkpoints` of its checkpoints, evenly spaced from step 0.
+    """Every run's curves at `checkpoints` of its checkpoints: so many, or which, from step 0 on.
 
     The loss, a mean over the steps up to the next checkpoint, is averaged over dropped checkpoints.
     """
     parts = []
     for key, run in curves.groupby("key", sort=False):
-        count = min(checkpoints, len(run))
-        kept = np.arange(count) * len(run) // count
+        if isinstance(checkpoints, tuple):
+            kept = np.array([place for place in checkpoints if place < len(run)])
+        else:
+            count = min(checkpoints, len(run))
+            kept = np.arange(count) * len(run) // count
         length = np.diff(run["step"], append=steps[key])
         part = run.iloc[kept].copy()
         loss = np.add.reduceat(run["loss"].to_numpy() * length, kept)

@@ -152,8 +152,13 @@ def start_differences(
     old = curves[curves["step"] == 0].set_index("key").reindex(keys)[names]
     first = [{name: result.curves[name][0] for name in names} for result in results]
     new = pd.DataFrame(first, index=keys)
+    return _compared(relative(old, new), lacking)
+
+
+def relative(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """|old - new| / max(|old|, |new|), 0 where nothing differs, infinity for a NaN in one alone."""
     gap, size = _gap(old, new), np.fmax(old.abs(), new.abs())
-    return _compared((gap / size).fillna(np.inf).where(gap > 0, 0.0), lacking)
+    return (gap / size).fillna(np.inf).where(gap > 0, 0.0)
 
 
 def _compared(gaps: pd.DataFrame, lacking: Lacking) -> pd.DataFrame:

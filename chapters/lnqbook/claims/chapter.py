@@ -19,7 +19,7 @@ from ..findings import listed as enumerated
 from ..notebook import Parameters
 from . import runs as claim_runs
 from . import verdicts
-from .checks import NO_RUNS, SUPPORTED, Check
+from .checks import NO_RUNS, Check
 from .statements import CLAIMS, checks_of
 from .verdict_tables import MARKS, STYLE, formula, mark, tally
 from .verdicts import UNTESTED, Verdict
@@ -56,7 +56,8 @@ def badges(pairs: Pairs) -> str:
     Both readings have a verdict where they differ. Claims without a task here are named after.
     """
     about = [pair for pair in pairs if not _elsewhere(pair[0])]
-    printed = any(second.word != NO_RUNS for _, second in about)
+    networks = [(first, second) for first, second in about if second is not first]
+    printed = any(second.word != NO_RUNS for _, second in networks)
     links = " \N{MIDDLE DOT} ".join(
         f"[**{first.claim.number}**\N{NO-BREAK SPACE}{_words(first, second, printed)}]"
         f"(claims.ipynb#claim-{first.claim.number})"
@@ -71,7 +72,7 @@ def badges(pairs: Pairs) -> str:
     )
     shown = case((links, f"**The paper's claims, by these runs:** {links}."), "")
     note = "As printed, without biases, there are no finished runs with these parameters."
-    unprinted = case((about and not printed, note), "")
+    unprinted = case((networks and not printed, note), "")
     return " ".join(text for text in (shown, left, unprinted) if text)
 
 
@@ -91,15 +92,6 @@ def listed(pairs: Iterable[tuple[Verdict, Verdict]], page: str = "claims.html") 
     return (
         f'{STYLE}<table class="claims"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
     )
-
-
-def where(verdict: Verdict, text: str, word: str = SUPPORTED) -> pd.Series:
-    """For each task, whether the check of this text has this word; tasks without it are not in.
-
-    **Arguments** `text`: how the check's text begins, as in "LN lowers SGI".
-    """
-    rows = verdict.rows[verdict.rows["check"].str.startswith(text)]
-    return pd.Series((rows["word"] == word).to_numpy(bool), rows["env"])
 
 
 def finished(p: Parameters, checks: list[Check]) -> pd.DataFrame:

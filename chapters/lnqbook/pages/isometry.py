@@ -12,6 +12,7 @@ from lnqlib.spec import RunSpec
 from lnqlib.tasks import isometry_sizes
 
 from .. import stats
+from ..findings import case
 from ..initialization import hidden_and_features
 from ..numbers import number
 from ..theorem4 import isometry_of_rows, terms, unit
@@ -92,9 +93,12 @@ def gains_before_training(before: pd.DataFrame) -> pd.DataFrame:
 
 
 def before_the_relu(before: pd.DataFrame) -> str:
-    """The largest ISO_p before the ReLU."""
+    """The largest ISO_p before the ReLU, where most sets are dependent."""
     most = before["before_relu"][before["norm"] == "none"].max()
-    return f"Before the ReLU the largest ISO\u209a in any of these networks is {number(most, 1)}."
+    return case(
+        (most == 0, "Before the ReLU all sets of that size are dependent: there ISO\u209a is 0."),
+        f"Before the ReLU the largest ISO\u209a in any of these networks is {number(most, 1)}.",
+    )
 
 
 def _vectors(x: np.ndarray) -> str:

@@ -279,6 +279,8 @@ def clamped_return(points: pd.DataFrame, names: Mapping[str, str]) -> str:
         else f"There are {len(points)} points (task, network and learning rate) at which every run "
         "was clamped. "
     )
+    if points["low"].isna().all() and len(points):
+        return f"{told}What that did to the return cannot be said: one seed has no interval."
     better = f"as good as this network gets in its task: {listed(where)}. There the loss is lost, "
     better += "and what the greedy policy needs is not."
     lower = "the return is surely lower than at the network's best learning rate."

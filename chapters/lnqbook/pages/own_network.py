@@ -24,6 +24,7 @@ from lnqlib.store.local import ROOT
 from lnqlib.tasks import TASKS
 
 from ..figures.plots import learning_curves
+from ..findings import listed
 from ..stats import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def finding(curves: pd.DataFrame | None, optimizer: str) -> str:
     seeds, steps = curves["seed"].nunique(), int(curves["step"].max())
     signs = differences(curves)["LN minus None"].map(lambda interval: interval.sign)
     said = [
-        f"{verb} {_listed(list(signs.index[signs == sign]))}"
+        f"{verb} {listed(list(signs.index[signs == sign]))}"
         for verb, sign in (("raises", 1), ("lowers", -1))
         if (signs == sign).any()
     ]
@@ -178,15 +179,10 @@ def finding(curves: pd.DataFrame | None, optimizer: str) -> str:
     if not said:
         return head + "changes none of these means in a way that the seeds decide."
     open_ = list(signs.index[signs == 0])
-    tail = f" The intervals of {_listed(open_)} contain 0." if open_ else ""
+    tail = f" The intervals of {listed(open_)} contain 0." if open_ else ""
     if len(open_) == 1:
         tail = f" The interval of {open_[0]} contains 0."
     return f"{head}{' and '.join(said)} (means over training, paired by seed).{tail}"
-
-
-def _listed(names: list[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ... import front_page, ranks, rates, stats
 from ...findings import case, listed, sided
-from ...stats import NBSP, in_order
+from ...stats import NBSP
 
 GI2 = "GI\N{SUBSCRIPT TWO}"
 CATCH = (
@@ -88,7 +88,7 @@ def sides(runs: pd.DataFrame, metric: str = "gi2") -> pd.DataFrame:
             name: rates.effect_sides(runs[runs["env"] == env], metric, clamped=clamped)
             for name, clamped in (("all", True), ("calm", False))
         }
-        for env in in_order(runs["env"])
+        for env in stats.in_order(runs["env"])
     }
     return pd.DataFrame(rows, dtype=object).T
 
@@ -112,7 +112,7 @@ def rate_by_rate(found: pd.DataFrame) -> str:
 def clamped_rates(runs: pd.DataFrame) -> str:
     """Where LN raises GI2 at exactly those rates at which every None run was clamped."""
     found = []
-    for env in in_order(runs["env"]):
+    for env in stats.in_order(runs["env"]):
         some = runs[runs["env"] == env]
         effects = stats.paired_effect(some, "gi2")
         none = some[some["norm"] == "none"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ...findings import case, count, listed
+from ...findings import case, count, listed, sided
 from ...numbers import interval
 from ...stats import NBSP, Interval
 from .tables import GAIN, WITHOUT
@@ -58,15 +58,8 @@ def cartpole(rho: pd.DataFrame, optimizer: str) -> str:
 
 def mgi(rho: pd.DataFrame) -> str:
     """Whether MGI goes with the loss or with the return, beside erratum 15."""
-    signs = rho.loc["MGI"].map(lambda x: x.sign)
-    up, gained, lost = (
-        list(signs.index[signs[y] == sign])
-        for y, sign in (("loss", 1), ("return", 1), ("return", -1))
-    )
-    return (
-        f"Here \u03c1(MGI, loss) is above 0 in {listed(up)}; \u03c1(MGI, return) is above 0 in "
-        f"{listed(gained)} and below 0 in {listed(lost)}."
-    )
+    loss, gained = (sided(rho.loc["MGI", y].map(lambda x: x.sign)) for y in ("loss", "return"))
+    return f"Here \u03c1(MGI, loss) is {loss}; \u03c1(MGI, return) is {gained}."
 
 
 def goals_compared(table: pd.DataFrame) -> str:

@@ -101,15 +101,6 @@ def by_network(trained: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def sides(ratios: pd.Series) -> dict[str, int]:
-    """How many ratios have intervals `below` 1 and `above`; with one seed, how many have values."""
-    bounds = [(r.value, r.value) if np.isnan(r.low) else (r.low, r.high) for r in ratios]
-    return {
-        "below": sum(high < 1 for _, high in bounds),
-        "above": sum(low > 1 for low, _ in bounds),
-    }
-
-
 def errors_after(
     x: Array, error: Array, samples: Array, rates: Sequence[float], optimizer: str
 ) -> Array:

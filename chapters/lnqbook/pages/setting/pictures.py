@@ -1,4 +1,4 @@
-"""The tasks as drawings, the coverage of their datasets, and two runs side by side in words."""
+"""The tasks as drawings, and the coverage of their datasets."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from lnqlib.data import Transitions
 from lnqlib.spec import ENVS
 
-from ..figures.drawn import record
-from ..figures.layout import finish
-from ..figures.style import GREY, WIDTH, in_style
-from ..numbers import number
+from ...figures.drawn import record
+from ...figures.layout import finish
+from ...figures.style import GREY, WIDTH, in_style
 
 Point = tuple[float, float]
 BODY = "0.35"
 ROD, PUSH, GOAL = sns.color_palette("colorblind", 3)
-NETWORKS = {"none": "without LN", "layer": "with LN"}
 
 
 @in_style
@@ -63,76 +61,6 @@ def dataset_coverage(datasets: dict[str, Transitions], note: str = "") -> Figure
         ax.grid(False)
     figure.colorbar(bins, ax=axes[0, -1], label="transitions in a cell")
     return finish(figure, [], note)
-
-
-def in_words(curves: pd.DataFrame, runs: pd.DataFrame) -> dict[str, str]:
-    """What a figure of the runs' curves shows, a few sentences for each task.
-
-    **Arguments** `curves`: one row a checkpoint with env, norm, step, loss and return, one run of
-    each norm a task. `runs`: their rows, with env, norm, steps, clamped_steps and first_clamp.
-    """
-    sentences = {}
-    for env in dict.fromkeys(curves["env"]):
-        mine = curves[curves["env"] == env]
-        both = mine.pivot(index="step", columns="norm", values=["return", "loss"])
-        rows = runs[runs["env"] == env].set_index("norm")
-        parted = [parting(both["loss"][n], both["return"][n], NETWORKS[n]) for n in NETWORKS]
-        sentences[env] = " ".join(filter(None, [lead(both["return"]), clamping(rows), *parted]))
-    return sentences
-
-
-def lead(returns: pd.DataFrame) -> str:
-    """Whether the column "layer" is above "none", how often, and from which step it stays."""
-    ahead = np.sign(returns["layer"] - returns["none"])  # by step
-    counts = {1: int((ahead > 0).sum()), -1: int((ahead < 0).sum())}
-    text = (
-        f"The return is higher with LN at {counts[1]} of the {len(ahead)} checkpoints drawn and "
-        f"lower at {counts[-1]}"
-    )
-    last = ahead.iloc[-1]
-    if not last:
-        return f"{text}; at the last one they are equal."
-    since = ahead.index[ahead.ne(last)[::-1].cumsum()[::-1] == 0][0]
-    words = {1: "higher", -1: "lower"}[int(last)]
-    return f"{text}; it is {words} at all of them from step {since:,} on."
-
-
-def clamping(rows: pd.DataFrame) -> str:
-    """By norm, the first step with weights at the bound, and the share of such steps."""
-    clamped = [
-        f"{NETWORKS[norm]} first at step {row['first_clamp']:,.0f} and in "
-        f"{row['clamped_steps'] / row['steps']:.0%} of all steps"
-        for norm, row in rows.reindex(list(NETWORKS)).iterrows()
-        if row["clamped_steps"] > 0
-    ]
-    if not clamped:
-        return "No weight reaches the bound."
-    return f"Weights reach the bound {', '.join(clamped)}."
-
-
-def parting(loss: pd.Series, returns: pd.Series, network: str) -> str:
-    """Where a run's loss and return disagree; "" where they agree.
-
-    They disagree if the loss ends higher than it began while the return keeps more than half of its
-    largest gain, or if the loss falls after the checkpoint with the highest return while more than
-    half of that gain is lost.
-    """
-    first, last, best = returns.index[0], returns.index[-1], returns.idxmax()
-    lost, gained = returns[best] - returns[last], returns[best] - returns[first]
-    if loss[last] > loss[first] and lost < gained / 2:
-        return (
-            f"Loss and return part {network}: both end higher than they began, the loss at "
-            f"{number(loss[last])} after {number(loss[first])}, the return at "
-            f"{number(returns[last])} after {number(returns[first])}."
-        )
-    if loss[last] < loss[best] and lost > gained / 2 > 0:
-        return (
-            f"Loss and return part {network}: from the checkpoint with the highest return, step "
-            f"{best:,}, to the last one the loss falls from {number(loss[best])} to "
-            f"{number(loss[last])}, and the return from {number(returns[best])} to "
-            f"{number(returns[last])}."
-        )
-    return ""
 
 
 def _cartpole(ax: Axes) -> None:

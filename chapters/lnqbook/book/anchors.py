@@ -1,6 +1,6 @@
-"""Links to ids in the HTML that cells show, as in `claims.ipynb#claim-3`.
+"""Links to another page's labels and ids in shown HTML: `claims.ipynb#claim-3`.
 
-MyST itself knows a page's headings and labels alone.
+MyST itself knows another page's headings alone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ def remember(app: Sphinx, document: nodes.document) -> None:
     for raw in document.findall(nodes.raw):
         for name in re.findall(r'\sid="([^"]+)"', raw.astext()):
             known.setdefault(name, (0, name, name))
+    for name, explicit in document.nametypes.items():
+        if explicit and (place := document.nameids.get(name)):
+            known.setdefault(name, (0, place, name))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

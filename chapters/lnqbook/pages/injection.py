@@ -1,0 +1,210 @@
+"""What the page on LN switched for the measurement finds: shares of learning rates, sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from .. import stats, summaries
+from ..findings import case, count, listed
+from ..numbers import number
+from ..sentences import tasks
+
+CAR = "MountainCar"
+MEASURES = {"gi2": "GI\N{SUBSCRIPT TWO}", "gi2_scaled": "GI\N{SUBSCRIPT TWO} / loss"}
+BASELINES = {"injected": "none", "removed": "layer"}
+SIGNS = {"injected": 1, "removed": -1}
+"""The sign that the paper claims for GI2; the batch loss goes the other way."""
+NOTE = (
+    "The share of the learning rates at which the mean paired difference has the stated sign, with "
+    "95 % intervals from resampled seeds."
+)
+RUNS = "The share of single runs in which injecting LN raises the run's average:"
+
+
+def table(four: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """At which share of the learning rates switching LN moves GI2, GI2 / loss and the loss.
+
+    **Arguments** `four`: of `stats.with_switched`. `kind`: "injected" or "removed".
+
+    **Returns** intervals by task: gi2, gi2_scaled, td_loss.
+    """
+    sign, pair = SIGNS[kind], {"norm": kind, "baseline": BASELINES[kind]}
+    signs = {"gi2": sign, "gi2_scaled": sign, "td_loss": -sign}
+    columns = {x: stats.by_env(four, stats.sign_share, x, s, **pair) for x, s in signs.items()}
+    heads = MEASURES | {"td_loss": "batch loss"}
+    ways = {1: "raised", -1: "lowered"}
+    found = pd.DataFrame(columns)
+    return found.rename(columns={x: f"{heads[x]} {ways[s]}" for x, s in signs.items()})
+
+
+def by_run(runs: pd.DataFrame) -> pd.DataFrame:
+    """The share of single runs without LN in which injecting it raises the run's average."""
+    plain = runs[runs["norm"] == "none"]
+    found = {}
+    for x, name in MEASURES.items():
+        raised = plain.assign(raised=(plain[f"injected_{x}"] > plain[x]).astype(float))
+        found[f"{name} raised"] = stats.by_env(raised, stats.table_cell, "raised")
+    return pd.DataFrame(found)
+
+
+def sides(four: pd.DataFrame) -> dict[str, pd.Series]:
+    """Whether the tasks' shares lie above one half, interval included.
+
+    **Returns** `raised` and `scaled`, of LN injected, and `lowered`, of LN removed, by task.
+    """
+    injected, removed = table(four, "injected"), table(four, "removed")
+    shares = {"raised": injected.iloc[:, 0], "scaled": injected.iloc[:, 1]}
+    shares |= {"lowered": removed.iloc[:, 0]}
+    return {name: _above_half(some) for name, some in shares.items()}
+
+
+def answer(found: Mapping[str, pd.Series], optimizer: str) -> list[str]:
+    """The page's first sentences.
+
+    **Arguments** `found`: of `sides`.
+    """
+    raised, scaled, lowered = (found[name] for name in ("raised", "scaled", "lowered"))
+    both = raised & lowered
+    gi2, ratio = MEASURES.values()
+    return [
+        f"Injected without any training, with {optimizer}, LN raises {gi2} at over half of the "
+        f"learning rates in {tasks(raised)}, and {ratio} in {tasks(scaled)}.",
+        f"Taken away from networks that were trained with it, it lowers {gi2} in {tasks(lowered)}.",
+        case(
+            (
+                both.any(),
+                f"Where both happen, in {tasks(both)}, LN itself is enough, at weights of either "
+                "kind.",
+            ),
+            "",
+        ),
+        f"Whether a higher {gi2} is why training goes better, an experiment without training "
+        "cannot say.",
+    ]
+
+
+def shares(four: pd.DataFrame, kind: str, optimizer: str = "") -> str:
+    """At which share of the learning rates switching LN moves what it should, mean over tasks.
+
+    **Arguments** `optimizer`: named where it is not the page's.
+    """
+    gi2, scaled, loss = _means(table(four, kind))
+    verbs = {"injected": ("raises", "lowers"), "removed": ("lowers", "raises")}[kind]
+    what = {"injected": "injecting LN", "removed": "removing LN"}[kind]
+    where = _where(four)
+    where = f"With {optimizer}, {where[0].lower()}{where[1:]}" if optimizer else where
+    return (
+        f"{where} {what} {verbs[0]} GI\u2082 at {gi2:.0%} of the learning rates "
+        f"and GI\u2082 / loss at {scaled:.0%}, and {verbs[1]} the batch loss at {loss:.0%}."
+    )
+
+
+def trained_shares(four: pd.DataFrame) -> str:
+    """The same of networks trained with LN against those trained without."""
+    gi2, scaled = (
+        np.mean([share.value for share in stats.by_env(four, stats.sign_share, x, 1)])
+        for x in MEASURES
+    )
+    return (
+        f"Networks trained with LN have the higher GI\u2082 at {gi2:.0%} and the higher GI\u2082 / "
+        f"loss at {scaled:.0%}."
+    )
+
+
+def run_by_run(runs: pd.DataFrame) -> str:
+    """How often injecting LN raises a single run's average, mean over tasks."""
+    gi2, scaled = _means(by_run(runs))
+    return (
+        f"{_where(runs)} injecting LN raises GI\u2082 in {gi2:.0%} of the single runs and "
+        f"GI\u2082 / loss in {scaled:.0%}."
+    )
+
+
+def checks(first: pd.DataFrame, by_hand: float, task: str, lr: float) -> str:
+    """Whether the first checkpoints hold what was computed by hand, and one another's numbers.
+
+    **Arguments** `first`: the first checkpoints at one learning rate, with env, norm and seed.
+    `by_hand`: GI2 of that task's seed 0 with LN injected.
+    """
+    at = first.set_index(["env", "seed"])
+    none, layer = (at[at["norm"] == norm] for norm in ("none", "layer"))
+    hand = abs(none.loc[(task, 0), "injected_gi2"] / by_hand - 1)
+    injected = (none["injected_gi2"] / layer["gi2"] - 1).abs().max()
+    removed = (layer["injected_gi2"] / none["gi2"] - 1).abs().max()
+    return (
+        f"For {task}, \u03b7 = {number(lr, 2)} and seed 0 the first checkpoint differs from the "
+        f"number above by a relative {number(hand, 1)}. Over "
+        f"{count(len(none), 'pair')} of runs the largest relative difference is "
+        f"{number(injected, 1)}, and {number(removed, 1)} for LN removed."
+    )
+
+
+def exceptions(by_optimizer: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Whether injection raises the mean in all other tasks and not in MountainCar.
+
+    **Arguments** `by_optimizer`: one row a run each; empty ones are left out.
+
+    **Returns** by (optimizer, measure): at how many learning rates the interval is above 0, below
+    it, or on both sides; share raised; others over half; exception, "yes", "no", or "open" where
+    there is no interval or no other task. Empty without MountainCar.
+    """
+    rows = {}
+    for optimizer, runs in by_optimizer.items():
+        if CAR not in set(runs.get("env", ())):
+            continue
+        four = stats.with_switched(runs)
+        found, pair = table(four, "injected"), {"norm": "injected", "baseline": "none"}
+        for place, (x, name) in enumerate(MEASURES.items()):
+            share = found.iloc[:, place]
+            others = _above_half(share).drop(CAR)
+            rows[optimizer, name] = summaries.effect_sides(four, [CAR], x, **pair).loc[
+                CAR
+            ].to_dict() | {
+                "share raised": share[CAR],
+                "others over half": f"{others.sum()} of {len(others)}",
+                "exception": exception(share),
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename(columns={"open": "both sides"})
+
+
+def exception(share: pd.Series) -> str:
+    """ "yes" where every task's interval lies above one half except MountainCar's."""
+    if len(share) < 2 or not np.isfinite([x.low for x in share]).all():
+        return "open"
+    above = _above_half(share)
+    return "yes" if above.drop(CAR).all() and not above[CAR] else "no"
+
+
+def exceptions_in_words(cases: pd.DataFrame) -> str:
+    """Which measures and optimizers make MountainCar an exception.
+
+    **Arguments** `cases`: of `exceptions`.
+    """
+    if cases.empty:
+        return "MountainCar is not shown here."
+    yes, no = (
+        [f"{name} with {optimizer}" for optimizer, name in cases.index[cases["exception"] == word]]
+        for word in ("yes", "no")
+    )
+    return case(
+        (yes and no, f"It is one by {listed(yes)}, and not by {listed(no)}."),
+        (yes, f"It is one by {listed(yes)}."),
+        (no, f"It is none, by {listed(no)}."),
+        "With these runs the rule decides nothing.",
+    )
+
+
+def _where(frame: pd.DataFrame) -> str:
+    envs = frame["env"].unique()
+    return f"In {envs[0]}" if len(envs) == 1 else "Averaged over the tasks,"
+
+
+def _means(found: pd.DataFrame) -> list[float]:
+    return [np.mean([share.value for share in column]) for _, column in found.items()]
+
+
+def _above_half(share: pd.Series) -> pd.Series:
+    return share.map(lambda x: x.low > 0.5).astype(bool)

@@ -1,0 +1,1 @@
+"""What the chapter on mechanisms shows: its runs, its sentences, its tables."""

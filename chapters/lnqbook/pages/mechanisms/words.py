@@ -1,0 +1,243 @@
+"""What the study says, in sentences that its numbers choose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from ...findings import case, listed
+from ...mechanisms import (
+    ACCOUNTS,
+    FAILS,
+    NECESSARY,
+    NO_SHARE,
+    NOT,
+    PART,
+    SUFFICIENT,
+    UNDECIDED,
+)
+from ...numbers import interval
+
+
+def in_tasks(envs: Iterable[str], every: int) -> str:
+    """`in all 4 tasks`, `in CartPole and Pendulum`."""
+    envs = list(envs)
+    return f"in all {every} tasks" if len(envs) == every > 1 else f"in {listed(envs)}"
+
+
+def answer(found: pd.DataFrame) -> list[str]:
+    """The page's answer: a placebo that does not pass comes first, then three sentences.
+
+    **Arguments** `found`: as `mechanisms.answers` gives it, over each network's best rate.
+    """
+    two = found[found["kind"] == "two-sided"]
+    return [s for s in (placebo_first(found), main(two), excluded(two), rest(found)) if s]
+
+
+def main(two: pd.DataFrame) -> str:
+    """Which mechanisms account for the gain."""
+    tasks = two["env"].nunique()
+    by = {name: list(rows["env"]) for name, rows in two[two["verdict"] == ACCOUNTS].groupby(
+        "mechanism", sort=False)}  # fmt: skip
+    everywhere = [name for name, envs in by.items() if len(envs) == tasks]
+    told = "; ".join(f"the {name} {in_tasks(envs, tasks)}" for name, envs in by.items())
+    judged = two[two["verdict"] != NO_SHARE]
+    return case(
+        (
+            judged.empty,
+            "LN's gain is not clear of zero in any task shown, so there is none to be shared out.",
+        ),
+        (
+            len(everywhere) == 1 and len(by) == 1,
+            f"LN's gain is made of its {''.join(everywhere)}: added to a network without LN it "
+            f"brings more than half of the gain, and taken from LN it costs more than half, "
+            f"{in_tasks(by.get(''.join(everywhere), ()), tasks)}.",
+        ),
+        (
+            bool(by),
+            "Accounts for LN's gain, which is to bring more than half of it when added and to cost "
+            f"more than half when removed: {told}.",
+        ),
+        "No mechanism studied here accounts for LN's gain in any task: none brings more than half "
+        "of it when added and costs more than half when removed.",
+    )
+
+
+def excluded(two: pd.DataFrame) -> str:
+    """Which mechanisms are not what the gain is made of."""
+    out = two[two["verdict"] == NOT]
+    every = two["env"].nunique()
+    told = "; ".join(
+        f"{name} {in_tasks(rows['env'], every)}"
+        for name, rows in out.groupby("mechanism", sort=False)
+    )
+    return case(
+        ((two["verdict"] == NO_SHARE).all(), ""),
+        (out.empty, "None of the mechanisms can be ruled out in any task."),
+        f"Ruled out, for one of the two shares lies below a fifth: {told}.",
+    )
+
+
+def rest(found: pd.DataFrame) -> str:
+    """What is in part or open, and whether the placebos pass."""
+    two = found[(found["kind"] == "two-sided") & (found["verdict"] != NO_SHARE)]
+    if two.empty:
+        return ""
+    part, opened = (int((two["verdict"] == word).sum()) for word in (PART, UNDECIDED))
+    left = case(
+        (part and opened, f"Of the {len(two)} pairs of mechanism and task, {part} account for it "
+         f"in part and {opened} stay undecided"),
+        (part, f"In part it is in {part} of the {len(two)} pairs of mechanism and task"),
+        (opened, f"Undecided are {opened} of the {len(two)} pairs of mechanism and task"),
+        "No pair of mechanism and task stays open",
+    )  # fmt: skip
+    kept = found[found["kind"] == "placebo"]
+    passes = case(
+        (kept.empty or (kept["verdict"] == FAILS).any(), "."),
+        ((kept["verdict"] == NO_SHARE).all(), "."),
+        "; the placebos pass.",
+    )
+    return left + passes
+
+
+def placebo_first(found: pd.DataFrame) -> str:
+    """The sentence on placebos that fail; "" where none does."""
+    failed = found[(found["kind"] == "placebo") & (found["verdict"] == FAILS)]
+    moved = failed[[any(s and s.sign for s in (row.S, row.N)) for row in failed.itertuples()]]
+    return case(
+        (failed.empty, ""),
+        (
+            len(moved),
+            f"A placebo moves the return, which a placebo should not: {_each(moved)}; what the "
+            "mechanism beside it does there is not all its own.",
+        ),
+        f"A placebo does not pass, for its interval is wider than the fifth of LN's gain that the "
+        f"rule allows: {_each(failed)}.",
+    )
+
+
+def _each(rows: pd.DataFrame) -> str:
+    """The placebos with their tasks and the share that is furthest from 0."""
+    told = []
+    for row in rows.itertuples():
+        worst = max((s for s in (row.S, row.N) if s), key=lambda s: max(abs(s.low), abs(s.high)))
+        told.append(f"{row.mechanism} in {row.env}, {interval(worst, '.2f')} of LN's gain")
+    return "; ".join(told)
+
+
+def one_sided(found: pd.DataFrame) -> list[str]:
+    """A sentence for each mechanism that was added, or removed, alone."""
+    mine = found[(found["kind"] == "one-sided") & (found["verdict"] != NO_SHARE)]
+    told = []
+    for name, rows in mine.groupby("mechanism", sort=False):
+        every = rows["env"].nunique()
+        word = SUFFICIENT if rows["S"].notna().any() else NECESSARY
+        parts = [
+            f"{verdict} {in_tasks(rows.loc[rows['verdict'] == verdict, 'env'], every)}"
+            for verdict in (word, f"not {word}", UNDECIDED)
+            if (rows["verdict"] == verdict).any()
+        ]
+        told.append(f"**{name[0].upper()}{name[1:]}**: {'; '.join(parts)}.")
+    return told
+
+
+def changed(best: pd.DataFrame, average: pd.DataFrame) -> str:
+    """Which verdicts another way of averaging changes."""
+    both = best.merge(average, on=["mechanism", "kind", "env"], suffixes=("", "_average"))
+    both = both[both["kind"] != "placebo"]
+    other = both[both["verdict"] != both["verdict_average"]]
+    told = "; ".join(
+        f"{row.mechanism} in {row.env}: {row.verdict}, averaged {row.verdict_average}"
+        for row in other.itertuples()
+    )
+    return case(
+        (both.empty, ""),
+        (
+            other.empty,
+            "Averaged over the learning rates, as in Table 1, every verdict is the same.",
+        ),
+        f"Averaged over the learning rates, as in Table 1, {len(other)} of {len(both)} verdicts "
+        f"are others: {told}.",
+    )
+
+
+def cleanness(moved: pd.DataFrame) -> str:
+    """Which arms did what they say and nothing else.
+
+    **Arguments** `moved`: rows of `mediators.moved_in` with columns env and arm.
+    """
+    clean = moved[moved["unclean"].map(len) == 0]
+    told = listed(f"{row.arm} ({row.env})" for row in clean.itertuples())
+    return case(
+        (moved.empty, ""),
+        (
+            clean.empty,
+            f"None of the {len(moved)} arms and tasks is clean: each misses its own mediator or "
+            "moves another, so a share says what the arm does, not what its mediator does alone.",
+        ),
+        (len(clean) == len(moved), f"All {len(moved)} arms and tasks are clean."),
+        f"Clean are {len(clean)} of {len(moved)} arms and tasks: {told}; the others miss their own "
+        "mediator or move another, by the numbers in the table.",
+    )
+
+
+def order(ranked: pd.DataFrame) -> str:
+    """The ranking of the two-sided mechanisms and what its contrasts say."""
+    two = ranked[ranked["kind"] == "two-sided"]
+    there = two[np.isfinite([score.value for score in two["score"]])]
+    if there.empty:
+        return "There is no gain to rank the mechanisms by."
+    names = [f"{row.mechanism} ({interval(row.score, '.2f')})" for row in there.itertuples()]
+    clear = [
+        f"{row.mechanism} before {following}"
+        for row, following in zip(there.itertuples(), there["mechanism"][1:], strict=False)
+        if row.ahead and row.ahead.low > 0
+    ]
+    contrasts = case(
+        (not clear, "no neighbour is clear of the next"),
+        f"clear of the next: {'; '.join(clear)}",
+    )
+    return f"By the mean over tasks of the smaller share: {', '.join(names)}; {contrasts}."
+
+
+def placebos(found: pd.DataFrame) -> str:
+    """How many placebos pass, and which do not."""
+    mine = found[(found["kind"] == "placebo") & (found["verdict"] != NO_SHARE)]
+    failed = mine[mine["verdict"] == FAILS]
+    every = f"{len(mine)} placebos and tasks"
+    return case(
+        (mine.empty, "There is no gain of LN against which a placebo could be held."),
+        (failed.empty, f"All {every} pass."),
+        f"{len(mine) - len(failed)} of {every} pass. Not so: {_each(failed)}.",
+    )
+
+
+def printed(found: pd.DataFrame, judged: bool) -> str:
+    """The second reading: networks without biases."""
+    return case(
+        (found.empty, "The networks without biases are read from the study's results alone."),
+        (judged, " ".join(one_sided(found)) or "LN's gain is not clear of 0 in any task."),
+        "",
+    )
+
+
+def bearing(found: pd.DataFrame) -> list[str]:
+    """What the study says of the mechanisms that the paper names, a sentence each."""
+    paper = {
+        "learning-rate decay": "Decay of the learning rate (App. D, claim 22)",
+        "less overshoot": "Less overshoot, which GI2 is to measure (claim 9)",
+        "isometry": "Isometry (claim 20)",
+    }
+    told = []
+    for name, label in paper.items():
+        rows = found[(found["mechanism"] == name) & (found["verdict"] != NO_SHARE)]
+        every = len(rows)
+        parts = [
+            f"{verdict} {in_tasks(rows.loc[rows['verdict'] == verdict, 'env'], every)}"
+            for verdict in (ACCOUNTS, PART, NOT, UNDECIDED)
+            if (rows["verdict"] == verdict).any()
+        ]
+        told.append(f"{label}: {'; '.join(parts)}." if parts else "")
+    return [text for text in told if text]

@@ -1,0 +1,1 @@
+"""What chapters/setting.ipynb alone needs."""
