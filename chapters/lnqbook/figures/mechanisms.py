@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from ..mechanisms import LITTLE, MOST, NO_SHARE
 from ..stats import Interval
+from .drawn import record
 from .layout import finish, handle
 from .style import GREY, LOOKS, WIDTH, in_style
 
@@ -54,10 +55,25 @@ def sufficiency_and_necessity(
             if judged or row.verdict == NO_SHARE:
                 ax.annotate(row.verdict, (1.01, y), xycoords=("axes fraction", "data"), va="center",
                             fontsize=7.5, annotation_clip=False)  # fmt: skip
+    record(figure, _numbers(found[found["env"].isin(envs)]))
     for ax in axes.flat[len(envs) :]:
         ax.remove()
     handles: list[Line2D] = [handle(text, look, marker="o") for look, text in SIDES.values()]
     return finish(figure, handles, note, "share of LN's gain")
+
+
+def _numbers(found: pd.DataFrame) -> pd.DataFrame:
+    """A row a mechanism and task: the verdict, and value and interval of both shares."""
+    named = ("env", "mechanism", "verdict")
+    return pd.DataFrame(
+        {name: getattr(row, name) for name in named}
+        | {
+            f"{side}_{part}": getattr(getattr(row, side), part, np.nan)
+            for side in SIDES
+            for part in ("value", "low", "high")
+        }
+        for row in found.itertuples()
+    )
 
 
 def _draw(ax: Axes, y: float, share: Interval, side: str, judged: bool) -> None:
