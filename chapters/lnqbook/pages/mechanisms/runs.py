@@ -112,7 +112,7 @@ def _curves(p: Parameters, runs: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for _, mine in runs.groupby("env", sort=False):
         specs = [RunSpec(**row) for row in mine[list(FIELDS)].to_dict("records")]
-        parts.append(kept(mine, p.curves(specs)))
+        parts.append(kept(mine, p.curves(specs)).drop(columns="steps"))
     return pd.concat(parts) if parts else pd.DataFrame(columns=["key", "step"])
 
 
