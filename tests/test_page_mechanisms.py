@@ -67,6 +67,9 @@ def test_mechanisms_that_account_for_it_in_some_tasks() -> None:
 
 def test_no_mechanism_and_no_gain() -> None:
     assert words.main(both(NOT, PART)).startswith("No mechanism studied here accounts")
+    some = pd.concat([both(ACCOUNTS, NOT, ("CartPole",)), both(NO_SHARE, NO_SHARE, ("Acrobot",))])
+    assert words.main(some).startswith("LN's gain is made of its forward pass")
+    assert words.main(some).endswith("more than half, in CartPole.")
     told = words.answer(both(NO_SHARE, NO_SHARE))
     assert len(told) == 1 and "not clear of zero in any task" in told[0]
 

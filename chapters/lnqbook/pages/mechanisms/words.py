@@ -41,9 +41,9 @@ def main(two: pd.DataFrame) -> str:
     tasks = two["env"].nunique()
     by = {name: list(rows["env"]) for name, rows in two[two["verdict"] == ACCOUNTS].groupby(
         "mechanism", sort=False)}  # fmt: skip
-    everywhere = [name for name, envs in by.items() if len(envs) == tasks]
-    told = "; ".join(f"the {name} {in_tasks(envs, tasks)}" for name, envs in by.items())
     judged = two[two["verdict"] != NO_SHARE]
+    everywhere = [name for name, envs in by.items() if len(envs) == judged["env"].nunique()]
+    told = "; ".join(f"the {name} {in_tasks(envs, tasks)}" for name, envs in by.items())
     return case(
         (
             judged.empty,
@@ -60,8 +60,8 @@ def main(two: pd.DataFrame) -> str:
             "Accounts for LN's gain, which is to bring more than half of it when added and to cost "
             f"more than half when removed: {told}.",
         ),
-        "No mechanism studied here accounts for LN's gain in any task: none brings more than half "
-        "of it when added and costs more than half when removed.",
+        "No mechanism studied here accounts for LN's gain in any task: of none is it sure that it "
+        "brings more than half when added and costs more than half when removed.",
     )
 
 
@@ -125,7 +125,7 @@ def placebo_first(found: pd.DataFrame) -> str:
 
 
 def _worst(rows: pd.DataFrame) -> str:
-    """Nothing for no rows, else the placebo and task with the end of an interval that is furthest from 0."""
+    """The placebo and task whose interval reaches furthest from 0; nothing for no rows."""
     told = {
         max(abs(s.low), abs(s.high)): f"{row.mechanism} in {row.env}, {interval(s, '.2f')}"
         for row in rows.itertuples()
