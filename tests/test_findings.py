@@ -296,9 +296,12 @@ def test_whether_gi2_is_about_the_task():
     said = front_page.about_the_task(cases, "SGD")
     numbers = "(\u03c1 -0.50 and -0.30)"
     assert said == (
-        "Own task's losses against other tasks': GI\u2082 goes with the defaults no more with its "
-        f"own {numbers}, b more with its own {numbers} and c less with its own {numbers}."
+        "With the defaults GI\u2082's link with its own task's loss is not shown to be stronger "
+        f"than with other tasks' losses {numbers}; b it is stronger {numbers}; "
+        f"c it is weaker {numbers}."
     )
+    said = front_page.about_the_task(cases[1:2], "SGD")
+    assert said.startswith("B GI\u2082's link with its own task's loss is stronger than with other")
     assert front_page.about_the_task(cases, "Adam") == ""
 
 

@@ -61,17 +61,16 @@ def about_the_task(cases: Sequence[Case], optimizer: str) -> str:
         if (one.pair.x, one.optimizer) != ("gi2", optimizer):
             continue
         side = one.found.difference.sign * one.pair.sign
+        word = {1: "stronger", -1: "weaker", 0: "not shown to be stronger"}[side]
         numbers = f"(\u03c1 {one.found.own.value:.2f} and {one.found.others.value:.2f})"
-        reading = "with the defaults" if one.reading == "defaults" else one.reading
+        link = f"{NAMES['gi2']}'s link with its own task's loss is {word} than with other tasks' "
+        start = "With the defaults" if one.reading == "defaults" else one.reading.capitalize()
         told.append(
-            case(
-                (side > 0, f"{reading} more with its own {numbers}"),
-                (side < 0, f"{reading} less with its own {numbers}"),
-                f"{reading} no more with its own {numbers}",
-            )
+            f"{start[0].lower()}{start[1:]} it is {word} {numbers}"
+            if told
+            else f"{start} {link}losses {numbers}"
         )
-    start = f"Own task's losses against other tasks': {NAMES['gi2']} goes "
-    return f"{start}{listed(told)}." if told else ""
+    return f"{'; '.join(told)}." if told else ""
 
 
 def first_order(rhos: pd.DataFrame) -> str:

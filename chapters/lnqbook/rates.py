@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,42 +38,24 @@ class Sides(NamedTuple):
         return 0
 
 
-def effect_sides(
-    runs: pd.DataFrame,
-    metric: str,
-    sign: int = 1,
-    norm: str = "layer",
-    baseline: str = "none",
-    clamped: bool = True,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Sides:
+def effect_sides(runs: pd.DataFrame, metric: str, sign: int = 1, **how: Any) -> Sides:
     """How often `norm` minus `baseline`, paired by seed, has `sign` in `metric`.
 
-    **Arguments** `runs`: one row a run, one task and optimizer. `clamped`: whether learning rates
-    at which a seed of either network was clamped take part.
+    **Arguments** `runs`: one row a run, one task and optimizer. `how`: `norm` and `baseline`, LN
+    and None; `clamped`, whether learning rates at which a seed of either was clamped take part;
+    `seed` and `resamples` of the bootstrap.
     """
-    draws = _drawn_effects(runs, (metric,), norm, baseline, clamped, seed, resamples)
+    draws = _drawn_effects(runs, (metric,), **how)
     above, below = _levels(draws[0])
     return _counted(above, below) if sign > 0 else _counted(below, above)
 
 
-def joint_sides(
-    runs: pd.DataFrame,
-    x: str,
-    y: str,
-    sign: int = 1,
-    norm: str = "layer",
-    baseline: str = "none",
-    clamped: bool = True,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Sides:
+def joint_sides(runs: pd.DataFrame, x: str, y: str, sign: int = 1, **how: Any) -> Sides:
     """How often the paired effects on `x` and `y` go the same way (sign -1: opposite ways).
 
-    A learning rate is decided where both effects are.
+    A learning rate is decided where both effects are. Arguments as for `effect_sides`.
     """
-    x_draws, y_draws = _drawn_effects(runs, (x, y), norm, baseline, clamped, seed, resamples)
+    x_draws, y_draws = _drawn_effects(runs, (x, y), **how)
     (x_up, x_down), (y_up, y_down) = _levels(x_draws), _levels(sign * y_draws)
     same = np.minimum(np.maximum(x_up, y_up), np.maximum(x_down, y_down))
     apart = np.minimum(np.maximum(x_up, y_down), np.maximum(x_down, y_up))
@@ -90,11 +72,11 @@ def calm_rates(runs: pd.DataFrame, norms: tuple[str, ...]) -> list[float]:
 def _drawn_effects(
     runs: pd.DataFrame,
     metrics: tuple[str, ...],
-    norm: str,
-    baseline: str,
-    clamped: bool,
-    seed: int,
-    resamples: int,
+    norm: str = "layer",
+    baseline: str = "none",
+    clamped: bool = True,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> list[np.ndarray]:
     """Mean paired differences of each metric over resampled seeds: (resamples, rates) each."""
     if not clamped:
