@@ -155,8 +155,8 @@ def test_backends_are_kept_apart(tmp_path):
     sweep(SPECS[:2], backend=standin.train, store=tmp_path, progress=False)
     assert Store(tmp_path).results().empty
     assert len(curves(SPECS[:2], store=tmp_path, backend=standin.train)) == 8
-    with pytest.raises(SweepError, match=r"backend is 'gpu'.*write backend="):
-        sweep(SPECS[:2], backend="gpu", store=tmp_path, progress=False)
+    with pytest.raises(SweepError, match=r"backend is 'tpu'.*write backend="):
+        sweep(SPECS[:2], backend="tpu", store=tmp_path, progress=False)
 
 
 def test_a_run_that_fails_is_named_and_the_others_kept(tmp_path):
