@@ -54,25 +54,21 @@ def sufficiency_and_necessity(
                     _draw(ax, y + offset, share, side, judged)
             if judged or row.verdict == NO_SHARE:
                 ax.annotate(row.verdict, (1.01, y), xycoords=("axes fraction", "data"), va="center",
-                            fontsize=7.5, annotation_clip=False)  # fmt: skip
-    record(figure, _numbers(found[found["env"].isin(envs)]))
+                            fontsize=8, annotation_clip=False)  # fmt: skip
     for ax in axes.flat[len(envs) :]:
         ax.remove()
     handles: list[Line2D] = [handle(text, look, marker="o") for look, text in SIDES.values()]
+    record(figure, _numbers(found))
     return finish(figure, handles, note, "share of LN's gain")
 
 
 def _numbers(found: pd.DataFrame) -> pd.DataFrame:
-    """A row a mechanism and task: the verdict, and value and interval of both shares."""
-    named = ("env", "mechanism", "verdict")
     return pd.DataFrame(
-        {name: getattr(row, name) for name in named}
-        | {
-            f"{side}_{part}": getattr(getattr(row, side), part, np.nan)
-            for side in SIDES
-            for part in ("value", "low", "high")
-        }
+        {"mechanism": row.mechanism, "env": row.env, "share": side, "value": share.value}
+        | {"low": share.low, "high": share.high, "verdict": row.verdict}
         for row in found.itertuples()
+        for side, share in (("S", row.S), ("N", row.N))
+        if share is not None
     )
 
 
