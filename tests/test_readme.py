@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, tool
 
 TEXT = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
@@ -77,3 +77,8 @@ def test_make_says_in_one_sentence_what_to_install(python, sentence, tmp_path):
     assert done.returncode != 0 and not (tmp_path / ".venv").exists()
     (said,) = done.stdout.splitlines()
     assert sentence in said
+
+
+def test_jupyterlab_has_the_extension_that_renders_the_chapters():
+    listed = tool("jupyter", "labextension", "list")
+    assert re.search(r"jupyterlab-myst v\S+ .*enabled.*OK", listed.stdout), listed.stdout

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 LISTS = {'<div role="list" class="citation-list">': '<div class="citation-list">'}
 """Docutils calls citations a list whose parts are no list's: screen readers announce neither."""
@@ -21,6 +23,23 @@ def repair(
         context["body"] = context.get("body", "").replace(wrong, right)
 
 
+class NamedLinks(SphinxPostTransform):
+    """Gives a link that is nothing but a formula a name that is read aloud."""
+
+    default_priority = 700  # links are resolved
+    formats = ("html",)
+
+    def run(self, **kwargs: object) -> None:
+        for link in self.document.findall(nodes.reference):
+            parts = [part for part in link.findall() if isinstance(part, nodes.Text | nodes.math)]
+            if isinstance(parts[0] if parts else None, nodes.math) and not any(
+                isinstance(part, nodes.Text) and not isinstance(part.parent, nodes.math)
+                for part in parts
+            ):
+                spoken = re.sub(r"\\[a-zA-Z]+|[^\w\s]|_", "", link.astext())
+                link += nodes.inline("", spoken, classes=["visually-hidden"])
+
+
 def copy_plotly(app: Sphinx, error: Exception | None) -> None:
     """Puts the installed plotly's script beside the book's, for reading without a network."""
     if error is None and app.builder.format == "html":
@@ -29,6 +48,7 @@ def copy_plotly(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_post_transform(NamedLinks)
     app.connect("html-page-context", repair)
     app.connect("build-finished", copy_plotly)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
