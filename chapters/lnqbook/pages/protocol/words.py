@@ -71,8 +71,8 @@ def shifts_in_words(shifts: pd.DataFrame, half: pd.Series) -> str:
         for row in largest.itertuples()
     ]
     return (
-        f"**How far?** Of {len(shifts)} returns under a change, {clear} {_differ(clear)} from the "
-        f"defaults' by an interval clear of 0, and {beyond} by more than half the width of the "
+        f"**How far?** Of {len(shifts)} returns under a change, {_differ(clear)} from the "
+        f"defaults' by an interval clear of 0, and {beyond or 'none'} by more than half the width of the "
         f"interval that the defaults' own seeds give. The largest shifts: {listed(parts)}."
     )
 
@@ -142,7 +142,7 @@ def nearest(away: pd.DataFrame) -> str:
 
 
 def _differ(number: int) -> str:
-    return "differs" if number == 1 else "differ"
+    return f"{number or 'none'} {'differ' if number > 1 else 'differs'}"
 
 
 def _network(norm: str) -> str:
