@@ -93,7 +93,7 @@ def test_badges_where_a_claim_is_not_about_the_task(asked):
     assert "**30**\xa0\N{EN DASH} not tested" in chapter.badges(chapter.judged(own, 30))
 
 
-def test_an_answer_is_a_paragraph_badges_and_the_claims_behind_a_title(pairs, monkeypatch):
+def test_an_answer_is_a_paragraph_badges_and_the_claims_behind_a_title(asked, pairs, monkeypatch):
     shown = []
     monkeypatch.setattr(chapter, "display", lambda *outputs: shown.extend(outputs))
     chapter.answer(pairs, "It does.", "", "Not always.")
@@ -102,6 +102,10 @@ def test_an_answer_is_a_paragraph_badges_and_the_claims_behind_a_title(pairs, mo
     assert badges == chapter.badges(pairs)
     assert claims.startswith('<details class="folded"><summary>These claims in words')
     assert chapter.listed(pairs) in claims
+    shown.clear()
+    own = replace(asked, envs=("CartPole-v1",))
+    chapter.answer(chapter.judged(own, 3), "It does.")
+    assert len(shown) == 2
 
 
 def test_policies_are_played_only_where_a_claim_compares_with_them(asked):

@@ -1,5 +1,6 @@
 """Every chapter as a reader runs it: papermill, other parameters, wrong parameters."""
 
+import re
 import shlex
 from collections import Counter
 from inspect import signature
@@ -109,6 +110,29 @@ def test_it_runs_with_other_parameters_from_another_folder(path, executed):
     assert all(cell.execution_count for cell in cells)
     assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
     assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in cells)
+
+
+ANSWERED = (
+    "gi2",
+    "injection",
+    "interference",
+    "isometry",
+    "lr_decay",
+    "normalizations",
+    "protocol",
+)
+
+
+@pytest.mark.parametrize("chapter", ANSWERED)
+def test_it_reads_whole_wherever_it_is_opened(chapter, executed):
+    """The answer, what it makes of the claims, and the caution are outputs; nothing is a hole."""
+    path = executed(ROOT / "chapters" / f"{chapter}.ipynb")
+    assert "{glue" not in path.read_text()
+    told = "\n".join(outputs(path, "text/markdown"))
+    assert "These runs have one seed, and so no intervals." in told
+    assert "The paper's runs take 200,000 steps, these 200." in told
+    assert "**The paper's claims, by these runs:** [**" in told
+    assert not re.search(r"\bnan\b|in: none|\{\w+\}`", told)
 
 
 @pytest.mark.parametrize("chapter", ["linear_regression", "own_network", "reproduce"])

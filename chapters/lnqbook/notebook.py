@@ -137,16 +137,6 @@ class Parameters:
         done = runs.groupby("seed")["key"].transform("size")
         return runs[done == runs["seed"].map(asked)].reset_index(drop=True)
 
-    @property
-    def cautions(self) -> str:
-        """What to keep in mind of few seeds and of short runs; "" where there are neither."""
-        from .stats import few_seeds
-
-        usual = RunSpec(ENVS[0]).steps
-        short = f"These runs have {self.steps:,} steps, not the paper's {usual:,}: they show the "
-        short += "start of training."
-        return " ".join(filter(None, [few_seeds(self.seeds), short * (self.steps < usual)]))
-
 
 def parameters(
     env: object,

@@ -47,7 +47,8 @@ def answer(pairs: Pairs, *sentences: str) -> None:
     **Arguments** `pairs`: of `judged`, asked once a page. Empty sentences are left out.
     """
     display(told(*sentences), Markdown(badges(pairs)))
-    display(folded("These claims in words", HTML(listed(pairs))))
+    if not all(_elsewhere(first) for first, _ in pairs):
+        display(folded("These claims in words", HTML(listed(pairs))))
 
 
 def badges(pairs: Pairs) -> str:
