@@ -90,7 +90,7 @@ def first_order(rhos: pd.DataFrame) -> str:
         (
             minus,
             "**First order.** Where the steps on two transitions agree more, the loss is lower in "
-            f"{listed(minus)}, against the paper.",
+            f"{listed(minus)}.",
         ),
         "**First order.** How much the steps on two transitions agree has no clear link with the "
         "loss in the tasks shown.",
@@ -108,7 +108,7 @@ def second_order(rhos: pd.DataFrame) -> str:
             f"{start} a lower loss in {listed(minus)}, a higher one in {listed(plus)}.",
         ),
         (minus, f"{start} a lower loss, clearly so in {listed(minus)}."),
-        (plus, f"{start} a higher loss, clearly so in {listed(plus)}, against the paper."),
+        (plus, f"{start} a higher loss, clearly so in {listed(plus)}."),
         f"{start} neither a lower nor a higher loss in the tasks shown.",
     )
     calm = " Without the points at which a run was clamped it goes with"
