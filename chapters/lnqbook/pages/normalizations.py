@@ -172,8 +172,8 @@ def same_table(compared: pd.DataFrame, seeds: int) -> str:
     return told + case(
         (
             miss > 0,
-            " An experiment of its size on the same quantity would put its mean outside an interval "
-            f"from as many seeds as ours in about {miss:.0%} of all cells; misses beyond that say "
+            " An experiment of its size on the same quantity would put its mean outside an "
+            f"interval from as many seeds as ours in about {miss:.0%} of all cells; misses beyond that say "
             "that the experiments differ.",
         ),
         "",
