@@ -173,8 +173,8 @@ def same_table(compared: pd.DataFrame, seeds: int) -> str:
         (
             miss > 0,
             " An experiment of its size on the same quantity would put its mean outside an "
-            f"interval from as many seeds as ours in about {miss:.0%} of all cells; misses beyond that say "
-            "that the experiments differ.",
+            f"interval from as many seeds as ours in about {miss:.0%} of all cells; misses beyond "
+            "that say that the experiments differ.",
         ),
         "",
     )
