@@ -310,7 +310,7 @@ def test_whether_gi2_is_about_the_task():
     [
         ((ABOVE, CHANCE, ABOVE), "the loss is higher, clearly so in CartPole and Pendulum."),
         ((ABOVE, BELOW, BELOW), "higher in CartPole, and lower in Acrobot and Pendulum."),
-        ((BELOW, CHANCE, AROUND), "the loss is lower in CartPole, against the paper."),
+        ((BELOW, CHANCE, AROUND), "the loss is lower in CartPole."),
         ((CHANCE, AROUND, CHANCE), "has no clear link with the loss in the tasks shown."),
     ],
 )
@@ -322,10 +322,12 @@ def test_first_order_on_the_front_page(sgi, said):
     ("gi2", "calm", "said"),
     [
         ((BELOW, BELOW, AROUND), (BELOW, AROUND, AROUND), "clearly so in CartPole and Acrobot."),
-        ((BELOW, ABOVE, AROUND), (AROUND,) * 3, "round in CartPole, and does not in Acrobot."),
-        ((CHANCE,) * 3, (CHANCE,) * 3, "turns round in no task shown."),
-        ((BELOW,) * 3, (BELOW, AROUND, AROUND), "was clamped it is still negative in CartPole."),
-        ((BELOW,) * 3, (AROUND, AROUND, ABOVE), "in no task, and positive in Pendulum."),
+        ((BELOW, ABOVE, AROUND), (AROUND,) * 3, "loss in CartPole, a higher one in Acrobot."),
+        ((CHANCE,) * 3, (CHANCE,) * 3, "neither a lower nor a higher loss in the tasks shown."),
+        ((ABOVE, CHANCE, CHANCE), (CHANCE,) * 3, "a higher loss, clearly so in CartPole."),
+        ((BELOW,) * 3, (BELOW, AROUND, AROUND), "clamped it goes with a lower loss in CartPole."),
+        ((BELOW,) * 3, (BELOW, ABOVE, AROUND), "loss in CartPole, a higher one in Acrobot."),
+        ((BELOW,) * 3, (AROUND, AROUND, ABOVE), "in no task, and with a higher one in Pendulum."),
         ((BELOW,) * 3, (CHANCE,) * 3, "What it tells apart is runs that diverged from runs that"),
     ],
 )

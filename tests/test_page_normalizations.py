@@ -165,9 +165,11 @@ def test_table_1_in_words():
     cells = table1.cells(returns(none=0, layer=4, batch=1))
     compared = table1.compare(cells, PAPER)
     said = normalizations.same_table(compared, 20)
-    assert "Of the 3 numbers of the paper whose column is certain" in said
+    assert "Of the paper's 3 numbers whose column is certain" in said
     assert "2 lie in our interval; ours is the higher one in 1." in said
     assert "about 20% of all cells" in said
+    alone = normalizations.same_table(compared[compared["env"] == "Pendulum"], 1)
+    assert "Of the paper's one number whose" in alone and alone.endswith("prints no intervals.")
     assert "has no certain number" in normalizations.same_table(compared[:0], 20)
 
     assert normalizations.order(cells, []) == (

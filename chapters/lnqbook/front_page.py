@@ -90,7 +90,7 @@ def first_order(rhos: pd.DataFrame) -> str:
         (
             minus,
             "**First order.** Where the steps on two transitions agree more, the loss is lower in "
-            f"{listed(minus)}, against the paper.",
+            f"{listed(minus)}.",
         ),
         "**First order.** How much the steps on two transitions agree has no clear link with the "
         "loss in the tasks shown.",
@@ -101,42 +101,37 @@ def second_order(rhos: pd.DataFrame) -> str:
     """What the second-order term does, and what is left of it without clamped points."""
     plus, minus = _sides(rhos["GI\u2082"])
     calm_plus, calm_minus = _sides(rhos["GI\u2082, without clamped"])
+    start = f"**Second order.** More {NAMES['gi2']} goes with"
     told = case(
         (
             minus and plus,
-            f"**Second order.** With the second-order term the link turns round in {listed(minus)},"
-            f" and does not in {listed(plus)}.",
+            f"{start} a lower loss in {listed(minus)}, a higher one in {listed(plus)}.",
         ),
+        (minus, f"{start} a lower loss, clearly so in {listed(minus)}."),
+        (plus, f"{start} a higher loss, clearly so in {listed(plus)}."),
+        f"{start} neither a lower nor a higher loss in the tasks shown.",
+    )
+    calm = " Without the points at which a run was clamped it goes with"
+    left = case(
         (
-            minus,
-            "**Second order.** With the second-order term the link turns round, clearly so in "
-            f"{listed(minus)}.",
+            calm_minus and calm_plus,
+            f"{calm} a lower loss in {listed(calm_minus)}, a higher one in {listed(calm_plus)}.",
         ),
-        "**Second order.** With the second-order term the link turns round in no task shown.",
+        (calm_minus, f"{calm} a lower loss in {listed(calm_minus)}."),
+        (
+            calm_plus,
+            f"{calm} a lower loss in no task, and with a higher one in {listed(calm_plus)}.",
+        ),
+        " Without the points at which a run was clamped there is no clear link.",
     )
-    return (
-        told
-        + case(
-            (
-                calm_minus,
-                " Without the points at which a run was clamped it is still negative in "
-                f"{listed(calm_minus)}.",
-            ),
-            (
-                calm_plus,
-                " Without the points at which a run was clamped it is negative in no task, and "
-                f"positive in {listed(calm_plus)}.",
-            ),
-            " Without the points at which a run was clamped no task has a clear link.",
-        )
-        + case(
-            (
-                minus and not calm_minus,
-                " What it tells apart is runs that diverged from runs that did not.",
-            ),
-            "",
-        )
+    apart = case(
+        (
+            minus and not calm_minus,
+            " What it tells apart is runs that diverged from runs that did not.",
+        ),
+        "",
     )
+    return told + left + apart
 
 
 def sides_table(rhos: pd.DataFrame) -> pd.DataFrame:

@@ -162,13 +162,21 @@ def same_table(compared: pd.DataFrame, seeds: int) -> str:
             "these runs have no intervals."
         )
     inside, above = int((sure["agrees"] == "yes").sum()), int((sure["difference"] > 0).sum())
-    return (
-        f"**Is it the same table?** Of the {len(sure)} numbers of the paper whose column is certain"
-        f" (Random counted once, as the untrained network), {_some(inside)} in our interval; "
-        f"ours is the higher one in {above or 'none'}. The paper prints no intervals. An experiment"
-        " of its size on the same quantity would put its mean outside an interval from as many "
-        f"seeds as ours in about {table1.expected_miss(seeds):.0%} of all cells; misses beyond that"
-        " say that the experiments differ."
+    some = "one number" if len(sure) == 1 else f"{len(sure)} numbers"
+    told = (
+        f"**Is it the same table?** Of the paper's {some} whose column is certain (Random counted "
+        f"once, as the untrained network), {_some(inside)} in our interval; ours is the higher one "
+        f"in {above or 'none'}. The paper prints no intervals."
+    )
+    miss = table1.expected_miss(seeds)
+    return told + case(
+        (
+            miss > 0,
+            " An experiment of its size on the same quantity would put its mean outside an "
+            f"interval from as many seeds as ours in about {miss:.0%} of all cells; misses beyond "
+            "that say that the experiments differ.",
+        ),
+        "",
     )
 
 

@@ -71,9 +71,9 @@ def shifts_in_words(shifts: pd.DataFrame, half: pd.Series) -> str:
         for row in largest.itertuples()
     ]
     return (
-        f"**How far?** Of {len(shifts)} returns under a change, {clear} {_differ(clear)} from the "
-        f"defaults' by an interval clear of 0, and {beyond} by more than half the width of the "
-        f"interval that the defaults' own seeds give. The largest shifts: {listed(parts)}."
+        f"**How far?** Of {len(shifts)} returns under a change, {_differ(clear)} from the "
+        f"defaults' by an interval clear of 0, and {beyond or 'none'} by more than half the width "
+        f"of the interval that the defaults' own seeds give. The largest shifts: {listed(parts)}."
     )
 
 
@@ -107,7 +107,7 @@ def flips(board: pd.DataFrame) -> str:
     return case(
         (
             turned,
-            f"Of {judged} verdicts under a change, {turned} {_differ(turned)} from the defaults'.",
+            f"Of {judged} verdicts under a change, {_differ(turned)} from the defaults'.",
         ),
         (judged, f"None of the {judged} verdicts under a change differs from the defaults'."),
         "No change applies here.",
@@ -142,7 +142,7 @@ def nearest(away: pd.DataFrame) -> str:
 
 
 def _differ(number: int) -> str:
-    return "differs" if number == 1 else "differ"
+    return f"{number or 'none'} {'differ' if number > 1 else 'differs'}"
 
 
 def _network(norm: str) -> str:
