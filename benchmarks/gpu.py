@@ -5,8 +5,9 @@
 It needs an NVIDIA GPU with its driver, numba-cuda (with CUDA 13: pip install "numba-cuda[cu13]"),
 torch and what the library imports; nothing is fetched. JAX is a peer where it is installed. Parts
 that would overrun `--seconds` are left out or made smaller, and the report says so. It is written
-after every part, so whatever ends the program leaves what was found. The exit code is 1 where the
-card disagrees with the reference. With NUMBA_ENABLE_CUDASIM=1 everything is tiny and simulated.
+after every part, so whatever ends the program leaves what was found; beside it, where the whole of
+core was trained, its rows and its curves at step 0. The exit code is 1 where the card disagrees
+with the reference. With NUMBA_ENABLE_CUDASIM=1 everything is tiny and simulated.
 
 Times are of one run of the script on one card; of each launch the host's part is included.
 """
@@ -275,21 +276,24 @@ def measured(report: Report, speed: dict[str, float]) -> None:
     started = time.perf_counter()
     results = train(specs)
     report.say(f"core, whole, metrics and evaluation: {time.perf_counter() - started:.1f} s")
-    compare(report, results)
+    report.part("comparison", 0, lambda: compare(report, results))
 
 
 def compare(report: Report, results: list) -> None:
-    """The rows against the shipped ones, over seeds; the curves at step 0."""
-    import pandas as pd
-
-    # here, for of pandas and pyarrow there may be other versions
-    from lnqlib.store.agreement import compared
-    from lnqlib.store.shipped import Shipped
+    """The rows against the shipped ones, over seeds; the curves at step 0. Rows are kept, too."""
+    import pandas as pd  # here, for it may be missing or of another version
 
     rows = pd.DataFrame([{"key": r.spec.key} | vars(r.spec) | r.row for r in results])
     first = [
         {"key": r.spec.key} | {name: curve[0] for name, curve in r.curves.items()} for r in results
     ]
+    if report.path:
+        rows.to_csv(report.path.with_suffix(".rows.csv"))
+        pd.DataFrame(first).to_csv(report.path.with_suffix(".start.csv"))
+
+    from lnqlib.store.agreement import compared
+    from lnqlib.store.shipped import Shipped
+
     lines, _ = compared(rows, pd.DataFrame(first), Shipped())
     for line in lines:
         report.say(line)

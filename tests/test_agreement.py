@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from lnqlib.spec import grid
-from lnqlib.store.agreement import AT_START_BOUND, LEVEL, p_values, start_gaps
+from lnqlib.store import Store, StoreError
+from lnqlib.store.agreement import (
+    AT_START_BOUND,
+    LEVEL,
+    compared,
+    p_values,
+    same_in_law,
+    start_gaps,
+)
 from lnqlib.store.shipped import Shipped
 from lnqlib.store.verify import AT_START, COMPARED
 
@@ -74,3 +82,18 @@ def test_the_start_is_compared_number_by_number() -> None:
     assert gaps["sgi"] > AT_START_BOUND and gaps.drop("sgi").max() == 0.0
     assert set(gaps.index) == set(AT_START)
     assert start_gaps(curves, curves[curves["step"] > 0]).max() == np.inf
+
+
+def test_shipped_rows_agree_with_themselves_in_words(shipped) -> None:
+    lines, agree = compared(shipped, Shipped().curves(SPECS), Shipped())
+    assert agree
+    assert lines[0].startswith("60 runs; largest relative difference at step 0: 0 ")
+    assert lines[1].endswith("cells that differ (Bonferroni): 0")
+    moved = shipped.assign(gi2=shipped["gi2"] + shipped["gi2"].abs().max())
+    lines, agree = compared(moved, Shipped().curves(SPECS), Shipped())
+    assert not agree and len(lines) == 4 and "'norm': 'layer'" in lines[3]
+
+
+def test_an_empty_store_is_named(tmp_path) -> None:
+    with pytest.raises(StoreError, match="has no runs that are shipped"):
+        same_in_law(Store(tmp_path))

@@ -300,8 +300,8 @@ def test_whether_gi2_is_about_the_task():
     numbers = "(\u03c1 -0.50 and -0.30)"
     assert said == (
         "With the defaults GI\u2082's link with its own task's loss is not shown to be stronger "
-        f"than with other tasks' losses {numbers}; b it is stronger {numbers}; c it is weaker "
-        f"{numbers}."
+        f"than with other tasks' losses {numbers}; b it is stronger {numbers}; "
+        f"c it is weaker {numbers}."
     )
     said = front_page.about_the_task(cases[1:2], "SGD")
     assert said.startswith("B GI\u2082's link with its own task's loss is stronger than with other")

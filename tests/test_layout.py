@@ -18,7 +18,8 @@ FILES = {
     for top, folder in TOPS.items()
     for path in sorted((folder / top).rglob("*.py"))
 }
-NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
+CHAPTERS = ROOT / "chapters"
+NOTEBOOKS = sorted([*CHAPTERS.glob("*.ipynb"), *CHAPTERS.glob("drafts/*.ipynb")])
 
 
 def within(module: str, package: str) -> bool:

@@ -59,7 +59,7 @@ def test_mechanisms_that_account_for_it_in_some_tasks() -> None:
     told = words.answer(found)
     assert told[0].endswith("the forward pass in CartPole.") and told[0].startswith("Accounts for")
     assert told[1] == "None of the mechanisms can be ruled out in any task."
-    assert "2 account for it in part and 1 stay undecided" in told[2]
+    assert told[2] == "Of the 4 pairs of mechanism and task, 2 are in part and 1 is undecided."
     found = both(ACCOUNTS, ACCOUNTS)
     assert words.main(found).endswith("the forward pass in all 2 tasks; the learning-rate decay "
                                       "in all 2 tasks.")  # fmt: skip
@@ -67,16 +67,19 @@ def test_mechanisms_that_account_for_it_in_some_tasks() -> None:
 
 def test_no_mechanism_and_no_gain() -> None:
     assert words.main(both(NOT, PART)).startswith("No mechanism studied here accounts")
+    some = pd.concat([both(ACCOUNTS, NOT, ("CartPole",)), both(NO_SHARE, NO_SHARE, ("Acrobot",))])
+    assert words.main(some).startswith("LN's gain is made of its forward pass")
+    assert words.main(some).endswith("more than half, in CartPole.")
     told = words.answer(both(NO_SHARE, NO_SHARE))
     assert len(told) == 1 and "not clear of zero in any task" in told[0]
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "start"),
-    [((PART, NOT), "In part it is in 2 of the 4"), ((UNDECIDED, NOT), "Undecided are 2 of the 4")],
+    ("verdicts", "end"),
+    [((PART, NOT), "2 are in part."), ((UNDECIDED, NOT), "2 are undecided.")],
 )
-def test_what_stays_open(verdicts: tuple[str, str], start: str) -> None:
-    assert words.rest(both(*verdicts)).startswith(start)
+def test_what_stays_open(verdicts: tuple[str, str], end: str) -> None:
+    assert words.rest(both(*verdicts)).endswith(end)
 
 
 def placebo(verdict: str, S: Interval, N: Interval | None = None) -> pd.DataFrame:
@@ -90,9 +93,13 @@ def test_a_placebo_that_fails_comes_first() -> None:
     assert len(passed) == 3 and passed[2].endswith("stays open; the placebos pass.")
     moved = words.answer(pd.concat([two, placebo(FAILS, of(-0.1, 0.1), of(0.3, 0.5))]))
     assert len(moved) == 4 and moved[0].startswith("A placebo moves the return")
-    assert "decay of another task in Acrobot, 0.40" in moved[0] and "placebos" not in moved[3]
+    assert (
+        "in 1 of 1 placebos and tasks, most of all decay of another task in Acrobot, 0.40"
+        in (moved[0])
+    )
+    assert "placebos" not in moved[3]
     wide = words.answer(pd.concat([two, placebo(FAILS, of(-0.1, 0.3))]))
-    assert wide[0].startswith("A placebo does not pass, for its interval is wider")
+    assert wide[0].startswith("A placebo does not pass in 1 of 1 placebos and tasks, for its")
     assert words.placebos(placebo(PASSES, of(-0.1, 0.1))) == "All 1 placebos and tasks pass."
     assert words.placebos(placebo(FAILS, of(0.1, 0.3))).startswith("0 of 1 placebos and tasks")
     assert words.placebos(placebo(NO_SHARE, NOTHING)).startswith("There is no gain")
@@ -259,7 +266,8 @@ def test_tables_of_a_world_made_by_hand() -> None:
     returns = tables.returns(scores, frame)
     assert returns.loc["F", ("Pendulum", "return")] == "40.0"
     assert returns.loc["LN", ("Pendulum", "unclamped")] == "100%" and len(returns) == 17
-    assert tables.anchors(scores).loc["centring", "Pendulum"].value == 0
+    assert tables.anchors(scores, True).loc["centring", "Pendulum"].value == 0
+    assert tables.anchors(scores, False).loc["centring", "Pendulum"] == 0
     frame.loc[frame["name"] == "overshoot", "arm_fallbacks"] = 100
     assert list(tables.astray(frame).index) == [("Pendulum", "S+")]
     assert tables.astray(frame)["fallbacks"].item() == "<1%"

@@ -129,7 +129,8 @@ def test_datasets_without_a_goal():
     assert setting.goals(counts) == (
         "Of 6 datasets 3 hold no terminated transition: 1 of 2 in A and 2 of 2 in C."
     )
-    assert setting.goals(counts[["B"]]) == "Each of the 2 datasets holds a terminated transition."
+    assert setting.goals(counts[["B"]]) == "Every dataset shown holds a terminated transition."
+    assert setting.goals(counts[["A"]]).startswith("Of 2 datasets 1 holds no terminated")
 
 
 def test_what_a_figure_has_of_a_run():

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from ..mechanisms import LITTLE, MOST, NO_SHARE
 from ..stats import Interval
+from .drawn import record
 from .layout import finish, handle
 from .style import GREY, LOOKS, WIDTH, in_style
 
@@ -53,11 +54,22 @@ def sufficiency_and_necessity(
                     _draw(ax, y + offset, share, side, judged)
             if judged or row.verdict == NO_SHARE:
                 ax.annotate(row.verdict, (1.01, y), xycoords=("axes fraction", "data"), va="center",
-                            fontsize=7.5, annotation_clip=False)  # fmt: skip
+                            fontsize=8, annotation_clip=False)  # fmt: skip
     for ax in axes.flat[len(envs) :]:
         ax.remove()
     handles: list[Line2D] = [handle(text, look, marker="o") for look, text in SIDES.values()]
+    record(figure, _numbers(found))
     return finish(figure, handles, note, "share of LN's gain")
+
+
+def _numbers(found: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"mechanism": row.mechanism, "env": row.env, "share": side, "value": share.value}
+        | {"low": share.low, "high": share.high, "verdict": row.verdict}
+        for row in found.itertuples()
+        for side, share in (("S", row.S), ("N", row.N))
+        if share is not None
+    )
 
 
 def _draw(ax: Axes, y: float, share: Interval, side: str, judged: bool) -> None:

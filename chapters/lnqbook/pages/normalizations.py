@@ -12,8 +12,8 @@ from .. import stats, table1
 from ..baselines import POLICIES
 from ..claims.statements import HALF, MARGIN
 from ..findings import case, in_tasks, listed
+from ..numbers import number
 from ..stats import clear, point_summary
-from ..table1 import number
 
 PARTS = {
     "center": "Centring alone",
@@ -269,7 +269,7 @@ def clamped_return(points: pd.DataFrame, names: Mapping[str, str]) -> str:
     """
     good = points[points["as_good"].astype(bool)]
     where = [
-        f"{names[norm]} in {env} (at {', '.join(number(lr, '.1g') for lr in group['lr'])})"
+        f"{names[norm]} in {env} (at {', '.join(number(lr, 1) for lr in group['lr'])})"
         for (env, norm), group in good.groupby(["env", "norm"], sort=False)
     ]
     worse = len(points) - len(good)

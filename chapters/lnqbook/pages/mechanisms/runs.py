@@ -19,7 +19,7 @@ from ...mediators import kept
 from ...notebook import Parameters, usual_checkpoints
 
 STEPS = 200_000
-FEWEST = 2  # seeds: the halves of the plan are the even and the odd ones
+FEWEST, MOST = 2, 20  # seeds: the halves of the plan are the even and the odd ones
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def load(p: Parameters) -> Loaded:
         found = p.sweep(asked)
     whole = _whole(asked, found)
     runs, printed = (named(whole[whole["bias"] == bias]) for bias in (True, False))
-    judged = full and p.seeds >= 20
+    judged = full and p.seeds >= MOST
     return Loaded(runs, printed, _curves(p, runs), judged, _caution(p, envs, asked, found, judged))
 
 
@@ -112,7 +112,7 @@ def _curves(p: Parameters, runs: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for _, mine in runs.groupby("env", sort=False):
         specs = [RunSpec(**row) for row in mine[list(FIELDS)].to_dict("records")]
-        parts.append(kept(mine, p.curves(specs)))
+        parts.append(kept(mine, p.curves(specs)).drop(columns="steps"))
     return pd.concat(parts) if parts else pd.DataFrame(columns=["key", "step"])
 
 
@@ -132,7 +132,7 @@ def _caution(
         )
     sgd = p.optimizer == "SGD"
     adam = "" if sgd else "Interventions act on the step of SGD, which these runs have. "
-    seeds = max(p.seeds, FEWEST)
+    seeds = min(max(p.seeds, FEWEST), MOST)
     short = (
         f"These are {seeds} seeds of {p.steps:,} steps and not the study: the numbers show how it "
         "is made, and nothing is judged by them."

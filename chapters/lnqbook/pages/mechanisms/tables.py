@@ -87,12 +87,16 @@ def returns(scores: dict[str, Scores], runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(cells)
 
 
-def anchors(scores: dict[str, Scores]) -> pd.DataFrame:
+def anchors(scores: dict[str, Scores], judged: bool) -> pd.DataFrame:
     """The shares of LN's gain that scaling and centring alone bring, at 95%."""
+
+    def found_of(value: float, draws: np.ndarray) -> Interval | float:
+        return interval(value, draws, LEVEL) if judged else value
+
     return pd.DataFrame(
         {
             env: {
-                ARMS[name]: interval(*shares(found, name, False), LEVEL)
+                ARMS[name]: found_of(*shares(found, name, False))
                 for name in ("rms", "center")
                 if name in found.means
             }

@@ -41,9 +41,9 @@ def main(two: pd.DataFrame) -> str:
     tasks = two["env"].nunique()
     by = {name: list(rows["env"]) for name, rows in two[two["verdict"] == ACCOUNTS].groupby(
         "mechanism", sort=False)}  # fmt: skip
-    everywhere = [name for name, envs in by.items() if len(envs) == tasks]
-    told = "; ".join(f"the {name} {in_tasks(envs, tasks)}" for name, envs in by.items())
     judged = two[two["verdict"] != NO_SHARE]
+    everywhere = [name for name, envs in by.items() if len(envs) == judged["env"].nunique()]
+    told = "; ".join(f"the {name} {in_tasks(envs, tasks)}" for name, envs in by.items())
     return case(
         (
             judged.empty,
@@ -60,8 +60,8 @@ def main(two: pd.DataFrame) -> str:
             "Accounts for LN's gain, which is to bring more than half of it when added and to cost "
             f"more than half when removed: {told}.",
         ),
-        "No mechanism studied here accounts for LN's gain in any task: none brings more than half "
-        "of it when added and costs more than half when removed.",
+        "No mechanism studied here accounts for LN's gain in any task: of none is it sure that it "
+        "brings more than half when added and costs more than half when removed.",
     )
 
 
@@ -85,14 +85,18 @@ def rest(found: pd.DataFrame) -> str:
     two = found[(found["kind"] == "two-sided") & (found["verdict"] != NO_SHARE)]
     if two.empty:
         return ""
-    part, opened = (int((two["verdict"] == word).sum()) for word in (PART, UNDECIDED))
+    words = {PART: "in part", UNDECIDED: "undecided"}
+    counts = {words[word]: int((two["verdict"] == word).sum()) for word in words}
     left = case(
-        (part and opened, f"Of the {len(two)} pairs of mechanism and task, {part} account for it "
-         f"in part and {opened} stay undecided"),
-        (part, f"In part it is in {part} of the {len(two)} pairs of mechanism and task"),
-        (opened, f"Undecided are {opened} of the {len(two)} pairs of mechanism and task"),
+        (
+            any(counts.values()),
+            f"Of the {len(two)} pairs of mechanism and task, "
+            + " and ".join(
+                f"{n} {'is' if n == 1 else 'are'} {word}" for word, n in counts.items() if n
+            ),
+        ),
         "No pair of mechanism and task stays open",
-    )  # fmt: skip
+    )
     kept = found[found["kind"] == "placebo"]
     passes = case(
         (kept.empty or (kept["verdict"] == FAILS).any(), "."),
@@ -104,27 +108,31 @@ def rest(found: pd.DataFrame) -> str:
 
 def placebo_first(found: pd.DataFrame) -> str:
     """The sentence on placebos that fail; "" where none does."""
-    failed = found[(found["kind"] == "placebo") & (found["verdict"] == FAILS)]
+    mine = found[found["kind"] == "placebo"]
+    failed = mine[mine["verdict"] == FAILS]
     moved = failed[[any(s and s.sign for s in (row.S, row.N)) for row in failed.itertuples()]]
+    number = f"{len(moved) or len(failed)} of {len(mine)} placebos and tasks"
     return case(
         (failed.empty, ""),
         (
             len(moved),
-            f"A placebo moves the return, which a placebo should not: {_each(moved)}; what the "
-            "mechanism beside it does there is not all its own.",
+            f"A placebo moves the return, which it should not, in {number}, most of all "
+            f"{_worst(moved)}; what the mechanism beside it does there is not all its own.",
         ),
-        f"A placebo does not pass, for its interval is wider than the fifth of LN's gain that the "
-        f"rule allows: {_each(failed)}.",
+        f"A placebo does not pass in {number}, for its interval is wider than the fifth of LN's "
+        f"gain that the rule allows, most of all {_worst(failed)}.",
     )
 
 
-def _each(rows: pd.DataFrame) -> str:
-    """The placebos with their tasks and the share that is furthest from 0."""
-    told = []
-    for row in rows.itertuples():
-        worst = max((s for s in (row.S, row.N) if s), key=lambda s: max(abs(s.low), abs(s.high)))
-        told.append(f"{row.mechanism} in {row.env}, {interval(worst, '.2f')} of LN's gain")
-    return "; ".join(told)
+def _worst(rows: pd.DataFrame) -> str:
+    """The placebo and task whose interval reaches furthest from 0; nothing for no rows."""
+    told = {
+        max(abs(s.low), abs(s.high)): f"{row.mechanism} in {row.env}, {interval(s, '.2f')}"
+        for row in rows.itertuples()
+        for s in (row.S, row.N)
+        if s
+    }
+    return told[max(told)] if told else ""
 
 
 def one_sided(found: pd.DataFrame) -> list[str]:
@@ -210,7 +218,7 @@ def placebos(found: pd.DataFrame) -> str:
     return case(
         (mine.empty, "There is no gain of LN against which a placebo could be held."),
         (failed.empty, f"All {every} pass."),
-        f"{len(mine) - len(failed)} of {every} pass. Not so: {_each(failed)}.",
+        f"{len(mine) - len(failed)} of {every} pass. Furthest from it is {_worst(failed)}.",
     )
 
 

@@ -51,10 +51,14 @@ def goals(counts: pd.DataFrame) -> str:
     """
     none = (counts == 0).sum()
     parts = [f"{n} of {len(counts)} in {env}" for env, n in none.items() if n]
-    datasets = count(int(counts.size), "dataset")
+    some = int(none.sum())
     return case(
-        (parts, f"Of {datasets} {none.sum()} hold no terminated transition: {listed(parts)}."),
-        f"Each of the {datasets} holds a terminated transition.",
+        (
+            parts,
+            f"Of {count(int(counts.size), 'dataset')} {some} {'hold' if some > 1 else 'holds'} no "
+            f"terminated transition: {listed(parts)}.",
+        ),
+        "Every dataset shown holds a terminated transition.",
     )
 
 
