@@ -23,7 +23,7 @@ from lnqbook import (
 )
 from lnqbook.claims import board
 from lnqbook.claims.checks import CALM, MEDIANS
-from lnqbook.findings import bullets, case, count, folded, listed, sided, told
+from lnqbook.findings import bullets, case, count, folded, listed, sided, tasks, told
 from lnqbook.ranks import Placebo
 from lnqbook.stats import NBSP, Interval
 
@@ -57,6 +57,9 @@ def test_sides_in_words():
     assert sided({"A": 1, "B": -1, "C": 0, "D": 1}) == "above 0 in A and D, and below 0 in B"
     assert sided({"A": 0}) == sided({}) == "nowhere clear of 0"
     assert sided({"A": 1, "B": 1}) == "above 0 in all 2 tasks"
+    assert tasks(pd.Series({"A": True, "B": False, "C": True})) == "A and C"
+    assert tasks(pd.Series({"A": True})) == "A"
+    assert tasks(pd.Series({"A": False, "B": False})) == "no task"
     assert sided({"A": -1}, "raises it", "lowers it") == "lowers it in A"
 
 

@@ -79,15 +79,22 @@ def sided(
     **Arguments** `signs`: by task, 1 or -1, and 0 where it is not decided. `neither`: what is said
     where it is 0 in every task.
     """
-    sides = ((up, 1), (down, -1))
-    tasks = {word: [env for env, sign in signs.items() if sign == side] for word, side in sides}
-    every = f"all {len(signs)} tasks"
+    found = pd.Series(signs, dtype=int)
     parts = [
-        f"{word} in {every if 1 < len(signs) == len(envs) else listed(envs)}"
-        for word, envs in tasks.items()
-        if envs
+        f"{word} in {tasks(found == side)}"
+        for word, side in ((up, 1), (down, -1))
+        if (found == side).any()
     ]
     return ", and ".join(parts) or neither
+
+
+def tasks(which: pd.Series) -> str:
+    """The tasks at which `which` is true, as in "CartPole, Acrobot and Pendulum".
+
+    "all 4 tasks" where it always is, "no task" where it never is.
+    """
+    every = which.all() and len(which) > 1
+    return f"all {len(which)} tasks" if every else listed(which.index[which])
 
 
 def folded(title: str, *outputs: Output) -> HTML:

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from .. import stats, summaries
-from ..findings import case, count, listed
+from ..findings import case, count, listed, tasks
 from ..numbers import number
-from ..sentences import tasks
 
 CAR = "MountainCar"
 MEASURES = {"gi2": "GI\N{SUBSCRIPT TWO}", "gi2_scaled": "GI\N{SUBSCRIPT TWO} / loss"}
