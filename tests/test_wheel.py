@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 
 LEAN = {"filelock", "gymnasium", "numba", "numpy", "pandas", "pyarrow", "scipy", "torch"}
-LEAN |= {"threadpoolctl", "tqdm"}
+LEAN |= {"tqdm"}
 BOOKS = ("matplotlib", "seaborn", "papermill", "IPython", "sphinx", "myst_nb", "lnqbook")
 MEASURE = f"""
 import sys
