@@ -17,7 +17,7 @@ from lnqlib.own import extensions
 from lnqlib.results import CURVES
 from lnqlib.run import dataset_of, initial_params_of
 from lnqlib.spec import RunSpec, SpecError
-from lnqlib.store import Store
+from lnqlib.store import Store, verify
 from lnqlib.store import shipped as shipped_results
 from lnqlib.store.verify import foreign_modules, sample, spec_of
 from lnqlib.sweep import curves, lookup, sweep
@@ -290,9 +290,10 @@ def test_verify_and_status_leave_a_named_module_alone(project, change, monkeypat
     have = {"results": lambda _: frame, "keys": lambda _: set(frame["key"])}
     fake = type("Fake", (), have | {"lacking": lambda *_: {}})
     trained = []
-    monkeypatch.setattr(__main__, "Shipped", fake)
-    monkeypatch.setattr(__main__, "retrain", lambda specs, _: trained.extend(specs) or [])
-    monkeypatch.setattr(__main__, "differences", lambda *_: pd.DataFrame(index=range(len(trained))))
+    for module in (__main__, verify):
+        monkeypatch.setattr(module, "Shipped", fake)
+    monkeypatch.setattr(verify, "trainer", lambda _: trained.append)
+    monkeypatch.setattr(verify, "differences", lambda *_: pd.DataFrame(index=range(len(trained))))
     assert __main__.main(["status"]) == 0
     assert __main__.main(["verify", "--sample", "9"]) == 0
     said = capsys.readouterr().out
