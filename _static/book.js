@@ -105,10 +105,19 @@
     }
   }
 
+  /* Sphinx writes the parameters of a long signature as a definition list without terms. */
+  function nameParameters() {
+    for (const list of document.querySelectorAll("dt.sig dl")) {
+      list.setAttribute("role", "list");
+      for (const item of list.children) item.setAttribute("role", "listitem");
+    }
+  }
+
   root.dataset.code = remembered() ? "on" : "off";
   document.addEventListener("DOMContentLoaded", () => {
     addSwitch();
     keepNames();
+    nameParameters();
     show(root.dataset.code === "on");
     document.addEventListener("click", enlarge);
     fitTables();

@@ -1,6 +1,7 @@
 """Where the book is, how a reader calls its tools, and what holds for every test."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,19 @@ def shell():
     not_the_readers = Config(HistoryManager={"enabled": False})  # else ~/.ipython would hold it too
     yield InteractiveShell.instance(config=not_the_readers)
     InteractiveShell.clear_instance()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium a process, for Playwright starts no second one beside it."""
+    from playwright.sync_api import sync_playwright  # here, for few tests need it
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        refuse = pytest.fail if "CI" in os.environ else pytest.skip
+        refuse("there is no Chromium on this machine")
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()

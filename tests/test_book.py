@@ -1,9 +1,7 @@
 """The built book in a browser: every page, light and dark, wide and narrow, without a network."""
 
 import io
-import os
 import re
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +16,11 @@ from bs4 import BeautifulSoup
 from conftest import ROOT, tool
 from from_data import SAID
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from lnqbook.stats import NBSP
 
 SKETCHES = {"fig-tasks"}  # figures without numbers
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WIDTHS = {"wide": 1400, "narrow": 400}
 BROKEN = (
     ".system-message",  # docutils could not read something
@@ -70,18 +67,6 @@ def book(store, tmp_path_factory) -> Path:
 
 def html(book: Path, page: str) -> BeautifulSoup:
     return BeautifulSoup(book.joinpath(f"{page}.html").read_text(), "html.parser")
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if not CHROMIUM:
-        refuse = pytest.fail if "CI" in os.environ else pytest.skip
-        refuse("there is no Chromium on this machine")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @contextmanager

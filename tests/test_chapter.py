@@ -84,10 +84,11 @@ def test_the_badges_say_number_and_verdict_and_lead_to_the_evidence(asked, pairs
 
 def test_badges_where_a_claim_is_not_about_the_task(asked):
     own = replace(asked, envs=("CartPole-v1",))
-    assert chapter.badges(chapter.judged(own, 3, 12)).startswith("The paper's claims are about")
+    said = chapter.badges(chapter.judged(own, 3, 12))
+    assert said == "Claims 3 and 12 are not about what is shown here."
     said = chapter.badges(chapter.judged(own, 3, 8, 25))
     assert said.startswith("**The paper's claims, by these runs:** [**25**") and said.endswith(
-        "here: claims 3 and 8."
+        "Claims 3 and 8 are not about what is shown here."
     )
     # no data can test claim 30, wherever it is asked
     assert "**30**\xa0\N{EN DASH} not tested" in chapter.badges(chapter.judged(own, 30))

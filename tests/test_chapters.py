@@ -131,7 +131,8 @@ def test_it_reads_whole_wherever_it_is_opened(chapter, executed):
     told = "\n".join(outputs(path, "text/markdown"))
     assert "These runs have one seed, and so no intervals." in told
     assert "The paper's runs take 200,000 steps, these 200." in told
-    assert "**The paper's claims, by these runs:** [**" in told
+    excepted = "Claims 11 and 29 are not about what is shown here."  # in MountainCar
+    assert excepted in told or "**The paper's claims, by these runs:** [**" in told
     assert not re.search(r"\bnan\b|in: none|\{\w+\}`", told)
 
 
@@ -139,6 +140,7 @@ def test_it_reads_whole_wherever_it_is_opened(chapter, executed):
 def test_a_chapter_that_does_not_sweep_trains_what_it_was_asked_for(chapter, executed):
     cells = code_cells(executed(ROOT / "chapters" / f"{chapter}.ipynb"))
     shown = str([output.get("data") for cell in cells for output in cell.outputs])
+    shown = re.sub(r"<pre>.*?</pre>", "", shown)  # what commands took, as they were typed
     assert [env for env in ENVS if env in shown] == [QUICK["env"]]
     assert "Adam" in shown
 

@@ -292,6 +292,7 @@ def test_verify_and_status_leave_a_named_module_alone(project, change, monkeypat
     trained = []
     for module in (__main__, verify):
         monkeypatch.setattr(module, "Shipped", fake)
+    monkeypatch.setattr(verify, "backend_for", lambda _: "engine")
     monkeypatch.setattr(verify, "trainer", lambda _: trained.append)
     monkeypatch.setattr(verify, "differences", lambda *_: pd.DataFrame(index=range(len(trained))))
     assert __main__.main(["status"]) == 0

@@ -7,7 +7,7 @@ import sys
 import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT
-from test_book import browser, opened  # noqa: F401
+from test_book import opened
 
 from lnqbook.book.inlined import styles, whole
 from lnqlib.__main__ import main
@@ -38,7 +38,7 @@ def test_it_is_the_books_page_with_its_figures_and_references(page):
     assert loads == []
 
 
-def test_a_browser_without_a_network_shows_it(page, browser):  # noqa: F811
+def test_a_browser_without_a_network_shows_it(page, browser):
     with opened(browser, page.as_uri()) as (tab, wrong):
         assert tab.locator("article mjx-container svg").count() > 5
         assert tab.locator("article mjx-merror").count() == 0

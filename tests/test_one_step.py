@@ -8,7 +8,7 @@ from torch import nn
 
 from lnqbook import curvature, one_step
 from lnqbook.one_step import Flat
-from lnqbook.pages import interference
+from lnqbook.pages.interference import tables
 from lnqlib.data import Transitions
 from lnqlib.networks import QNetwork
 
@@ -96,11 +96,11 @@ def test_mean_cosines_by_hand():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_mixed_cosines_of_a_table_against_autograd(seed):
-    walk = interference.every_pair(7, 3, seed)
+    walk = tables.every_pair(7, 3, seed)
     values = np.random.default_rng(seed).standard_normal((7, 3))
     flat = Flat(linear(values.tolist()), walk, GAMMA)
     measured = one_step.cosines(one_step.semi_gradients(flat), one_step.full_gradients(flat))
-    expected = interference.mixed_cosines(values, walk, GAMMA)
+    expected = tables.mixed_cosines(values, walk, GAMMA)
     off = ~np.eye(21, dtype=bool)
     assert np.isnan(expected[~off]).all()
     assert measured.numpy()[off] == pytest.approx(expected[off], abs=1e-12)
@@ -108,7 +108,7 @@ def test_mixed_cosines_of_a_table_against_autograd(seed):
 
 
 def test_every_pair_is_there_once():
-    walk = interference.every_pair(5, 2, seed=1)
+    walk = tables.every_pair(5, 2, seed=1)
     pairs = set(zip(walk.obs.argmax(1).tolist(), walk.action.tolist(), strict=True))
     assert pairs == {(s, a) for s in range(5) for a in range(2)}
     assert len(walk.action) == 10

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import GOOD
-from test_book import browser, opened  # noqa: F401
+from test_book import opened
 
 from lnqbook import notebook
 from lnqbook.pages import explorer
@@ -68,7 +68,7 @@ def address(tmp_path):
     return (tmp_path / "explorer.html").as_uri()
 
 
-def test_a_point_is_chosen_with_the_keyboard_and_says_what_trains_it(address, browser):  # noqa: F811
+def test_a_point_is_chosen_with_the_keyboard_and_says_what_trains_it(address, browser):
     with opened(browser, address) as (tab, wrong):
         assert tab.locator(".points tbody tr").count() == 4
         tab.locator('[data-point="1"]').press("Enter")
@@ -80,7 +80,7 @@ def test_a_point_is_chosen_with_the_keyboard_and_says_what_trains_it(address, br
         assert wrong == []
 
 
-def test_the_address_keeps_the_state(address, browser):  # noqa: F811
+def test_the_address_keeps_the_state(address, browser):
     with opened(browser, address) as (tab, _):
         tab.locator("select[name=env]").select_option("Acrobot")
         tab.locator("select[name=statistic]").select_option("median")
@@ -95,7 +95,7 @@ def test_the_address_keeps_the_state(address, browser):  # noqa: F811
         assert values[0].split("\t")[4:] == ["\N{MINUS SIGN}2", "2", "3", "1"]
 
 
-def test_the_selection_is_downloaded(address, browser):  # noqa: F811
+def test_the_selection_is_downloaded(address, browser):
     with opened(browser, address) as (tab, _):
         tab.locator('[data-point="0"]').click()
         with tab.expect_download() as begun:

@@ -65,12 +65,9 @@ def badges(pairs: Pairs) -> str:
         for first, second in about
     )
     others = [first.claim.number for first, _ in pairs if _elsewhere(first)]
-    some = f"claim{'' if len(others) == 1 else 's'} {enumerated(others)}"
-    left = case(
-        (others and about, f"Not about what is shown here: {some}."),
-        (others, "The paper's claims are about its own tasks, and not about what is shown here."),
-        "",
-    )
+    one = len(others) == 1
+    some = f"Claim{'' if one else 's'} {enumerated(others)} {'is' if one else 'are'}"
+    left = case((others, f"{some} not about what is shown here."), "")
     shown = case((links, f"**The paper's claims, by these runs:** {links}."), "")
     note = "As printed, without biases, there are no finished runs with these parameters."
     unprinted = case((networks and not printed, note), "")

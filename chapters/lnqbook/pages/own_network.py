@@ -23,6 +23,7 @@ from lnqlib.probe import Probe, sb3_callback
 from lnqlib.store.local import ROOT
 from lnqlib.tasks import TASKS
 
+from ..figures import drawn
 from ..figures.plots import learning_curves
 from ..findings import listed
 from ..stats import bootstrap_interval
@@ -126,6 +127,12 @@ def live(envs: Sequence[str], optimizer: str, seeds: int, steps: int) -> pd.Data
     runs = product(envs, NORMS, range(seeds))
     every = max(1, steps // 4)
     return pd.concat([train(env, optimizer, norm, s, steps, every) for env, norm, s in runs])
+
+
+def with_numbers(figure: Figure, frame: pd.DataFrame) -> Figure:
+    """The figure of a report, with the report's table as the numbers that the page offers."""
+    drawn.record(figure, frame.rename_axis("metric").reset_index())
+    return figure
 
 
 def record(envs: Sequence[str], optimizer: str) -> pd.DataFrame | None:
