@@ -131,6 +131,7 @@ def test_scores_by_setting_draws_values_and_intervals() -> None:
         (Interval(-2.0, -3.0, -0.5, 10), "a shift by +0.5"),
         (Interval(1.0, -1.0, 3.0, 10), "40 seeds"),  # half width 2, twice the value
         (Interval(-1.0, -2.0, 2.0, 10), "90 seeds"),  # its upper half is 3
+        (Interval(1.0, -2.0, 2.0, 10), "90 seeds"),  # its lower half is 3
         (Interval(0.01, -1.0, 1.0, 10), "over 1,000 seeds"),
         (Interval(0.0, -1.0, 1.0, 10), "over 1,000 seeds"),
         (Interval(1.0, np.nan, np.nan, 1), "more seeds"),
