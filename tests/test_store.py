@@ -265,6 +265,24 @@ def test_without_git_the_commit_is_unknown(clone, monkeypatch):
     assert shipped_results.commit() == "unknown"
 
 
+def test_a_column_that_is_newer_than_some_of_the_runs_is_not_shipped_as_not_measured(
+    tmp_path, monkeypatch
+):
+    newer = ["iso_p_used", "curve_iso_p_used"]
+    with monkeypatch.context() as before:
+        now = local.chunk_table
+        before.setattr(local, "chunk_table", lambda results: now(results).drop_columns(newer))
+        Store(tmp_path / "store").write([standin.train(SPECS[0])])
+    store = Store(tmp_path / "store")
+    store.write([standin.train(spec) for spec in SPECS[1:]])
+    assert store.lacking([SPECS[1]]) == set() and store.lacking(SPECS) == {"iso_p_used"}
+    shipped_results.ship(SPECS, tmp_path / "results" / "tiny", store)
+    shipped = Shipped(tmp_path / "results")
+    assert shipped.lacking(SPECS) == {spec.key: {"iso_p_used"} for spec in SPECS}
+    assert shipped.lacking(SPECS, curves=True) == shipped.lacking(SPECS)
+    assert len(shipped.results()) == len(SPECS)
+
+
 def test_shipping_is_deterministic_complete_and_repeatable(filled, tmp_path):
     extra = grid(env="Pendulum", seed=7, checkpoints=8)
     assert shipped_results.ship(SPECS + extra, tmp_path / "a" / "tiny", filled) == []

@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ..results import ROOT, Result
 from ..spec import RunSpec
@@ -95,6 +96,15 @@ class Store:
                 continue
             parts.append(long(table.filter(pc.is_in(table["key"], pa.array(keys)))))
         return in_order(parts, frame["key"])
+
+    def lacking(self, runs: Iterable[RunSpec | str]) -> set[str]:
+        """The measured columns that a file of the finished ones among `runs` lacks.
+
+        Such a column is newer than the file: `results` gives NaN, which here is not "not measured".
+        """
+        names = set(self._frame(runs)["file"])
+        have = (pq.read_schema(self.path / name).names for name in names)
+        return {name for some in have for name in set(ROWS.names).difference(some)}
 
     def write(self, results: list[Result]) -> Path:
         """Saves one chunk of finished runs, as a whole or not at all.

@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import cached_property
 from itertools import count
@@ -184,9 +184,10 @@ def ship(specs: list[RunSpec], folder: Path, store: Store, partial: bool = False
         which = FEWER.get(folder.name, CHECKPOINTS)
         fine = downsample(store.curves(new["key"]), rows["steps"], which)
         curves = in_order([part for part in (kept, fine) if len(part)], keys)
+        unmeasured = store.lacking(new["key"])
         tables = {
-            path: frame_table(rows, ROWS),
-            curves_path: frame_table(curves, long_schema(folder.name)),
+            path: frame_table(rows, without(unmeasured, ROWS)),
+            curves_path: frame_table(curves, without(unmeasured, long_schema(folder.name))),
         }
         written += _write(tables)
     return written
@@ -197,9 +198,14 @@ def _next_part(folder: Path, env: str) -> tuple[Path, Path]:
     return folder / f"{env}.{number}.runs.parquet", folder / f"{env}.{number}.curves.parquet"
 
 
+def without(names: Collection[str], schema: pa.Schema) -> pa.Schema:
+    """The schema but for these columns, which some of its runs are older than."""
+    return pa.schema([field for field in schema if field.name not in names])
+
+
 def long_schema(study: str) -> pa.Schema:
     """The columns of a study's shipped curves."""
-    return pa.schema([field for field in LONG if field.name not in LEFT_OUT.get(study, ())])
+    return without(LEFT_OUT.get(study, ()), LONG)
 
 
 def downsample(
