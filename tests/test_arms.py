@@ -112,7 +112,8 @@ def test_arms_agree_with_torch(env, bias, arm, norm, control) -> None:
         assert apart <= (1e-5 if last == 1 else 1e-3)
         rates += [*a.rates]
     if arm == "overshoot":
-        assert np.mean([0 < r < 1 or 1 < r < definition.MOST for r in rates]) > 0.1
+        # the arm decides at some steps; where A is below 0, as on half of the batches, LN's stay
+        assert np.mean([0 < r < 1 or 1 < r < definition.MOST for r in rates]) >= 0.1
     without = after(fused.FusedLearner, replace(spec, arm="none", lr_control="none"), steps)
     if arm != "bounded":  # which leaves vectors of this size alone
         assert distance(made[0].params(), without, NAMES) > 1e-4
