@@ -67,7 +67,7 @@ def test_too_few_seeds_have_no_answer() -> None:
     assert target_network.in_short(found, found) == (TOO_FEW,)
     assert target_network.view(found) == TOO_FEW and target_network.view({}) == ""
     some = {"Pendulum": online_statistics.online_statistics(np.ones((3, 2, 9, 2)))}
-    assert online.in_short(some) == (TOO_FEW,)
+    assert online.in_short(some, some) == (online.beside_target(some),) == (TOO_FEW,)
 
 
 def test_metrics_with_the_target_held_are_counted_beside_the_usual_ones() -> None:
@@ -110,10 +110,13 @@ def test_answers_by_setting() -> None:
         "The target network raises the return in Pendulum.",
         "The target network raises the return in Pendulum.",
     ]
-    replayed, renewed, alone = online.in_short(found)
-    assert replayed.startswith("**Online:** LN raises the return in Pendulum. LN's gain is smaller")
-    assert renewed.endswith("LN lowers the return in Pendulum.") and "1,000 steps" in renewed
-    assert alone.startswith("What it does without LN: The target network raises")
+    replayed, at_best = online.in_short(found, found)
+    assert "LN raises the return in Pendulum. LN's gain is smaller than offline" in replayed
+    assert "best learning rate: LN raises the return in Pendulum." in at_best
+    assert at_best.endswith("1,000 steps, there: LN lowers the return in Pendulum.")
+    assert online.beside_target(found).endswith(
+        "With LN: The target network raises the return in Pendulum."
+    )
     table = online.changes(found)
     assert len(table) == 7
     assert table.loc[("change", "online", "Pendulum"), "answer"] == "contradicted"
@@ -191,8 +194,13 @@ def test_what_becomes_of_the_claims_is_told() -> None:
     before = pd.DataFrame({"A": ["supported", "supported"], "B": ["undecided", ""]}, index=[3, 6])
     after = pd.DataFrame({"A": ["supported", "contradicted"], "B": ["supported", ""]}, index=[3, 6])
     text = fates_told(before, after)
-    assert "Of 2 pairs" in text and "1 are decided alike" in text and "claim 6 in A." in text
-    assert "None turns" in fates_told(before, before)
+    assert text == (
+        "Of 2 pairs of a claim and a task that both settings decide, 1 are decided alike; the "
+        "other way: claim 6 in A."
+    )
+    assert fates_told(before, before) == (
+        "Both settings decide 2 pairs of a claim and a task, all alike."
+    )
     assert "No claim is decided" in fates_told(before[["B"]], after[["B"]])
     table = by_setting({"none": before, "10": after})
     assert table["none"].to_list() == ["1 of 2", "1 of 1"] and table.index[0].startswith("3. ")

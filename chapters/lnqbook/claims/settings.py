@@ -14,6 +14,7 @@ import pandas as pd
 from lnqlib.spec import RunSpec
 
 from ..answers import SUPPORTED
+from ..findings import count, listed
 from ..online_statistics import KEPT, TURNED, fate
 from . import runs as claim_runs
 from .statements import CLAIMS, Claim
@@ -92,11 +93,11 @@ def fates_told(before: pd.DataFrame, after: pd.DataFrame) -> str:
     decided = len(kept) + len(turned)
     if not decided:
         return "No claim is decided in both settings in any task."
-    which = "; ".join(f"claim {number} in {task}" for number, task in turned)
-    return (
-        f"Of {decided} pairs of a claim and a task that both settings decide, {len(kept)} are "
-        "decided alike. " + (f"Turned: {which}." if which else "None turns its sign.")
-    )
+    pairs = f"{count(decided, 'pair')} of a claim and a task that both settings decide"
+    which = listed(f"claim {number} in {task}" for number, task in turned)
+    if not len(turned):
+        return f"Both settings decide {count(decided, 'pair')} of a claim and a task, all alike."
+    return f"Of {pairs}, {len(kept)} are decided alike; the other way: {which}."
 
 
 def _about_none_and_layer(claim: Claim, optimizer: str) -> Claim:

@@ -56,16 +56,37 @@ def sentences(
     }
 
 
-def in_short(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> tuple[str, ...]:
-    """Whether LN helps online, by how much against offline, and what the target network does."""
-    if unanswered(values["gain"]["online"] for values in found.values()):
+def in_short(
+    average: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+    best: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+) -> tuple[str, ...]:
+    """Whether LN helps online, against offline, beside a target network, and at the best rates.
+
+    **Arguments** `average`, `best`: as for `sentences`, by the two averages of the plan.
+    """
+    if unanswered(values["gain"]["online"] for values in average.values()):
         return (TOO_FEW,)
+    said, at_best = sentences(average), sentences(best)
+    return (
+        f"Online, averaged over learning rates: {said['gain', 'online']} "
+        f"{said['change', 'online']}",
+        "The same with each network at its own best learning rate: "
+        f"{at_best['gain', 'online']} Beside a target network renewed every {PERIOD:,} steps, "
+        f"there: {at_best['gain', 'online, target network']}",
+    )
+
+
+def beside_target(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> str:
+    """What LN does beside a target network online, and what that does without LN and with it.
+
+    **Arguments** `found`: as for `sentences`.
+    """
+    if unanswered(values["gain"]["online"] for values in found.values()):
+        return TOO_FEW
     said = sentences(found)
     return (
-        f"**Online:** {said['gain', 'online']} {said['change', 'online']}",
-        f"**With a target network renewed every {PERIOD:,} steps:** "
-        f"{said['gain', 'online, target network']}",
-        f"What it does without LN: {said['target', 'none']} With LN: {said['target', 'layer']}",
+        f"{said['gain', 'online, target network']} Without LN: {said['target', 'none']} "
+        f"With LN: {said['target', 'layer']}"
     )
 
 
