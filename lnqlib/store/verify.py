@@ -55,7 +55,9 @@ def trained_again(
     if keys is not None:
         rows = rows[rows["key"].isin(keys)]
     if rows.empty:
-        raise StoreError(f"nothing to verify is shipped in {shipping.RESULTS}; write python -m lnqlib ship")
+        raise StoreError(
+            f"nothing to verify is shipped in {shipping.RESULTS}; write python -m lnqlib ship"
+        )
     foreign = foreign_modules(rows, allow)
     if modules := sorted(set(foreign) - {""}):
         print(
