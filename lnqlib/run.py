@@ -8,7 +8,7 @@ and `fused.FusedLearner`, the fast one. Everything random is drawn here, so both
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from time import perf_counter
@@ -126,27 +126,20 @@ def course(
 
     **Returns** the run's `Result`.
     """
-    task = TASKS[spec.env]
-    metrics_rng, start_rng = map(spec.rng, ("metrics", "evaluation"))
     ks = isometry_sizes(spec.env)
     initial_norm = weight_norm(learner.params())
     curves: dict[str, list[float]] = {}
     parts: list[Progress] = []
 
     checkpoints = [*spec.checkpoint_steps.tolist(), spec.steps]
-    for first, last in pairwise(checkpoints):
-        held = dataset.filled if isinstance(dataset, Replay) else dataset
-        batch = sample(held, metrics_rng, spec.batch_size)
-        measured = learner.measure(batch, ks, int(metrics_rng.integers(2**62)))
-        if spec.eval_episodes:
-            for name, widened in (("return", True), ("return_default_start", False)):
-                if task.index == OUTSIDE and not widened:  # its reset is the default one
-                    measured[name] = measured["return"]
-                    continue
-                starts = start_states(task, spec.eval_episodes, start_rng, widened)
-                measured[name] = learner.greedy_return(starts)
+    for (first, last), look in zip(pairwise(checkpoints), looks(spec, dataset), strict=False):
+        measured = learner.measure(look.batch, ks, look.seed)
+        for name, starts in look.starts.items():
+            measured[name] = learner.greedy_return(starts)
+        if look.starts:  # a task whose reset is the protocol's
+            measured.setdefault("return_default_start", measured["return"])
         if spec.companions:
-            measured |= learner.companions(batch)
+            measured |= learner.companions(look.batch)
         norm = weight_norm(learner.params())
         stretch = yield first, last
         parts += stretch
@@ -182,6 +175,33 @@ def course(
     }
     mean_loss = sum(part.loss_sum for part in parts) / spec.steps
     return make_result(spec, {k: np.array(v) for k, v in curves.items()}, mean_loss, counts)
+
+
+class Look(NamedTuple):
+    """What is drawn for one checkpoint."""
+
+    batch: Transitions  # that the metrics are measured on
+    seed: int  # of isometry's subsets
+    starts: dict[str, np.ndarray]  # start states of each return's episodes
+
+
+def looks(spec: RunSpec, dataset: Transitions | Replay) -> Iterator[Look]:
+    """What a run draws, checkpoint after checkpoint; it depends on env and seed alone."""
+    task = TASKS[spec.env]
+    metrics_rng, start_rng = map(spec.rng, ("metrics", "evaluation"))
+    widened = {"return": True, "return_default_start": False}
+    if task.index == OUTSIDE:  # its reset is the default one
+        del widened["return_default_start"]
+    while True:
+        held = dataset.filled if isinstance(dataset, Replay) else dataset
+        batch = sample(held, metrics_rng, spec.batch_size)
+        seed = int(metrics_rng.integers(2**62))
+        starts = {
+            name: start_states(task, spec.eval_episodes, start_rng, wide)
+            for name, wide in widened.items()
+            if spec.eval_episodes
+        }
+        yield Look(batch, seed, starts)
 
 
 def initial_params_of(spec: RunSpec) -> Params:

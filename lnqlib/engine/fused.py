@@ -56,6 +56,8 @@ BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8  # torch's defaults
 ZERO = np.float32(0.0)
 # norms that differ in these two stages alone have one kernel, which chooses at run time
 SWITCHED = tuple(n for n, k in TABLE.items() if k == Norm(center=k.center, scale=k.scale))
+# the norm that is measured as `results.INJECTED`: LN is switched
+INJECTED_AS = {"none": "layer", "layer": "none"}
 
 inlined = njit(inline="always", error_model="numpy")
 
@@ -209,19 +211,14 @@ class FusedLearner:
 
     def measure(self, batch: Transitions, ks: dict[str, int], seed: int) -> dict[str, float]:
         spec, params = self.spec, self.params()
-        args = (spec.bias, batch, spec.lr, spec.gamma, spec.terminal_mask)
-        measured = structured_interference(params, self.norm, *args, self.shorten)
+        measured = self.interference(params, batch)
         features = structured_features(params, self.norm, batch.obs, self.shorten)
         for name, k in ks.items():
             order = np.random.default_rng(seed).permutation(len(features))
             enough = k <= len(features)
             measured[name] = structured_isometry(features, k, order) if enough else np.nan
-        if self.norm in ("none", "layer"):
-            switched = "layer" if self.norm == "none" else "none"
-            injected = structured_interference(params, switched, *args)
-            injected.pop("zero_gradients")
-            measured |= {f"injected_{name}": value for name, value in injected.items()}
         if spec.second_order:
+            args = (spec.bias, batch, spec.lr, spec.gamma, spec.terminal_mask)
             measured |= structured_second_order(params, self.norm, *args)
         if self.held is not None:
             target = self._params(self.held.theta)
@@ -234,6 +231,17 @@ class FusedLearner:
                 spec.gamma,
                 spec.terminal_mask,
             )
+        return measured
+
+    def interference(self, params: Params, batch: Transitions) -> dict[str, float]:
+        """The metrics of `results.INTERFERENCE`, of `INJECTED` where the norm has them."""
+        spec = self.spec
+        args = (spec.bias, batch, spec.lr, spec.gamma, spec.terminal_mask)
+        measured = structured_interference(params, self.norm, *args, self.shorten)
+        if self.norm in INJECTED_AS:
+            injected = structured_interference(params, INJECTED_AS[self.norm], *args)
+            injected.pop("zero_gradients")
+            measured |= {f"injected_{name}": value for name, value in injected.items()}
         return measured
 
     def companions(self, batch: Transitions) -> dict[str, float]:

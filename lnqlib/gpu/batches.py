@@ -7,7 +7,7 @@ import numpy as np
 from ..compiled import njit
 from ..data import Transitions
 from ..engine.fused import pack
-from ..run import dataset_of
+from ..run import dataset_of, looks
 from ..spec import RunSpec
 from .shape import QUAD, Shape
 
@@ -53,6 +53,7 @@ class Stream:
         self.rows = padded_rows(dataset, spec, shape)
         self.action = dataset.action
         self.rng = spec.rng("batches")
+        self.looks = looks(spec, dataset)  # what is drawn at every checkpoint
 
     def draw(self, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """The next `steps` batches as `order` and `cuts`; drawn as `run` draws them."""

@@ -1,4 +1,4 @@
-"""What is measured of many runs while another takes their gradient steps."""
+"""What is left of many runs once the card has trained and measured their networks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,40 @@ from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.managers import BaseManager
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
+from ..data import Transitions
 from ..engine.fused import FusedLearner
+from ..networks import Params
 from ..results import Result
 from ..run import Progress, course, dataset_of, initial_params_of
 from ..spec import RunSpec
+
+
+class Seen(NamedTuple):
+    """Of N networks at a checkpoint; what was measured is NaN where a weight is not finite."""
+
+    theta: np.ndarray  # (N, P), in the order of `fused.layout`
+    interference: dict[str, np.ndarray]  # what `FusedLearner.interference` returns, (N,) each
+    returns: dict[str, np.ndarray]  # mean returns, (N,) each
+
+
+class SeenLearner(FusedLearner):
+    """A learner whose steps are taken elsewhere, and who is told what was seen there."""
+
+    def see(self, seen: Seen, i: int) -> None:
+        """Network i of `seen`."""
+        self.theta[:] = seen.theta[i]
+        self.found = {name: float(of[i]) for name, of in seen.interference.items()}
+        self.returns = iter([float(of[i]) for of in seen.returns.values()])
+
+    def interference(self, params: Params, batch: Transitions) -> dict[str, float]:
+        return self.found
+
+    def greedy_return(self, starts: np.ndarray) -> float:
+        return next(self.returns)
 
 
 class Courses:
@@ -23,32 +50,36 @@ class Courses:
         self.learners, self.running = [], []
         for spec in specs:
             dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
-            learner = FusedLearner(spec, dataset, initial_params_of(spec))
+            learner = SeenLearner(spec, dataset, initial_params_of(spec))
             self.learners.append(learner)
             self.running.append(course(spec, dataset, learner, perf_counter()))
 
-    def start(self) -> tuple[np.ndarray, tuple[int, int]]:
-        """All weights (N, P) in the order of `fused.layout`, and the steps that come first."""
-        awaited = [next(running) for running in self.running]
-        return np.stack([learner.theta for learner in self.learners]), awaited[0]
+    def theta(self) -> np.ndarray:
+        """All weights (N, P) in the order of `fused.layout`."""
+        return np.stack([learner.theta for learner in self.learners])
 
-    def go_on(
-        self, theta: np.ndarray, reports: list[list[Progress]]
-    ) -> tuple[int, int] | list[Result]:
-        """Takes what the steps led to and measures; the steps that come next, or the results."""
-        awaited: tuple[int, int] = (0, 0)
-        results = []
+    def go_on(self, reports: list[list[Progress]], seen: Seen) -> None:
+        """To the next steps, with what those before reported ([] before the first)."""
         for i, (learner, running) in enumerate(zip(self.learners, self.running, strict=True)):
-            learner.theta[:] = theta[i]
+            learner.see(seen, i)
+            if reports:
+                running.send(reports[i])
+            else:
+                next(running)
+
+    def end(self, reports: list[list[Progress]]) -> list[Result]:
+        """The results, after the last steps."""
+        results = []
+        for report, running in zip(reports, self.running, strict=True):
             try:
-                awaited = running.send(reports[i])
+                running.send(report)
             except StopIteration as end:
                 results.append(end.value)
-        return results or awaited
+        return results
 
 
 class _Process(BaseManager):
-    """A process of its own: measuring holds Python's lock for too much of its time."""
+    """A process of its own: what is left holds Python's lock for too much of its time."""
 
 
 _Process.register("Courses", Courses)

@@ -1,10 +1,11 @@
-"""`train(specs)`: many runs at once on one GPU, measured on the CPU meanwhile."""
+"""`train(specs)`: many runs at once on one GPU."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numba import cuda
@@ -16,8 +17,10 @@ from ..run import Progress, stretches
 from ..spec import RunSpec
 from .batches import Stream, stream_of
 from .card import NoCard, refusal, simulated
-from .courses import courses
+from .checkpoints import Checkpoints
+from .courses import Seen, courses
 from .kernel import training_kernel
+from .memory import Lent
 from .shape import shape_of
 
 NEVER = np.iinfo(np.int64).max
@@ -70,16 +73,16 @@ def train(
 
 def _train(specs: list[RunSpec], apart: bool, stop: threading.Event) -> list[Result]:
     """One group's runs; none where `stop` was set before they ended."""
-    with courses(specs, apart) as measured:
-        theta, awaited = measured.start()
-        group = Group(specs, theta)
-        while not stop.is_set():
-            reports = group.advance(*awaited)
-            outcome = measured.go_on(group.theta(), reports)
-            if isinstance(outcome, list):
-                return outcome
-            awaited = outcome
-    return []
+    ends = [*specs[0].checkpoint_steps.tolist(), specs[0].steps]
+    with courses(specs, apart) as rest:
+        group = Group(specs, rest.theta())
+        reports: list[list[Progress]] = []
+        for first, last in pairwise(ends):
+            rest.go_on(reports, group.look())
+            reports = group.advance(first, last)
+            if stop.is_set():
+                return []
+        return rest.end(reports)
 
 
 class Group:
@@ -112,13 +115,19 @@ class Group:
             )
         ]
         self.lr = cuda.to_device(np.array([spec.lr for spec in specs]), stream=self.queue)
-        self.lent: list = []  # memory of a stretch, used again: to free it would stop other groups
+        self.lent = Lent(self.queue)
+        self.checkpoints = Checkpoints(specs, shape, self.queue)
 
     def theta(self) -> np.ndarray:
         """All weights (N, P)."""
         theta = self.on_card[0].copy_to_host(stream=self.queue)
         self.queue.synchronize()
         return theta
+
+    def look(self) -> Seen:
+        """What is measured of every network at its next checkpoint."""
+        theta, stream = self.on_card[0], self.on_card[-1]
+        return self.checkpoints.look(theta, stream, [next(s.looks) for s in self.streams])
 
     def advance(self, first: int, last: int) -> list[list[Progress]]:
         """The steps from `first` up to `last` of every network; what each stretch reports."""
@@ -133,7 +142,7 @@ class Group:
         counts = np.full((self.count, 3), NEVER)
         counts[:, 0] = 0
         loss = np.zeros(self.count)
-        order, cuts, corrections, loss_there, counts_there = self._lend(
+        order, cuts, corrections, loss_there, counts_there = self.lent(
             np.stack([order for order, _ in drawn]),
             np.stack([cuts for _, cuts in drawn]),
             corrections_of(self.adam, start, stop),
@@ -152,15 +161,6 @@ class Group:
             Progress(total, *three)
             for total, three in zip(loss.tolist(), counts.tolist(), strict=True)
         ]
-
-    def _lend(self, *arrays: np.ndarray) -> list:
-        """The arrays on the card, until the next call."""
-        if [there.shape for there in self.lent] == [array.shape for array in arrays]:
-            for there, array in zip(self.lent, arrays, strict=True):
-                there.copy_to_device(array, stream=self.queue)
-        else:
-            self.lent = [cuda.to_device(array, stream=self.queue) for array in arrays]
-        return self.lent
 
 
 def corrections_of(adam: bool, start: int, stop: int) -> np.ndarray:
