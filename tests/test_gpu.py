@@ -11,16 +11,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import product
 
 import numpy as np
 import pytest
 
-from lnqlib import training
+from lnqlib import run, training
 from lnqlib.engine.fused import FusedLearner
 from lnqlib.gpu.card import NoCard, card, simulated
 from lnqlib.gpu.shape import covers
 from lnqlib.networks import Params
-from lnqlib.run import dataset_of, initial_params_of
+from lnqlib.run import Look, dataset_of, initial_params_of
 from lnqlib.spec import ENVS, OPTIMIZERS, RunSpec, study
 from lnqlib.sweep import SweepError, sweep
 
@@ -175,6 +176,87 @@ def test_layer_norm_is_accurate_where_the_mean_dwarfs_the_spread() -> None:
         np.testing.assert_allclose(ours[name] - params[name], moved, rtol=1e-4, atol=rounding)
 
 
+def seen(runs: list[RunSpec], params: Params, looks: list[Look] | None = None) -> tuple:
+    """What the card measures of networks with these weights, each reference, what was drawn."""
+    group, references = made(runs, [params] * len(runs))
+    looks = looks or [next(run.looks(spec, dataset(spec))) for spec in runs]
+    for stream, look in zip(group.streams, looks, strict=True):
+        stream.looks = iter([look])
+    return group.look(), references, looks
+
+
+def wild(spec: RunSpec) -> Params:
+    """Weights far enough from the initial ones for actions and active units to vary."""
+    rng = np.random.default_rng(3)
+    params = initial_params_of(spec)
+    for name in "WbVc" if spec.bias else "WV":
+        params[name] += rng.normal(0.0, 0.5, params[name].shape).astype(np.float32)
+    return params
+
+
+def check_looks(runs: list[RunSpec], params: Params, looks: list[Look] | None = None) -> None:
+    """Interference, injected or not, and returns, against the reference's."""
+    ours, references, looks = seen(runs, params, looks)
+    for i, (reference, look) in enumerate(zip(references, looks, strict=True)):
+        theirs = reference.measure(look.batch, {}, look.seed)
+        assert set(ours.interference) == set(theirs)
+        for name, value in theirs.items():
+            here = ours.interference[name][i]
+            assert here == pytest.approx(value, rel=1e-9, abs=1e-13, nan_ok=True), name
+        for name, starts in look.starts.items():
+            value = reference.greedy_return(starts)
+            assert ours.returns[name][i] == pytest.approx(value, rel=1e-9, nan_ok=True)
+
+
+MEASURED = [*product(("CartPole",), NORMS, (True, False)), *product(ENVS[1:], ("layer",), (True,))]
+
+
+@on_simulator
+@pytest.mark.parametrize(("env", "norm", "bias"), MEASURED)
+def test_measurements_agree_with_torch(env: str, norm: str, bias: bool) -> None:
+    """Two networks, each with a batch and start states of its own; some transitions terminate."""
+    runs = specs(env=env, norm=norm, bias=bias, eval_episodes=2)
+    looks = [next(run.looks(spec, dataset(spec))) for spec in runs]
+    for look in looks:
+        look.batch.terminated[::3] = True
+    check_looks(runs, wild(runs[0]), looks)
+
+
+@on_simulator
+@pytest.mark.parametrize("change", [{"width": 3, "batch_size": 40}, {"eval_episodes": 0}], ids=str)
+def test_measurements_of_other_sizes_agree(change: dict, monkeypatch) -> None:
+    """More samples than threads, a whole number of tiles; no episodes."""
+    monkeypatch.setattr("lnqlib.gpu.checkpoints.MEETING", 32)
+    runs = specs(1, **{"env": "MountainCar", "eval_episodes": 1} | change)
+    check_looks(runs, wild(runs[0]))
+
+
+@on_simulator
+def test_gradients_that_are_zero_are_left_out_as_by_the_reference() -> None:
+    runs = specs(1, env="MountainCar", bias=False, gamma=1.0, eval_episodes=1)
+    look = next(run.looks(runs[0], dataset(runs[0])))
+    look.batch.obs[:4, 0] = np.abs(look.batch.obs[:4, 0])
+    params = initial_params_of(runs[0])
+    params["W"][:] = [1.0, 0.0]  # active where the position is positive
+    check_looks(runs, params, [look])
+    params["V"][:] = 0.0
+    look.batch.reward[1:3] = 0.0  # TD errors of 0
+    look.batch.next_obs[0], look.batch.action[0] = look.batch.obs[0], 0  # h = 0
+    check_looks(runs, params, [look])
+    params["W"][:] = 0.0
+    check_looks(runs, params)
+
+
+@on_simulator
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_nothing_is_measured_of_a_network_that_is_not_finite() -> None:
+    runs = specs(1, env="MountainCar", norm="layer", eval_episodes=1)
+    params = initial_params_of(runs[0])
+    params["V"][0, 0] = np.inf
+    ours, _, _ = seen(runs, params)
+    assert np.isnan([*ours.interference.values(), *ours.returns.values()]).all()
+
+
 @on_simulator
 def test_whole_runs_have_every_column_of_the_reference() -> None:
     from lnqlib.gpu.training import train
@@ -195,14 +277,14 @@ def test_whole_runs_have_every_column_of_the_reference() -> None:
 
 @pytest.mark.skipif(simulated(), reason="is what starts it")
 def test_what_needs_the_simulator_passes_there() -> None:
-    run = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "pytest", __file__, "-q", "-n", "0", "-k", " or ".join(SIMULATED)],
         env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1"},
         capture_output=True,
         text=True,
     )
-    assert run.returncode == 0, run.stdout[-3000:]
-    assert "skipped" not in run.stdout.splitlines()[-1]
+    assert ended.returncode == 0, ended.stdout[-3000:]
+    assert "skipped" not in ended.stdout.splitlines()[-1]
 
 
 @pytest.mark.skipif(simulated(), reason="the simulator is a card")
@@ -221,8 +303,8 @@ def python(*words: str) -> subprocess.CompletedProcess:
 def test_nothing_else_imports_it() -> None:
     code = "import sys, lnqlib.sweep, lnqlib.engine, lnqlib.training, lnqlib.__main__; "
     code += "print([m for m in sys.modules if m.startswith(('lnqlib.gpu', 'numba.cuda'))])"
-    run = python("-c", code)
-    assert run.stdout.strip() == "[]", run.stderr
+    ended = python("-c", code)
+    assert ended.stdout.strip() == "[]", ended.stderr
 
 
 def test_the_help_does_not_offer_what_was_never_run() -> None:
@@ -263,6 +345,6 @@ def test_the_core_study_is_covered() -> None:
 def test_the_command_line_says_what_is_missing() -> None:
     if find_spec("numba_cuda"):
         pytest.skip("something else, or nothing, is missing")
-    run = python("-m", "lnqlib", "run", "as_printed", "--env", "Pendulum", "--backend", "gpu")
-    assert run.returncode == 2 and len(run.stderr.splitlines()) == 1
-    assert "needs the package numba-cuda" in run.stderr
+    ended = python("-m", "lnqlib", "run", "as_printed", "--env", "Pendulum", "--backend", "gpu")
+    assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1
+    assert "needs the package numba-cuda" in ended.stderr
