@@ -15,6 +15,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from numba import cuda
 
 from lnqlib import run, training
 from lnqlib.engine.fused import FusedLearner
@@ -255,6 +256,45 @@ def test_nothing_is_measured_of_a_network_that_is_not_finite() -> None:
     params["V"][0, 0] = np.inf
     ours, _, _ = seen(runs, params)
     assert np.isnan([*ours.interference.values(), *ours.returns.values()]).all()
+
+
+@on_simulator
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_no_order_of_threads_or_blocks_changes_anything(norm: str) -> None:
+    """Two launches of two steps each, two networks, all that is measured."""
+    from races import watched
+
+    runs = specs(env="CartPole", norm=norm, optimizer="Adam", eval_episodes=1)
+    group, _ = made(runs)
+    with watched() as watch:
+        group.look()
+        group.advance(0, 2)
+        group.advance(2, 4)
+    assert watch.by_block and not watch.found
+
+
+@on_simulator
+def test_races_are_found() -> None:
+    from races import watched
+
+    @cuda.jit
+    def reverse(there, waits, apart):
+        t, size = cuda.threadIdx.x, cuda.blockDim.x
+        here = cuda.shared.array(4, np.int64)
+        start = size * cuda.blockIdx.x if apart else 0
+        here[t] = there[start + t]
+        if waits:
+            cuda.syncthreads()
+        there[start + size - 1 - t] = here[size - 1 - t]
+
+    for waits, apart, kinds in (
+        (True, True, set()),
+        (False, True, {"threads"}),
+        (True, False, {"blocks"}),
+    ):
+        with watched() as watch:
+            reverse[2, 4](np.arange(8), waits, apart)
+        assert {place.split()[0] for place in watch.found} == kinds
 
 
 @on_simulator
