@@ -28,13 +28,15 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # read when numba is imported
+os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")  # queues that 60 groups' streams share
 
 from lnqlib.engine.fused import FusedLearner
 from lnqlib.gpu.card import card, simulated
-from lnqlib.gpu.courses import Courses
+from lnqlib.gpu.courses import Courses, Seen
 from lnqlib.gpu.shape import shape_of
-from lnqlib.gpu.training import Group, train
-from lnqlib.run import dataset_of, initial_params_of
+from lnqlib.gpu.training import GROUP, Group, train
+from lnqlib.networks import Params
+from lnqlib.run import Progress, dataset_of, initial_params_of, looks
 from lnqlib.spec import ENVS, OPTIMIZERS, RunSpec, grid
 from lnqlib.training import TorchLearner
 
@@ -93,9 +95,9 @@ def main() -> int:
     report.part("core, short", 30, lambda: core(report, speed, 20 if simulated() else 2_000))
     steps = 30 if simulated() else 200_000
     needs = 1.2 * steps * speed.get("core", np.inf) + 5
+    report.part("core with metrics", 40, lambda: measured(report))
     report.part("core, steps alone", needs, lambda: core(report, speed, steps))
     report.part("peers", 50, lambda: peers_on_the_card(report))
-    report.part("core with metrics", 40, lambda: measured(report, speed))
     report.part("threads", 60, lambda: threads_of_a_network(report))
     return 0
 
@@ -120,18 +122,25 @@ def clock() -> float:
 
 
 def agreement(report: Report) -> None:
-    """Weights after 1 and after 100 steps against torch on the CPU, relative to the largest.
+    """Weights and measurements against torch's on the CPU.
 
-    **Raises** `ValueError` where they differ by more than rounding explains.
+    Weights after 1 and after 100 steps relative to the largest, interference each relative to
+    itself, and how many of two returns are equal: sines and cosines differ in the last bit, which
+    Acrobot makes larger until episodes part.
+
+    **Raises** `ValueError` where weights or interference differ by more than rounding explains.
     """
     wrong = []
     many = 3 if simulated() else 100
-    report.say(f"Largest difference from torch, of the largest weight, after 1 and {many} steps")
+    report.say(f"Largest difference from torch: weights after 1 and {many} steps, interference")
     for env, norm, optimizer in product(ENVS, NORMS, OPTIMIZERS):
+        if report.left < 100 and not simulated():
+            report.say(f"  {env} {norm} {optimizer} and what follows: left out")
+            break
         lr, began = 1e-3, time.monotonic()
         fields = {"env": env, "norm": norm, "optimizer": optimizer, **SMALL}
         specs = grid(**fields, lr=lr if simulated() else (lr, lr / 10), seed=(0, 1))
-        group = Group(specs, Courses(specs).start()[0])
+        group = Group(specs, Courses(specs).theta())
         references = [reference(spec) for spec in specs]
         found = []
         for first, last, bound in ((0, 1, 1e-5), (1, many, 1e-3)):
@@ -141,15 +150,31 @@ def agreement(report: Report) -> None:
                 batches = rng.integers(spec.dataset_size, size=size, dtype=np.int32)
                 learner.advance(first, batches, np.full(last - first, spec.lr))
                 found.append((distance(spec, theta, learner), bound))
-        worst = [max(d for d, b in found if b == bound) for bound in (1e-5, 1e-3)]
+        metrics, equal = measurements(group, specs[0], references[0][0])
+        found.append((metrics, 1e-5))
+        worst = [max(d for d, b in found[:-1] if b == bound) for bound in (1e-5, 1e-3)]
         name = f"{env} {norm} {optimizer}"
         if not all(d <= bound for d, bound in found):  # a NaN fails here, too
             wrong.append(name)
         seconds = time.monotonic() - began
         mark = "  WRONG" if name in wrong else ""
-        report.say(f"  {name:24} {worst[0]:.1e} {worst[1]:.1e}  ({seconds:.1f} s){mark}")
+        report.say(
+            f"  {name:24} {worst[0]:.1e} {worst[1]:.1e} {metrics:.1e}, {equal} of 2 returns equal"
+            f"  ({seconds:.1f} s){mark}"
+        )
     if wrong:
         raise ValueError(f"{len(wrong)} of 32 differ: {', '.join(wrong)}")
+
+
+def measurements(group: Group, spec: RunSpec, learner: TorchLearner) -> tuple[float, int]:
+    """The largest relative difference of the first network's interference; equal returns."""
+    look = next(looks(spec, dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)))
+    learner.q.load_params(params_of(spec, group.theta()[0]))
+    theirs, seen = learner.measure(look.batch, {}, look.seed), group.look()
+    pairs = [(seen.interference[name][0], value) for name, value in theirs.items()]
+    distances = [abs(a - b) / max(abs(b), 1e-8) for a, b in pairs if a == a or b == b]
+    returns = [(seen.returns[n][0], learner.greedy_return(s)) for n, s in look.starts.items()]
+    return float(np.max(distances)), sum(abs(a - b) <= 1e-6 * abs(b) for a, b in returns)
 
 
 def reference(spec: RunSpec) -> tuple[TorchLearner, np.random.Generator]:
@@ -157,11 +182,16 @@ def reference(spec: RunSpec) -> tuple[TorchLearner, np.random.Generator]:
     return TorchLearner(spec, dataset, initial_params_of(spec)), spec.rng("batches")
 
 
-def distance(spec: RunSpec, theta: np.ndarray, learner: TorchLearner) -> float:
+def params_of(spec: RunSpec, theta: np.ndarray) -> Params:
     dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
-    ours = FusedLearner(spec, dataset, initial_params_of(spec))
-    ours.theta[:] = theta
-    pairs = [(ours.params()[name], learner.params()[name]) for name in "WbVc"]
+    learner = FusedLearner(spec, dataset, initial_params_of(spec))
+    learner.theta[:] = theta
+    return learner.params()
+
+
+def distance(spec: RunSpec, theta: np.ndarray, learner: TorchLearner) -> float:
+    ours = params_of(spec, theta)
+    pairs = [(ours[name], learner.params()[name]) for name in "WbVc"]
     largest = max(np.abs(theirs).max() for _, theirs in pairs)
     return float(max(np.abs(a.astype(float) - b).max() for a, b in pairs) / largest)
 
@@ -176,7 +206,7 @@ def threads_of_a_network(report: Report) -> None:
         for threads, registers in ((4, 0),) if simulated() else ways:
             if report.left < 30:
                 return
-            theta = Courses(specs[:1]).start()[0].repeat(len(specs), 0)
+            theta = Courses(specs[:1]).theta().repeat(len(specs), 0)
             group = Group(specs, theta, threads=threads, registers=registers)
             group.advance(0, steps)
             started = time.perf_counter()
@@ -196,12 +226,17 @@ def core_by_kind() -> list[list[RunSpec]]:
 def core(report: Report, speed: dict[str, float], steps: int) -> None:
     """All runs of the study at once, gradient steps alone, a launch every 2,000 steps."""
     kinds = core_by_kind()
-    groups = [Group(kind, Courses(kind).start()[0]) for kind in kinds]
+    groups = [Group(kind, Courses(kind).theta()) for kind in kinds]
     with ThreadPoolExecutor(1 if simulated() else len(groups)) as pool:
         list(pool.map(lambda group: group.advance(0, 10), groups))  # compiled by now
+        list(pool.map(Group.look, groups))
         started = time.perf_counter()
         list(pool.map(lambda group: group.advance(10, 10 + steps), groups))
         seconds = time.perf_counter() - started
+        started = time.perf_counter()
+        seen = list(pool.map(Group.look, groups))
+        looking = time.perf_counter() - started
+    speed["rest"] = rest_of(kinds[0][:GROUP], seen[0])
     runs = sum(map(len, kinds))
     speed["core"] = seconds / steps
     whole = seconds * 200_000 / steps
@@ -211,6 +246,9 @@ def core(report: Report, speed: dict[str, float], steps: int) -> None:
         f"  {seconds / (runs * steps) * 1e6:.4f} microseconds per run and step{extrapolated}"
     )
     report.say(f"  two cores, with metrics: {CORE_SECONDS_CPU:.0f} s")
+    cores, rest = os.cpu_count() or 1, 100 * runs * speed["rest"]
+    report.say(f"  100 checkpoints' interference and episodes on the card: {100 * looking:.1f} s")
+    report.say(f"  what is left of them on {cores} cores of the host: {rest / cores:.1f} s")
     if simulated():
         return
     from numba import cuda
@@ -222,6 +260,19 @@ def core(report: Report, speed: dict[str, float], steps: int) -> None:
         f"  {useful / 1e12:.2f}e12 multiply-adds a second, {useful / peak:.0%} of the peak of "
         f"{count} x 128 at {clock() / 1e9:.2f} GHz, by (3 n + m + 3) B d of a step"
     )
+
+
+def rest_of(specs: list[RunSpec], seen: Seen) -> float:
+    """Seconds of a core for each run and checkpoint after what the card measures of it."""
+    rest, reports = Courses(specs), [[Progress(0.0, 0, -1, -1)]] * len(specs)
+    few = Seen(
+        seen.theta[: len(specs)],
+        *({name: of[: len(specs)] for name, of in values.items()} for values in seen[1:]),
+    )
+    rest.go_on([], few)  # compiled by now
+    started = time.process_time()
+    rest.go_on(reports, few)
+    return (time.process_time() - started) / len(specs)
 
 
 def multiply_adds(spec: RunSpec) -> int:
@@ -249,25 +300,24 @@ def peers_on_the_card(report: Report) -> None:
             report.say(f"JAX: not measured ({type(error).__name__})")
 
 
-def measured(report: Report, speed: dict[str, float]) -> None:
+def measured(report: Report) -> None:
     """Core with metrics and evaluation: whole if it fits, else fewer steps and checkpoints."""
     specs = list(chain(*core_by_kind()))
     if simulated():
         short = [replace(spec, steps=4, checkpoints=2, eval_episodes=1) for spec in specs]
         train(short, apart=False)
         return
-    # a tenth first: the processes start, and the CPU's part of a checkpoint becomes known
+    # a part first: the processes start, and the time of a checkpoint becomes known
     seconds = {}
     for checkpoints in (1, 4):
-        short = [replace(s, steps=1_000 * checkpoints, checkpoints=checkpoints) for s in specs]
+        short = [replace(s, steps=2_000 * checkpoints, checkpoints=checkpoints) for s in specs]
         started = time.perf_counter()
         train(short)
         seconds[checkpoints] = time.perf_counter() - started
-        report.say(f"{checkpoints} checkpoints, 1,000 steps each: {seconds[checkpoints]:.1f} s")
+        report.say(f"{checkpoints} checkpoints, 2,000 steps each: {seconds[checkpoints]:.1f} s")
     checkpoint = (seconds[4] - seconds[1]) / 3
     fixed = max(seconds[1] - checkpoint, 0.0)
-    steps = 200_000 * speed.get("core", 0.0)
-    predicted = fixed + max(100 * checkpoint, steps)
+    predicted = fixed + 100 * checkpoint
     report.say(f"  fixed {fixed:.1f} s, a checkpoint of all runs with its steps {checkpoint:.2f} s")
     report.say(f"  core with 100 checkpoints, predicted: {predicted:.0f} s")
     if report.left < 1.2 * predicted + 10:

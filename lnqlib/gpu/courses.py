@@ -15,8 +15,9 @@ from ..data import Transitions
 from ..engine.fused import FusedLearner
 from ..networks import Params
 from ..results import Result
-from ..run import Progress, course, dataset_of, initial_params_of
+from ..run import Progress, course, dataset_of, initial_params_of, looks
 from ..spec import RunSpec
+from ..tasks import isometry_sizes
 
 
 class Seen(NamedTuple):
@@ -41,6 +42,14 @@ class SeenLearner(FusedLearner):
 
     def greedy_return(self, starts: np.ndarray) -> float:
         return next(self.returns)
+
+
+def compile_rest(spec: RunSpec) -> None:
+    """Compiles, once and for the disk, what every process would else compile for itself."""
+    dataset = dataset_of(spec.env, spec.seed, spec.data, spec.dataset_size)
+    learner, look = SeenLearner(spec, dataset, initial_params_of(spec)), next(looks(spec, dataset))
+    learner.found = {}
+    learner.measure(look.batch, isometry_sizes(spec.env), look.seed)
 
 
 class Courses:

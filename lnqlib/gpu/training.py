@@ -18,7 +18,7 @@ from ..spec import RunSpec
 from .batches import Stream, stream_of
 from .card import NoCard, refusal, simulated
 from .checkpoints import Checkpoints
-from .courses import Seen, courses
+from .courses import Seen, compile_rest, courses
 from .kernel import training_kernel
 from .memory import Lent
 from .shape import shape_of
@@ -60,6 +60,8 @@ def train(
     ]
     stop = stop or threading.Event()
     results: list[Result] = []
+    if apart:
+        compile_rest(specs[0])
     with ThreadPoolExecutor(1 if simulated() else min(len(groups), MOST_GROUPS)) as pool:
         try:
             waiting = [pool.submit(_train, group, apart, stop) for group in groups]
