@@ -39,7 +39,7 @@ class Checkpoints:
         self.threads = min(MEETING, -(-first.batch_size // THREADS) * THREADS)
         self.meet = interference_kernel(replace(shape, scale=False), self.threads)
         self.play = episodes_kernel(shape, task.index, task.time_limit, THREADS)
-        scratch = (len(specs) * len(self.kinds), first.width, 2 * first.batch_size)
+        scratch = (len(specs) * len(self.kinds), first.width * 2 * first.batch_size)
         self.scratch = [cuda.device_array(scratch, np.float64, stream=queue) for _ in range(2)]
         self.measured, self.played = Lent(queue), Lent(queue)
 

@@ -19,6 +19,7 @@ import numpy as np
 from numba import cuda
 
 from ..networks import EPS
+from .kernel import PLACE
 from .shape import Shape
 
 TILE = 8  # samples i that a thread meets at once: each of its own numbers that it loads serves all
@@ -38,7 +39,7 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
     - `rows` (S, B, 2 k + 3) float64: batches as obs, next_obs, reward, bootstrap, action; `stream`
       (N,): which of them a network is measured on.
     - `lr` (N,) float64: of the step that GI2 looks ahead to.
-    - `phis`, `ps` (N K, width, 2 B) float64: scratch space, of the s, then of the s'.
+    - `phis`, `ps` (N K, width 2 B) float64: scratch space, of the s, then of the s'.
     - `found` (N, K, SUMS) float64: gets what `values_of` reads.
     """
     k, m, n, D, B, T = shape.k, shape.m, shape.n, shape.width, shape.batch_size, threads
@@ -54,21 +55,21 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
             z = 0.0
             for j in range(n):
                 z += weights[j * D + u] * x[j]
-            p[u, i] = z
+            p[u * both + i] = z
             mean += z
         mean = mean / D if center else 0.0
         for u in range(D):
-            z = p[u, i] - mean
-            p[u, i] = z
+            z = p[u * both + i] - mean
+            p[u * both + i] = z
             square += z * z
         spread = 1.0 / math.sqrt(square / D + EPS) if scale else 1.0
         for a in range(m):
             q[a] = np.float64(weights[nw + nv + a]) if bias > 0.0 else 0.0
         for u in range(D):
-            z = p[u, i] * spread
-            p[u, i] = z
+            z = p[u * both + i] * spread
+            p[u * both + i] = z
             z = z if z > 0.0 else 0.0
-            phi[u, i] = z
+            phi[u * both + i] = z
             for a in range(m):
                 q[a] += weights[nw + a * D + u] * z
         chosen, value = 0, q[0]
@@ -77,18 +78,18 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
                 chosen, value = a, q[a]
         if scale:
             for u in range(D):
-                if phi[u, i] > 0.0:
-                    along += weights[nw + chosen * D + u] * p[u, i]
+                if phi[u * both + i] > 0.0:
+                    along += weights[nw + chosen * D + u] * p[u * both + i]
         along /= D
         mean = 0.0
         for u in range(D):
-            v = np.float64(weights[nw + chosen * D + u]) if phi[u, i] > 0.0 else 0.0
-            v = (v - along * p[u, i]) * spread
-            p[u, i] = v
+            v = np.float64(weights[nw + chosen * D + u]) if phi[u * both + i] > 0.0 else 0.0
+            v = (v - along * p[u * both + i]) * spread
+            p[u * both + i] = v
             mean += v
         mean = mean / D if center else 0.0
         for u in range(D):
-            p[u, i] -= mean
+            p[u * both + i] -= mean
         return chosen, value
 
     @cuda.jit(device=True)
@@ -151,13 +152,13 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
                 inputs += x[o] * x[o]
                 y[o] *= factor
             for u in range(D):
-                back += p[u, j] * p[u, j]
-                features += phi[u, j] * phi[u, j]
+                back += p[u * both + j] * p[u * both + j]
+                features += phi[u * both + j] * phi[u * both + j]
                 for o in range(n):  # from the differences: subtracting squares would cancel
-                    d = p[u, j] * x[o] - p[u, B + j] * y[o]
+                    d = p[u * both + j] * x[o] - p[u * both + B + j] * y[o]
                     apart += d * d
-                next_phi = factor * phi[u, B + j]
-                d = phi[u, j] - (next_phi if same else 0.0)
+                next_phi = factor * phi[u * both + B + j]
+                d = phi[u * both + j] - (next_phi if same else 0.0)
                 apart += d * d + (0.0 if same else next_phi * next_phi)
             norm2 = back * inputs + features
             of_q[j] = 1.0 / math.sqrt(norm2) if norm2 != 0.0 else 0.0
@@ -181,13 +182,14 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
                 for r in range(TILE):
                     pp[r], ff[r], next_pp[r], next_ff[r] = 0.0, 0.0, 0.0, 0.0
                 for u in range(D):
-                    a, b, c, d = p[u, j], p[u, B + j], phi[u, j], phi[u, B + j]
+                    at = PLACE(u * both)
+                    mine, next_mine = at + PLACE(j), at + PLACE(B + j)
                     for r in range(TILE):
-                        i = first + r if even else min(first + r, B - 1)
-                        pp[r] += a * p[u, i]
-                        next_pp[r] += b * p[u, i]
-                        ff[r] += c * phi[u, i]
-                        next_ff[r] += d * phi[u, i]
+                        i = at + PLACE(first + r if even else min(first + r, B - 1))
+                        pp[r] += p[mine] * p[i]
+                        ff[r] += phi[mine] * phi[i]
+                        next_pp[r] += p[next_mine] * p[i]
+                        next_ff[r] += phi[next_mine] * phi[i]
                 for r in range(TILE):
                     i = first + r
                     if even or i < B:
