@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from importlib.util import find_spec
 
 import numba
@@ -45,8 +47,12 @@ def card() -> str:
             'backend "gpu" needs the package numba-cuda, which is not installed; '
             'write pip install "lnqlib[gpu]"'
         )
+    # read when CUDA starts: streams that share a queue to the card wait for each other
+    os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
     from numba import cuda
 
+    with suppress(Exception):  # whatever fails here is said below, or costs time alone
+        _sleep_while_waiting()
     try:
         name = cuda.get_current_device().name
     except Exception as error:  # of the driver, the toolkit or numba, each with classes of its own
@@ -56,3 +62,13 @@ def card() -> str:
             'write backend="engine"'
         ) from error
     return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _sleep_while_waiting() -> None:
+    """Threads that wait for the card sleep; else each keeps a core from what is left to the CPU."""
+    from numba import cuda
+    from numba.cuda.cudadrv.driver import driver
+
+    blocking = 4  # CU_CTX_SCHED_BLOCKING_SYNC
+    for device in cuda.gpus:
+        driver.cuDevicePrimaryCtxSetFlags(device.id, blocking)

@@ -155,9 +155,9 @@ class Group:
             *self.on_card, order, cuts, self.lr, corrections, self.unit, self.center, self.adam,
             start, loss_there, counts_there,
         )  # fmt: skip
+        self.queue.synchronize()  # here it sleeps, where a copy would wait it spins
         loss_there.copy_to_host(loss, stream=self.queue)
         counts_there.copy_to_host(counts, stream=self.queue)
-        self.queue.synchronize()
         counts[counts == NEVER] = -1
         return [
             Progress(total, *three)
