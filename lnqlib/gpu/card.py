@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cache, wraps
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,9 +29,28 @@ def options(registers: int = 0) -> dict[str, Any]:
     """How kernels are compiled, for `cuda.jit`; `registers` of a thread at most, 0 for any.
 
     Without optimization at link time, numba's default: it takes half as long again, for nothing.
+    All have the largest shared memory: a multiprocessor that is to divide its memory otherwise for
+    another kernel must first be idle.
     """
-    # the simulator knows neither
-    return {} if simulated() else {"lto": False, "max_registers": registers or None}
+    if simulated():  # it knows none of them
+        return {}
+    return {
+        "lto": False,
+        "max_registers": registers or None,
+        "shared_memory_carveout": "MaxShared",
+    }
+
+
+def once(make: Callable[..., Any]) -> Callable[..., Any]:
+    """`functools.cache`, but threads that come at the same time get one kernel, compiled once."""
+    made, lock = cache(make), threading.Lock()
+
+    @wraps(make)
+    def get(*arguments: Any) -> Any:
+        with lock:
+            return made(*arguments)
+
+    return get
 
 
 def refusal(specs: list[RunSpec]) -> str:

@@ -50,9 +50,10 @@ class Checkpoints:
         **Arguments** `stream` (N,): whose batch and start states each of them has; `looks`: those.
         """
         meeting, playing = self._meet(theta, stream, looks), self._play(theta, stream, looks)
-        found, returns = (there.copy_to_host(stream=self.queue) for there in (meeting, playing))
-        weights = theta.copy_to_host(stream=self.queue)
-        self.queue.synchronize()
+        self.queue.synchronize()  # a thread sleeps here, and would spin in a copy
+        found, returns, weights = (
+            there.copy_to_host(stream=self.queue) for there in (meeting, playing, theta)
+        )
         finite = np.isfinite(weights).all(1)
         values = values_of(found, self.spec.batch_size, self.lr)
         interference = {name: np.where(finite, of[:, 0], np.nan) for name, of in values.items()}

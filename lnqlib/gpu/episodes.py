@@ -12,7 +12,6 @@ So an action may differ from the CPU's where two values are equal but for roundi
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,13 @@ from numba import cuda
 
 from ..networks import EPS
 from ..tasks import STATE_SIZE, observe, step
-from .card import options
+from .card import once, options
 from .shape import Shape
 
 ZERO = np.float32(0)
 
 
-@cache
+@once
 def episodes_kernel(shape: Shape, task: int, time_limit: int, threads: int) -> Any:
     """The kernel of one kind of network, to be called as `kernel[networks, threads](...)`.
 

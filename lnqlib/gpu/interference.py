@@ -12,14 +12,13 @@ Only phi and p are, to global memory, unit by unit, so that neighbours read neig
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numba import cuda
 
 from ..networks import EPS
-from .card import options
+from .card import once, options
 from .kernel import PLACE
 from .shape import Shape
 from .sums import BATCH, DGI, GF, LOSS, MGI, NORM2, QGI, SGI, SQUARED, SUMS, F, G, Q
@@ -27,7 +26,7 @@ from .sums import BATCH, DGI, GF, LOSS, MGI, NORM2, QGI, SGI, SQUARED, SUMS, F, 
 TILE = 8  # samples i that a thread meets at once: each of its own numbers that it loads serves all
 
 
-@cache
+@once
 def interference_kernel(shape: Shape, threads: int) -> Any:
     """The kernel of one kind of network, to be called as `kernel[networks * kinds, threads](...)`.
 

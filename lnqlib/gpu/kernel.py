@@ -7,7 +7,6 @@ written for numba's CUDA target and for its simulator, so it has neither shuffle
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numba import cuda
 from ..engine.fused import ADAM_EPS, BETA1, BETA2
 from ..networks import EPS
 from ..spec import CLAMP
-from .card import options, simulated
+from .card import once, options, simulated
 from .shape import QUAD, UNROLL, Shape
 
 SIMULATED = simulated()
@@ -24,7 +23,7 @@ ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 PLACE = np.uint64  # an index that numba need not check for being negative
 
 
-@cache
+@once
 def training_kernel(shape: Shape) -> Any:
     """The kernel of one kind of network, to be called as `kernel[networks, shape.threads](...)`.
 

@@ -155,7 +155,7 @@ class Group:
             *self.on_card, order, cuts, self.lr, corrections, self.unit, self.center, self.adam,
             start, loss_there, counts_there,
         )  # fmt: skip
-        self.queue.synchronize()  # here it sleeps, where a copy would wait it spins
+        self.queue.synchronize()  # a thread sleeps here, and would spin in a copy
         loss_there.copy_to_host(loss, stream=self.queue)
         counts_there.copy_to_host(counts, stream=self.queue)
         counts[counts == NEVER] = -1
