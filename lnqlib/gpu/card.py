@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 import numba
 
@@ -17,6 +18,16 @@ class NoCard(RuntimeError):
 def simulated() -> bool:
     """Whether kernels are simulated on the CPU: NUMBA_ENABLE_CUDASIM=1 when Python starts."""
     return bool(vars(numba.config)["ENABLE_CUDASIM"])
+
+
+def options(registers: int = 0) -> dict[str, Any]:
+    """How kernels are compiled, for `cuda.jit`; `registers` of a thread at most, 0 for any.
+
+    Without optimization at link time, numba's default: it takes half as long again, for nothing.
+    Write `cuda.jit(function, **options())`: as a decorator with arguments it forgets `lto`.
+    """
+    # the simulator knows neither
+    return {} if simulated() else {"lto": False, "max_registers": registers or None}
 
 
 def refusal(specs: list[RunSpec]) -> str:

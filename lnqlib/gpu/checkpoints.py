@@ -17,9 +17,10 @@ from ..spec import RunSpec
 from ..tasks import STATE_SIZE, TASKS
 from .courses import Seen
 from .episodes import episodes_kernel
-from .interference import SUMS, interference_kernel, values_of
+from .interference import interference_kernel
 from .memory import Lent
 from .shape import THREADS, Shape
+from .sums import SUMS, values_of
 
 NO_STATES = np.empty((0, STATE_SIZE))
 MEETING = 128  # threads of a network at most where samples meet

@@ -20,6 +20,7 @@ from numba import cuda
 
 from ..networks import EPS
 from ..tasks import STATE_SIZE, observe, step
+from .card import options
 from .shape import Shape
 
 ZERO = np.float32(0)
@@ -66,7 +67,6 @@ def episodes_kernel(shape: Shape, task: int, time_limit: int, threads: int) -> A
                 best, value = a, q[a] + c[a]
         return best
 
-    @cuda.jit
     def play(theta, center, starts, stream, returns):
         net, t = cuda.blockIdx.x, cuda.threadIdx.x
         weights, begin = theta[net], starts[stream[net]]
@@ -98,4 +98,4 @@ def episodes_kernel(shape: Shape, task: int, time_limit: int, threads: int) -> A
                     break
             returns[net, episode] = total
 
-    return play
+    return cuda.jit(play, **options())

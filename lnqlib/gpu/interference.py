@@ -19,13 +19,12 @@ import numpy as np
 from numba import cuda
 
 from ..networks import EPS
+from .card import options
 from .kernel import PLACE
 from .shape import Shape
+from .sums import BATCH, DGI, GF, LOSS, MGI, NORM2, QGI, SGI, SQUARED, SUMS, F, G, Q
 
 TILE = 8  # samples i that a thread meets at once: each of its own numbers that it loads serves all
-# what is summed over the samples j: pairs that count, then the metrics' sums
-Q, G, F, GF, NORM2, LOSS, QGI, SGI, MGI, DGI, SQUARED, BATCH = range(12)
-SUMS = 12
 
 
 @cache
@@ -40,7 +39,7 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
       (N,): which of them a network is measured on.
     - `lr` (N,) float64: of the step that GI2 looks ahead to.
     - `phis`, `ps` (N K, width 2 B) float64: scratch space, of the s, then of the s'.
-    - `found` (N, K, SUMS) float64: gets what `values_of` reads.
+    - `found` (N, K, SUMS) float64: gets what `sums.values_of` reads.
     """
     k, m, n, D, B, T = shape.k, shape.m, shape.n, shape.width, shape.batch_size, threads
     nw, nv, reward, bootstrap, action = n * D, m * D, 2 * k, 2 * k + 1, 2 * k + 2
@@ -104,7 +103,6 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
         for j in range(k, n):
             x[j] = 1.0
 
-    @cuda.jit
     def measure(theta, kinds, rows, stream, lr, phis, ps, found):
         t, kind = cuda.threadIdx.x, cuda.blockIdx.x % len(kinds)
         net = cuda.blockIdx.x // len(kinds)
@@ -185,11 +183,11 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
                     at = PLACE(u * both)
                     mine, next_mine = at + PLACE(j), at + PLACE(B + j)
                     for r in range(TILE):
-                        i = at + PLACE(first + r if even else min(first + r, B - 1))
-                        pp[r] += p[mine] * p[i]
-                        ff[r] += phi[mine] * phi[i]
-                        next_pp[r] += p[next_mine] * p[i]
-                        next_ff[r] += phi[next_mine] * phi[i]
+                        theirs = at + PLACE(first + r if even else min(first + r, B - 1))
+                        pp[r] += p[mine] * p[theirs]
+                        ff[r] += phi[mine] * phi[theirs]
+                        next_pp[r] += p[next_mine] * p[theirs]
+                        next_ff[r] += phi[next_mine] * phi[theirs]
                 for r in range(TILE):
                     i = first + r
                     if even or i < B:
@@ -225,37 +223,4 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
                 of_all += part[o * T + other]
             found[net, kind, o] = of_all
 
-    return measure
-
-
-def values_of(found: np.ndarray, batch_size: int, lr: np.ndarray) -> dict[str, np.ndarray]:
-    """The values of `metrics.NAMES` from the kernel's sums.
-
-    **Arguments** `found` (N, K, SUMS); `lr` (N,).
-
-    **Returns** a dict of arrays (N, K); a mean over no pair is NaN.
-    """
-    s, B, lr = np.moveaxis(found, -1, 0), batch_size, lr[:, None]
-    td_loss, dgi = s[LOSS] / B, s[DGI] / B**2
-    gi2 = 2 * lr * dgi - lr**2 * s[SQUARED] / B**2
-    means = {
-        "qgi_plus": (s[QGI], s[Q] * (s[Q] - 1)),
-        "sgi": (s[SGI] + s[G], s[G] ** 2),  # the cosine of a self pair is 1
-        "sgi_off": (s[SGI], s[G] * (s[G] - 1)),
-        "mgi": (s[MGI], s[G] * s[F]),
-        "gi2_scaled": (gi2, td_loss),
-    }
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = {name: np.where(n != 0, x / n, np.nan) for name, (x, n) in means.items()}
-    return values | {
-        "dgi": dgi,
-        "gi2": gi2,
-        "gi2_minibatch": s[BATCH] / B,
-        "td_loss": td_loss,
-        "qgi_plus_zero": s[QGI] / (B * (B - 1)),
-        "sgi_zero": (s[SGI] + s[G]) / B**2,
-        "sgi_off_zero": s[SGI] / (B * (B - 1)),
-        "mgi_zero": s[MGI] / B**2,
-        "grad_norm2": s[NORM2] / B,
-        "zero_gradients": B**2 - s[G] * s[GF],
-    }
+    return cuda.jit(measure, **options())

@@ -16,7 +16,7 @@ from numba import cuda
 from ..engine.fused import ADAM_EPS, BETA1, BETA2
 from ..networks import EPS
 from ..spec import CLAMP
-from .card import simulated
+from .card import options, simulated
 from .shape import QUAD, UNROLL, Shape
 
 SIMULATED = simulated()
@@ -126,8 +126,6 @@ def training_kernel(shape: Shape) -> Any:
             return np.float32(-CLAMP)
         return value
 
-    # the simulator knows no registers
-    @cuda.jit(**({} if SIMULATED else {"max_registers": shape.registers or None}))
     def steps(
         theta, moments, moments_c, rows, stream, order, cuts, lr, corrections, unit, center, adam,
         first_step, loss, counts,
@@ -390,4 +388,4 @@ def training_kernel(shape: Shape) -> Any:
         if t == 0:
             loss[net] += sums[0] / B
 
-    return steps
+    return cuda.jit(steps, **options(shape.registers))
