@@ -31,6 +31,8 @@ def options(registers: int = 0) -> dict[str, Any]:
     Without optimization at link time, numba's default: it takes half as long again, for nothing.
     All have the largest shared memory: a multiprocessor that is to divide its memory otherwise for
     another kernel must first be idle.
+
+    Write `cuda.jit(function, **options())`: as a decorator with arguments it forgets `lto`.
     """
     if simulated():  # it knows none of them
         return {}

@@ -66,7 +66,6 @@ def episodes_kernel(shape: Shape, task: int, time_limit: int, threads: int) -> A
                 best, value = a, q[a] + c[a]
         return best
 
-    @cuda.jit(**options())
     def play(theta, center, starts, stream, returns):
         net, t = cuda.blockIdx.x, cuda.threadIdx.x
         weights, begin = theta[net], starts[stream[net]]
@@ -98,4 +97,4 @@ def episodes_kernel(shape: Shape, task: int, time_limit: int, threads: int) -> A
                     break
             returns[net, episode] = total
 
-    return play
+    return cuda.jit(play, **options())

@@ -102,7 +102,6 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
         for j in range(k, n):
             x[j] = 1.0
 
-    @cuda.jit(**options())
     def measure(theta, kinds, rows, stream, lr, phis, ps, found):
         t, kind = cuda.threadIdx.x, cuda.blockIdx.x % len(kinds)
         net = cuda.blockIdx.x // len(kinds)
@@ -223,4 +222,4 @@ def interference_kernel(shape: Shape, threads: int) -> Any:
                 of_all += part[o * T + other]
             found[net, kind, o] = of_all
 
-    return measure
+    return cuda.jit(measure, **options())

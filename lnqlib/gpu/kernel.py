@@ -125,7 +125,6 @@ def training_kernel(shape: Shape) -> Any:
             return np.float32(-CLAMP)
         return value
 
-    @cuda.jit(**options(shape.registers))
     def steps(
         theta, moments, moments_c, rows, stream, order, cuts, lr, corrections, unit, center, adam,
         first_step, loss, counts,
@@ -388,4 +387,4 @@ def training_kernel(shape: Shape) -> Any:
         if t == 0:
             loss[net] += sums[0] / B
 
-    return steps
+    return cuda.jit(steps, **options(shape.registers))
