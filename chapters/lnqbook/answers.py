@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from . import numbers
 from .findings import in_tasks
-from .numbers import number
 from .stats import Interval
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -92,7 +92,7 @@ def would_change(interval: Interval, against: float = 0.0) -> str:
         return "more seeds"
     if low > 0 or high < 0:
         moved = -low if low > 0 else -high
-        return f"a shift by {'+' if moved > 0 else '-'}{number(abs(moved), 2)}"
+        return f"a shift by {'+' if moved > 0 else '-'}{numbers.number(abs(moved), 2)}"
     towards = value - low if value > 0 else high - value
     needed = interval.count * (towards / abs(value)) ** 2 if value else np.inf
     return f"{round(needed):,} seeds" if needed <= MOST_SEEDS else f"over {MOST_SEEDS:,} seeds"
@@ -109,7 +109,7 @@ def changes(
     """
     rows = {
         (names.get(name, name), task): {
-            "value": f"{values[name]:.2f}",
+            "value": numbers.interval(values[name]),
             "against": f"{against:g}",
             "answer": word(values[name], sign, against),
             "would change it": would_change(values[name], against),
