@@ -80,11 +80,15 @@ def papermill_line(docname: str, given: dict[str, object] | None = None) -> str:
 
 def executed(app: Sphinx, docname: str) -> dict | None:
     """The notebook of a page with its outputs; None for a page that is none."""
+    path = executed_path(app, docname)
+    return json.loads(path.read_text(encoding="utf8")) if path else None
+
+
+def executed_path(app: Sphinx, docname: str) -> Path | None:
+    """Where MyST-NB has put the notebook of a page with its outputs; None for other pages."""
     path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
-    source = Path(app.env.doc2path(docname))
-    if source.suffix != ".ipynb" or not path.exists():
-        return None
-    return json.loads(path.read_text(encoding="utf8"))
+    found = docname in app.env.found_docs and path.exists()
+    return path if found and Path(app.env.doc2path(docname)).suffix == ".ipynb" else None
 
 
 def given_parameters(notebook: dict) -> dict[str, object]:
