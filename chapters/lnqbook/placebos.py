@@ -127,7 +127,7 @@ def matrices(cases: Sequence[Case]) -> Figure:
         for i, j in ((i, j) for i in range(len(matrix)) for j in range(len(matrix))):
             value = matrix.iloc[i, j]
             text = number(value, spec=".2f")
-            ax.text(j, i, text, ha="center", va="center", color=_ink(value), fontsize=8)
+            ax.text(j, i, text, ha="center", va="center", color=_ink(value), fontsize=9)
         for i in range(len(matrix)):
             ax.add_patch(
                 Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=1.6)

@@ -45,7 +45,7 @@ def return_by_period(
         ax.set_xticks(periods, ["none", *(f"{period:,}" for period in periods[1:])], rotation=45)
         ax.minorticks_off()
     axes[0, 0].set_ylabel("return")
-    axes[0, 0].legend(fontsize=7.5)
+    axes[0, 0].legend()
     return figure
 
 
@@ -73,7 +73,7 @@ def scores_by_setting(
         ax.set(title=env, xlim=(-0.5, len(by_setting) - 0.5))
         ax.axvline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     axes[0, 0].set_ylabel("return")
-    axes[0, 0].legend(fontsize=7.5)
+    axes[0, 0].legend()
     return figure
 
 

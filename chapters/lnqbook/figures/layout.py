@@ -156,12 +156,12 @@ def finish(
             if ax.get_subplotspec().is_last_row():
                 ax.set_xlabel(xlabel)
     if handles:
-        room = max(int(figure.get_figwidth() / 1.75), 1)  # entries in a row
+        room = max(int(figure.get_figwidth() / 1.9), 1)  # entries in a row
         rows = -(-len(handles) // room)
         where = {"loc": "outside upper center", "ncols": -(-len(handles) // rows)}
         figure.legend(handles=handles, **where, **legend)
     if note:
-        figure.supxlabel(note, x=0.995, ha="right", fontsize=7.5, color=GREY)
+        figure.supxlabel(note, x=0.995, ha="right", color=GREY, fontsize=9)
     return figure
 
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ..numbers import MINUS, interval
 from ..stats import bootstrap_interval, paired_effect, point_summary, spearman_interval
-from . import layout
+from . import hover, layout
 from .style import CLAMPED, GREY, LABELS, LOG, LOOKS, NAMES, WIDTH, in_style, label, rate, shades
 
 
@@ -104,6 +104,9 @@ def scatter_vs(
             layout.marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
         points = xs.assign(y=y, y_value=ys["value"], y_low=ys["low"], y_high=ys["high"])
         layout.keep(ax, metric, points, env=env)
+        hits = runs["clamped_steps"].gt(0).groupby([runs["norm"], runs["lr"]])
+        counts = {"seeds": hits.size().to_numpy(), "clamped_seeds": hits.sum().to_numpy()}
+        hover.offer(ax, points.assign(size=sizes, **counts), metric, y)
         rho = interval(spearman_interval(runs, metric, y), ".2f")
         ax.set_title(f"{env}\n\N{GREEK SMALL LETTER RHO} = {rho}")
         ax.set_xlabel(label(metric))
