@@ -132,6 +132,7 @@ STYLE = sns.axes_style("ticks") | {
     "grid.color": "0.92",
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.07,  # inches above and below each row of panels
 }
 
 
