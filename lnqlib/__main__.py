@@ -85,7 +85,9 @@ def verify(options: argparse.Namespace) -> int:
     in_repository()
     if options.backend != "engine":
         return same_in_law(backend_store(None, options.backend))
-    return trained_again(options.sample, options.seed, options.tolerance, options.allow_module)
+    keys = {spec.key for name in options.studies for spec in study(name)}
+    judged = options.sample, options.seed, options.tolerance, options.allow_module
+    return trained_again(*judged, keys or None)
 
 
 def ship_command(options: argparse.Namespace) -> int:
@@ -166,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     backend(sub)
     command("status", status, "say how much of every study is finished")
     sub = command("verify", verify, "train a sample of the shipped runs again and compare")
+    sub.add_argument("studies", nargs="*", metavar="STUDY", help="of which ones (all)")
     sub.add_argument("--sample", type=_at_least(1, int), default=20, help="how many runs (20)")
     sub.add_argument("--seed", type=_at_least(0, int), default=0, help="of the draw (0)")
     sub.add_argument(

@@ -493,6 +493,50 @@ def both_ways() -> str:
     )
 
 
+@cache
+def beside_target_network(free: bool = False) -> pd.DataFrame:
+    """Returns averaged over learning rates, or over those free of clamped runs.
+
+    Rows (env, norm, target period), columns seeds.
+    """
+    some = pd.concat([runs(), by_default("target")])
+    some = some[(some["seed"] < shown_seeds("target_network")) & (some["optimizer"] == "SGD")]
+    if free:
+        some = some[some.groupby(["env", "lr"])["clamped_steps"].transform("max") == 0]
+    some = some.fillna({"target_period": 0})
+    return some.groupby(["env", "norm", "target_period", "seed"])["return"].mean().unstack()
+
+
+def ln_alone(free: bool = False) -> tuple[list[str], list[str]]:
+    """The tasks in which LN without a target network surely returns more, less, than None with.
+
+    None's period is the best one on the other half of the seeds.
+    """
+    table, rng = beside_target_network(free), np.random.default_rng(3)
+    seeds = np.arange(shown_seeds("target_network"))
+    more, less = [], []
+    for env in table.index.unique("env"):
+        none = table.loc[env, "none"].drop(index=0)
+        gaps = []
+        for _ in range(300):
+            halves = [rng.choice(half, len(half)) for half in (seeds[::2], seeds[1::2])]
+            a, b = (none[half].mean(axis=1) for half in halves)
+            with_target = (b[a.idxmax()] + a[b.idxmax()]) / 2
+            alone = table.loc[env, "layer", 0][np.concatenate(halves)].mean()
+            gaps.append(alone - with_target)
+        more += [env] if np.quantile(gaps, 0.025) > 0 else []
+        less += [env] if np.quantile(gaps, 0.975) < 0 else []
+    return more, less
+
+
+def ln_online(target_period: int) -> str:
+    """The tasks in which LN surely returns more online, averaged over learning rates."""
+    some = by_default("online").query("target_period == @target_period")
+    table = some.groupby(["env", "seed", "norm"])["return"].mean().unstack()
+    gaps = (table["layer"] - table["none"]).groupby("env")
+    return named(gaps.apply(lambda gap: np.quantile(resampled(gap.to_frame()), 0.025) > 0))
+
+
 SAID = {
     "normalizations": {
         "whose": half_of_the_gain,
@@ -517,6 +561,24 @@ SAID = {
     "lr_decay": {
         "norms": weights_growth,
         "falls": lambda: f"and in {falls().mean():.1%} of them on average",
+    },
+    "online": {
+        "gain": lambda: (
+            f"Online, averaged over learning rates: LN raises the return in {ln_online(0)}."
+        ),
+        "beside": lambda: (
+            f"Beside a target network, averaged. LN raises the return in {ln_online(1_000)}."
+        ),
+    },
+    "target_network": {
+        "alone": lambda: (
+            "LN without a target network returns more than None with its best one in "
+            f"{named(pd.Series([env in ln_alone()[0] for env in TASKS], TASKS))}."
+        ),
+        "clamped": lambda: (
+            "at which no run was clamped, it returns less than None with its best one in "
+            f"{' and '.join(ln_alone(free=True)[1])}."
+        ),
     },
     "protocol": {"survives": surviving, "largest": largest_shifts, "without_end": without_end},
     "interference": {

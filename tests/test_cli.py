@@ -65,6 +65,9 @@ def test_run_status_ship_verify(capsys, monkeypatch):
     printed = capsys.readouterr()
     assert printed.out == "5 of 5 runs are the same in every number\n"
     assert "5/5" in printed.err
+    assert main(["verify", "core", "--sample", "1"]) == 0
+    assert main(["verify", "table1"]) == 2
+    assert "write python -m lnqlib ship" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -201,7 +204,8 @@ def test_filters_choose_envs_and_optimizers():
         (["run", "core", "--limit-minutes", "soon"], "'soon'"),
         (["ship", "cores"], "'cores'"),
         (["verify", "--sample", "-1"], "'-1'"),
-        (["verify"], "nothing is shipped"),
+        (["verify"], "nothing to verify is shipped"),
+        (["verify", "cores"], "'cores'"),
         (["fly"], "'fly'"),
         ([], "COMMAND"),
     ],

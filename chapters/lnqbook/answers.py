@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
+from . import numbers
 from .findings import in_tasks
 from .stats import Interval
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NO_ANSWER = "no interval"
+TOO_FEW = (
+    "From so few seeds there is no answer: choices are made on one half of them and scored on the "
+    "other, and each half needs two."
+)
+MOST_SEEDS = 1_000
+
+Phrases = tuple[int, float, dict[str, str]]
+"""The side and the number of a question, and what each answer says."""
 
 
 def word(interval: Interval, sign: int, against: float = 0.0) -> str:
@@ -40,3 +50,71 @@ def sentence(words: pd.Series, phrases: Mapping[str, str]) -> str:
     ]
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def phrases(sign: int, against: float, yes: str, no: str, topic: str) -> Phrases:
+    """What is said where an interval is on the asked side, on the other, on neither."""
+    texts = {SUPPORTED: yes, CONTRADICTED: no, UNDECIDED: f"{topic} is not decided"}
+    return sign, against, texts | {NO_ANSWER: f"{topic} has no interval"}
+
+
+def answer(intervals: Mapping[str, Interval], phrases: Phrases) -> str:
+    """One sentence on one question.
+
+    **Arguments** `intervals`: task -> the interval that answers it there.
+    """
+    sign, against, texts = phrases
+    words = {task: word(interval, sign, against) for task, interval in intervals.items()}
+    return sentence(pd.Series(words, dtype=object), texts)
+
+
+def unanswered(intervals: Iterable[Interval]) -> bool:
+    """Whether none of the intervals has ends."""
+    return not np.isfinite([interval.low for interval in intervals]).any()
+
+
+def table(found: Mapping[str, Mapping[str, object]], names: Mapping[str, str]) -> pd.DataFrame:
+    """A row a task, a column a statistic.
+
+    **Arguments** `names`: what the statistics are called in the table.
+    """
+    return pd.DataFrame(found, dtype=object).T[list(names)].rename(columns=names)
+
+
+def would_change(interval: Interval, against: float = 0.0) -> str:
+    """What would change the answer that an interval gives.
+
+    A decided one: how far all seeds would have to move. An undecided one: how many seeds would
+    decide it, were the value to stay; an interval's width falls with the root of their number.
+    """
+    value, low, high = (end - against for end in (interval.value, interval.low, interval.high))
+    if not np.isfinite([value, low, high]).all():
+        return "more seeds"
+    if low > 0 or high < 0:
+        moved = -low if low > 0 else -high
+        return f"a shift by {'+' if moved > 0 else '-'}{numbers.number(abs(moved), 2)}"
+    towards = value - low if value > 0 else high - value
+    needed = interval.count * (towards / abs(value)) ** 2 if value else np.inf
+    return f"{round(needed):,} seeds" if needed <= MOST_SEEDS else f"over {MOST_SEEDS:,} seeds"
+
+
+def changes(
+    found: Mapping[str, Mapping[str, Interval]],
+    questions: Mapping[str, Phrases],
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """A row a question and task: the statistic, its interval, the answer, what would change it.
+
+    **Arguments** `names`: what the statistics are called in the table.
+    """
+    rows = {
+        (names.get(name, name), task): {
+            "value": numbers.interval(values[name]),
+            "against": f"{against:g}",
+            "answer": word(values[name], sign, against),
+            "would change it": would_change(values[name], against),
+        }
+        for name, (sign, against, _) in questions.items()
+        for task, values in found.items()
+    }
+    return pd.DataFrame(rows).T.rename_axis(["statistic", "task"])

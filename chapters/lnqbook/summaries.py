@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from .stats import NBSP, Interval, by_env, paired_effect
+from . import rates
+from .stats import NBSP, Interval, by_env
 
 Column = tuple[Callable[..., Interval], ...]
 """A statistic of `stats` and its arguments after the metric: `(stats.sign_share, -1)`."""
@@ -47,13 +48,10 @@ def points_left(whole: pd.Series, part: pd.Series) -> pd.Series:
 def effect_sides(
     runs: pd.DataFrame, envs: Sequence[str], metric: str, norm: str, baseline: str
 ) -> pd.DataFrame:
-    """How many learning rates have a paired difference above 0, below 0, or neither, by interval.
-
-    **Returns** one row a task: raised, lowered, open.
-    """
+    """`rates.effect_sides` of each task, one row a task: raised, lowered, open."""
     rows = {}
     for env in envs:
-        effects = paired_effect(runs[runs["env"] == env], metric, norm=norm, baseline=baseline)
-        above, below = (effects["low"] > 0).sum(), (effects["high"] < 0).sum()
-        rows[env] = {"raised": above, "lowered": below, "open": len(effects) - above - below}
+        some = runs[runs["env"] == env]
+        raised, lowered, left, _ = rates.effect_sides(some, metric, norm=norm, baseline=baseline)
+        rows[env] = {"raised": raised, "lowered": lowered, "open": left}
     return pd.DataFrame(rows).T

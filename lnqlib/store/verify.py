@@ -31,11 +31,18 @@ Lacking = Mapping[str, AbstractSet[str]]
 ROUNDING = 1e-6  # relative; float32 observations and weights have 6e-8, as have shipped curves
 
 
-def trained_again(count: int, seed: int, tolerance: float, allow: Collection[str] = ()) -> int:
+def trained_again(
+    count: int,
+    seed: int,
+    tolerance: float,
+    allow: Collection[str] = (),
+    keys: AbstractSet[str] | None = None,
+) -> int:
     """Trains `count` shipped runs again and prints how they differ from what is shipped.
 
     **Arguments** `seed`: of the draw. `tolerance`: the allowed difference of a number, where bits
-    are to agree. `allow`: modules that rows may name; rows of others are skipped.
+    are to agree. `allow`: modules that rows may name; rows of others are skipped. `keys`: the
+    runs among which to draw, by default all.
 
     **Returns** 1 where runs differ by more than that, or elsewhere by more than rounding, else 0.
 
@@ -45,8 +52,12 @@ def trained_again(count: int, seed: int, tolerance: float, allow: Collection[str
 
     shipped = Shipped()
     rows = shipped.results()
+    if keys is not None:
+        rows = rows[rows["key"].isin(keys)]
     if rows.empty:
-        raise StoreError(f"nothing is shipped in {shipping.RESULTS}; write python -m lnqlib ship")
+        raise StoreError(
+            f"nothing to verify is shipped in {shipping.RESULTS}; write python -m lnqlib ship"
+        )
     foreign = foreign_modules(rows, allow)
     if modules := sorted(set(foreign) - {""}):
         print(

@@ -6,14 +6,17 @@ that need other networks or another optimizer have no part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
 from lnqlib.spec import RunSpec
 
-from ..online_statistics import fate
+from ..answers import SUPPORTED
+from ..findings import count, listed
+from ..online_statistics import KEPT, TURNED, fate
+from ..stats import NBSP
 from . import runs as claim_runs
 from .statements import CLAIMS, Claim
 from .verdicts import judge, together
@@ -67,6 +70,46 @@ def fates(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         return fate(first, second) if first and second else ""
 
     return before.combine(after, lambda a, b: a.combine(b, told))
+
+
+def named(by_claim: pd.DataFrame) -> pd.DataFrame:
+    """The table with each claim's number and statement."""
+    labels = [f"{number}. {_plain(CLAIMS[number - 1].statement)}" for number in by_claim.index]
+    return by_claim.set_axis(labels)
+
+
+def by_setting(words: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """In how many tasks each claim is supported, a column a setting.
+
+    **Arguments** `words`: setting -> what `words` gives.
+    """
+    columns = {setting: counts(some, SUPPORTED) for setting, some in words.items()}
+    return named(pd.DataFrame(columns).replace(" ", NBSP, regex=True))
+
+
+def fates_told(before: pd.DataFrame, after: pd.DataFrame) -> str:
+    """How many pairs of a claim and a task keep their word, and which claims turn."""
+    found = fates(before, after).stack()
+    kept, turned = (found.index[found == word] for word in (KEPT, TURNED))
+    decided = len(kept) + len(turned)
+    if not decided:
+        return "No claim is decided in both settings in any task."
+    pairs = f"{count(decided, 'pair')} of a claim and a task that both settings decide"
+    which = listed(f"claim {number} in {task}" for number, task in turned)
+    if not len(turned):
+        return f"Both settings decide {count(decided, 'pair')} of a claim and a task, all alike."
+    return f"Of {pairs}, {len(kept)} are decided alike; the other way: {which}."
+
+
+def _plain(statement: str) -> str:
+    """Metrics' names as text without markup has them."""
+    for name, sign in (
+        ("GI2", "GI₂"),
+        ("QGI+", "QGI₊"),
+        ("ISO_p", "ISO\N{LATIN SUBSCRIPT SMALL LETTER P}"),
+    ):
+        statement = statement.replace(name, sign)
+    return statement
 
 
 def _about_none_and_layer(claim: Claim, optimizer: str) -> Claim:

@@ -11,53 +11,67 @@ from matplotlib.figure import Figure
 
 from ..stats import Interval, bootstrap_interval
 from .drawn import record
+from .layout import finish, handle
 from .style import GREY, LOOKS, NAMES, WIDTH, Look, in_style
 
 
 @in_style
 def return_by_period(
-    returns: Mapping[str, np.ndarray], networks: Sequence[str], periods: Sequence[int]
+    returns: Mapping[str, np.ndarray],
+    networks: Sequence[str],
+    periods: Sequence[int],
+    note: str = "",
 ) -> Figure:
     """Return against the target network's period, a panel a task, a line a network.
 
-    Solid, the mean over learning rates and its 95% bootstrap band over seeds; dotted, at the
-    learning rate that is best for the network and period, chosen on the same seeds.
+    Solid, the mean over learning rates and its 95% bootstrap band over seeds, a ring where it is
+    highest; dotted, at the learning rate that is best for the network and period, chosen on the
+    same seeds.
 
     **Arguments** `returns`: task -> (networks, periods, rates, seeds), as
-    `target_statistics.returns` gives them; a period of 1 is no target network.
+    `target_statistics.returns` gives them; a period of 1 is no target network. `note`: at the
+    figure's foot.
     """
-    figure, axes = plt.subplots(1, len(returns), figsize=(WIDTH, 2.6), squeeze=False)
+    figure, axes = plt.subplots(1, len(returns), figsize=(WIDTH, 2.9), squeeze=False)
     for ax, (env, J) in zip(axes[0], returns.items(), strict=True):
         for network, name in enumerate(networks):
             look = LOOKS[name]
             seeds = J[network].mean(axis=1)  # (periods, seeds)
             found = [bootstrap_interval(row) for row in seeds]
             line = {"linestyle": look.dash, "label": NAMES[name], "markersize": 4}
-            ax.plot(periods, [i.value for i in found], **line, **_mark(look))
+            values = np.array([i.value for i in found])
+            ax.plot(periods, values, **line, **_mark(look))
             low, high = ([getattr(i, end) for i in found] for end in ("low", "high"))
             ax.fill_between(periods, low, high, color=look.color, alpha=0.2, linewidth=0)
             best = J[network].mean(axis=-1).max(axis=-1)
-            points = {"network": name, "period": periods, "value": [i.value for i in found]}
+            points = {"network": name, "period": periods, "value": values}
             points |= {"low": low, "high": high, "best": best}
             record(figure, pd.DataFrame({"env": env} | points))
             ax.plot(periods, best, ":", color=look.color, linewidth=1)
+            if np.isfinite(values).any():
+                most = int(np.nanargmax(values))
+                ring = {"facecolors": "none", "edgecolors": look.color, "linewidths": 1.2}
+                ax.scatter(periods[most], values[most], s=110, clip_on=False, **ring)
         ax.set(xscale="log", title=env, xlabel="period (steps)")
         ax.set_xticks(periods, ["none", *(f"{period:,}" for period in periods[1:])], rotation=45)
         ax.minorticks_off()
     axes[0, 0].set_ylabel("return")
-    axes[0, 0].legend()
-    return figure
+    handles = [handle(NAMES[name], name, "line and mark") for name in networks]
+    return finish(figure, handles, note)
 
 
 @in_style
 def scores_by_setting(
-    scores: Mapping[str, Mapping[str, Mapping[str, Interval]]], networks: Sequence[str]
+    scores: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+    networks: Sequence[str],
+    note: str = "",
 ) -> Figure:
     """Table 1's networks in several settings, a panel a task.
 
     **Arguments** `scores`: task -> network -> setting -> interval. `networks`: two of them.
+    `note`: at the figure's foot.
     """
-    figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 2.6), squeeze=False)
+    figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 2.9), squeeze=False)
     for ax, (env, by_network) in zip(axes[0], scores.items(), strict=True):
         for shift, name in zip((-0.08, 0.08), networks, strict=True):
             by_setting = by_network[name]
@@ -73,8 +87,7 @@ def scores_by_setting(
         ax.set(title=env, xlim=(-0.5, len(by_setting) - 0.5))
         ax.axvline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     axes[0, 0].set_ylabel("return")
-    axes[0, 0].legend()
-    return figure
+    return finish(figure, [handle(NAMES[name], name) for name in networks], note)
 
 
 def _mark(look: Look) -> dict[str, str]:
