@@ -29,8 +29,9 @@ def chosen(frame: pd.DataFrame, envs: Sequence[str] | None) -> list[str]:
 def subplots(
     metrics: Sequence[str], envs: Sequence[str]
 ) -> tuple[Figure, dict[tuple[str, str], Axes]]:
-    """One panel for each (metric, env), labelled; one environment's panels stand side by side."""
-    shape = (len(metrics), len(envs)) if len(envs) > 1 else (1, len(metrics))
+    """One panel for each (metric, env), labelled; those of one environment in one row, or two."""
+    lines = 1 if len(metrics) < 6 else 2
+    shape = (len(metrics), len(envs)) if len(envs) > 1 else (lines, -(-len(metrics) // lines))
     width = WIDTH if shape[1] > 2 else WIDTH * (0.45 + 0.15 * shape[1])
     height = (2.0 if shape[1] > 2 else 2.8) * shape[0] + 0.7
     figure, axes = plt.subplots(*shape, figsize=(width, height), squeeze=False)
@@ -41,6 +42,8 @@ def subplots(
             ax.set_title(env)
         if env == envs[0]:
             ax.set_ylabel(label(metric))
+    for ax in axes.flat[len(found) :]:
+        ax.remove()
     return figure, found
 
 
