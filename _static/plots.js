@@ -24,7 +24,7 @@
     source.before(...parts);
     figure.classList.add("plotted");
 
-    plot.style.minWidth = `${spec.least}px`; // as the pictures, it scrolls on a phone
+    [plot.style.minWidth, plot.style.maxWidth] = spec.widths.map((width) => `${width}px`); // it may scroll
     function show() {
       if (plot.clientWidth) Plotly.react(plot, data, { ...spec.layout, width: plot.clientWidth }, USUAL);
     }

@@ -42,7 +42,7 @@ def attach(figure: Figure, plot: Plot) -> None:
 
 
 def plot(figure: Figure) -> Plot | None:
-    """`data` and `layout` for plotly, and the `least` width in pixels at which it can be read.
+    """`data` and `layout` for plotly, and the `widths`, from least to most, that suit it.
 
     None where no points were offered and nothing was attached.
     """
@@ -64,7 +64,8 @@ def plot(figure: Figure) -> Plot | None:
     data += _keys(pd.concat([points for _, points, _, _ in panels]))
     layout = base(*panels[0][0].get_subplotspec().get_gridspec().get_geometry()) | axes
     layout |= {"annotations": [*titles, _foot(figure.get_supxlabel())], "shapes": knees}
-    return {"data": data, "layout": layout, "least": 175 * layout["grid"]["columns"]}
+    columns = layout["grid"]["columns"]
+    return {"data": data, "layout": layout, "widths": [max(600, 175 * columns), 600 * columns]}
 
 
 def numbers(panels: int) -> list[str]:
@@ -79,7 +80,7 @@ def base(rows: int, columns: int) -> Plot:
     label = {"bgcolor": "white", "bordercolor": EDGE, "align": "left"}
     return {
         "grid": grid,
-        "height": 240 * rows + 60,
+        "height": 240 * rows + (60 if columns > 1 else 110),
         "font": {"size": 12, "color": INK},
         "paper_bgcolor": "white",  # as the pictures, so that colours stay what the captions say
         "plot_bgcolor": "white",

@@ -103,7 +103,7 @@ def plot() -> hover.Plot:
     return {
         "data": steps[start]["data"],
         "layout": layout,
-        "least": 330,
+        "widths": [330, 800],
         "slider": {"label": "spread s", "steps": steps, "start": start},
     }
 
