@@ -9,7 +9,9 @@ from autodoc2.render.myst_ import MystRenderer
 from autodoc2.sphinx.utils import get_database
 from docutils import nodes
 from docutils.statemachine import StringList
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parents[1]
@@ -116,8 +118,37 @@ def name_packages(app: Sphinx) -> None:
                     db.add({**child, "full_name": inner})
 
 
+def resolve(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, shown: nodes.Element
+) -> nodes.Element | None:
+    """Types in signatures that are not shown under that name.
+
+    A link where the reference has them under another; what others define, and a
+    module's type alias, stays a word. A name of ours that is nowhere is left to
+    Sphinx, which warns of it.
+    """
+    target = node["reftarget"]
+    if node.get("refdomain") != "py" or node.get("refexplicit"):
+        return None
+    top, last = target.partition(".")[0], target.rpartition(".")[2]
+    if top not in TOPS:
+        ours = not target.count(".") and "py:module" not in node
+        return None if ours else shown
+    domain = env.get_domain("py")
+    same = [name for name in domain.objects if name.endswith(f".{last}")]
+    package = target.removesuffix(last)
+    same = [name for name in same if name.startswith(package)] or same
+    if len(same) == 1:
+        found = domain.resolve_xref(
+            env, node["refdoc"], app.builder, "obj", same[0], node, shown
+        )
+        return found or shown
+    return shown if target in get_database(env) else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Runs after autodoc2 has read the library."""
     app.add_directive("reference", Reference)
     app.connect("builder-inited", name_packages, priority=900)
+    app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True}

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from .spec import ENVS, OPTIMIZERS, RunSpec, SpecError, study
-from .store import Store, StoreError
+from .store import Store, StoreError, croissant
 from .store import shipped as shipping
 from .store.agreement import same_in_law
 from .store.cluster import connected
@@ -99,6 +99,8 @@ def ship_command(options: argparse.Namespace) -> int:
         for path in ship(specs, shipping.RESULTS / name, store, options.partial):
             nothing = False
             print(f"{path.stat().st_size / 1e6:8.3f} MB  {path}")
+    if not nothing:
+        croissant.write()
     total = sum(path.stat().st_size for path in shipping.RESULTS.rglob("*.parquet"))
     print(f"{total / 1e6:8.3f} MB  in all" + (", nothing new is complete" if nothing else ""))
     return 0

@@ -10,8 +10,11 @@ from conftest import ROOT
 from lnqlib.spec import RunSpec
 from lnqlib.tasks import Task
 
-PAGE = (ROOT / "chapters" / "api.md").read_text(encoding="utf8")
-MODULES = re.findall(r"^```\{reference\} ([\w.]+)$", PAGE, re.MULTILINE)
+PAGES = {
+    name: (ROOT / "chapters" / f"{name}.md").read_text(encoding="utf8")
+    for name in ("api", "api_book")
+}
+MODULES = [m for page in PAGES.values() for m in re.findall(r"\{reference\} ([\w.]+)", page)]
 CORE = ("spec", "tasks", "data", "networks", "metrics", "training", "results", "sweep")
 
 
@@ -26,6 +29,7 @@ def signatures():
 def test_the_core_is_in_the_reference() -> None:
     assert {f"lnqlib.{name}" for name in CORE} <= set(MODULES)
     assert len(MODULES) == len(set(MODULES))
+    assert "lnqbook." not in PAGES["api"] and "{reference} lnqlib." not in PAGES["api_book"]
 
 
 @pytest.mark.parametrize("module", MODULES)

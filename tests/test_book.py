@@ -97,6 +97,14 @@ def show(page, scheme: str, width: int) -> None:
     page.tab.emulate_media(color_scheme=scheme)
     page.tab.set_viewport_size({"width": width, "height": 1000})
     page.tab.wait_for_selector(f"html[data-theme={scheme}]")
+    draw_plots(page)
+
+
+def draw_plots(page) -> None:
+    """Looks at each figure that a plot takes the place of, and so has it drawn."""
+    for figure in page.article.locator("figure:visible:has(script.plot-data)").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator(".plot svg").first.wait_for()
 
 
 def pixels(image) -> np.ndarray:
@@ -208,9 +216,10 @@ def test_under_each_figure_are_its_command_its_numbers_and_a_large_picture(page,
 def test_page_has_no_blank_figure(page, scheme):
     show(page, scheme, WIDTHS["wide"])
     page.tab.evaluate(OPEN)
-    for image in page.article.locator("img").all():
-        inside = pixels(image)[20:-20, 20:-20]  # without the frame that the dark theme draws
-        assert inside.std() > 5, image.get_attribute("alt")
+    draw_plots(page)
+    for drawing in page.article.locator("img:visible, figure .plot").all():
+        inside = pixels(drawing)[20:-20, 20:-20]  # without the frame that the dark theme draws
+        assert inside.std() > 5, drawing.evaluate("d => d.alt ?? d.ariaLabel")
 
 
 @each_scheme
@@ -223,7 +232,8 @@ def test_page_fits_the_screen_in_its_colours(page, scheme, width):
     overflow = "() => document.documentElement.scrollWidth - window.innerWidth"
     assert page.tab.evaluate(overflow) <= 0, "the page scrolls sideways"
     assert page.tab.evaluate(CUT_EQUATIONS) == [], "no scrolling leads to the left end of these"
-    for image in page.article.locator("figure img").all():
+    draw_plots(page)
+    for image in page.article.locator("figure img:visible").all():
         shrunk = image.evaluate("i => i.getBoundingClientRect().width / i.naturalWidth")
         assert shrunk > 0.45, "its labels are too small to read"
 

@@ -13,6 +13,7 @@ from conftest import ROOT, tool
 from papermill import cli
 
 from lnqbook.claims import runs
+from lnqbook.figures import hover
 from lnqbook.notebook import SHARED, SPELLING, ParameterError, parameters
 from lnqlib.spec import ENVS
 from lnqlib.store import Store
@@ -163,6 +164,8 @@ def test_every_drawing_has_a_name_a_caption_and_a_description(path, executed):
         numbers = [o.data["text/csv"] for o in cell.outputs if "text/csv" in o.get("data", {})]
         assert numbers or figure.name in SKETCHES
         assert all("\n" in table for table in numbers)
+    for output in (o for c in code_cells(executed(path)) for o in c.outputs):
+        assert "image/png" in output.get("data", {}) or hover.MIME not in output.get("data", {})
 
 
 def test_no_two_figures_share_a_name():

@@ -52,6 +52,7 @@ def test_run_status_ship_verify(capsys, monkeypatch):
     assert main(["ship", "core"]) == 0
     printed = capsys.readouterr().out
     assert "Pendulum.runs.parquet" in printed and "CartPole" not in printed
+    assert (shipped_results.RESULTS.parent / "croissant.json").exists()
     assert main(["run", "core"]) == 0
     assert main(["status"]) == 0
     printed = capsys.readouterr().out

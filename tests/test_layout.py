@@ -84,3 +84,14 @@ def test_the_core_is_few_files(record_property):
     lines = sum(len(path.read_text().splitlines()) for path in core)
     record_property("core", f"{len(core)} files, {lines} lines")
     assert 8 <= len(core) <= 12 and lines <= 2_200
+
+
+def test_ready_made_environments_take_the_pins_and_the_python_of_the_tests() -> None:
+    """For mybinder.org and development containers: the same requirements, and the same Python."""
+    (reference,) = (ROOT / ".binder" / "requirements.txt").read_text().split("\n")[:1]
+    assert reference == "-r ../requirements.txt"
+    assert (ROOT / ".binder" / "runtime.txt").read_text().strip() == "python-3.11"
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert "/python:3.11" in container["image"]
+    assert container["postCreateCommand"].endswith("make .venv/installed")
+    assert "\n.venv/installed: requirements.txt" in (ROOT / "Makefile").read_text()

@@ -42,6 +42,8 @@ def test_a_browser_without_a_network_shows_it(page, browser):
     with opened(browser, page.as_uri()) as (tab, wrong):
         assert tab.locator("article mjx-container svg").count() > 5
         assert tab.locator("article mjx-merror").count() == 0
+        tab.locator("figure:has(script.plot-data)").scroll_into_view_if_needed()
+        tab.locator("figure .plot svg").first.wait_for()
         tab.locator("button.code-switch").click()
         assert tab.locator("details.code-cell[open]").count() > 2
         asked = [w for w in wrong if w.startswith("asks")]

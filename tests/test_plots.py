@@ -17,7 +17,6 @@ from lnqbook.figures import axes, layout, plots
 from lnqbook.figures.style import LOOKS
 from lnqbook.pages.linear_regression import figures as plots_theory
 from lnqbook.pages.setting import pictures as setting
-from lnqbook.stats import NBSP
 from lnqlib.data import Transitions
 from lnqlib.spec import ENVS, LEARNING_RATES
 
@@ -164,7 +163,7 @@ def test_scatter_states_the_rank_correlation(runs):
     ):
         points = means.loc[env]
         rho = scipy.stats.spearmanr(points[metric], points["loss"]).statistic
-        assert f"= {rho:.2f}{NBSP}[".replace("-", "\N{MINUS SIGN}") in ax.get_title()
+        assert f"= {rho:.2f}\n[".replace("-", "\N{MINUS SIGN}") in ax.get_title()
         assert not any(marks.get_clip_on() for marks in ax.collections)  # whole at the edge, too
         offsets = [drawn(ax, norm, marker) for norm in ("none", "layer") for marker in "o^"]
         together = np.concatenate(offsets)

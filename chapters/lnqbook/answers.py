@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
+from . import numbers
 from .findings import in_tasks
 from .stats import Interval
 
@@ -89,19 +91,25 @@ def would_change(interval: Interval, against: float = 0.0) -> str:
     if not np.isfinite([value, low, high]).all():
         return "more seeds"
     if low > 0 or high < 0:
-        return f"a shift by {-low if low > 0 else -high:+.2g}"
+        moved = -low if low > 0 else -high
+        return f"a shift by {'+' if moved > 0 else '-'}{numbers.number(abs(moved), 2)}"
     towards = value - low if value > 0 else high - value
     needed = interval.count * (towards / abs(value)) ** 2 if value else np.inf
     return f"{round(needed):,} seeds" if needed <= MOST_SEEDS else f"over {MOST_SEEDS:,} seeds"
 
 
 def changes(
-    found: Mapping[str, Mapping[str, Interval]], questions: Mapping[str, Phrases]
+    found: Mapping[str, Mapping[str, Interval]],
+    questions: Mapping[str, Phrases],
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """A row a question and task: the statistic, its interval, the answer, what would change it."""
+    """A row a question and task: the statistic, its interval, the answer, what would change it.
+
+    **Arguments** `names`: what the statistics are called in the table.
+    """
     rows = {
-        (name, task): {
-            "value": f"{values[name]:.2f}",
+        (names.get(name, name), task): {
+            "value": numbers.interval(values[name]),
             "against": f"{against:g}",
             "answer": word(values[name], sign, against),
             "would change it": would_change(values[name], against),

@@ -8,6 +8,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 from traitlets import ObjectName, Unicode
 
+from .figures import hover
 from .figures.drawn import csv
 
 
@@ -18,8 +19,16 @@ class _CSV(BaseFormatter):
     print_method = ObjectName("_repr_csv_")
 
 
+class _Plot(BaseFormatter):
+    """What a browser draws in the picture's place, beside it."""
+
+    format_type = Unicode(hover.MIME)
+    print_method = ObjectName("_repr_plot_")
+    _return_type = dict
+
+
 def prepare(shell: InteractiveShell) -> None:
-    """Shows figures in the notebook, in matplotlib's own defaults, with their numbers.
+    """Shows figures in the notebook, in matplotlib's own defaults, with numbers and plots.
 
     Containers set MPLBACKEND=Agg, under which a notebook has no pictures, and a matplotlibrc may
     ask for what is not installed, such as TeX.
@@ -30,7 +39,8 @@ def prepare(shell: InteractiveShell) -> None:
     if hasattr(shell, "kernel"):
         shell.run_line_magic("matplotlib", "inline")
     formatter = shell.display_formatter
-    kinds = formatter.formatters.setdefault("text/csv", _CSV(parent=formatter))
-    kinds.for_type(Figure, csv)
-    if "text/csv" not in formatter.active_types:
-        formatter.active_types = [*formatter.active_types, "text/csv"]
+    for form, make in ((_CSV, csv), (_Plot, hover.plot)):
+        kind = form(parent=formatter)
+        formatter.formatters.setdefault(kind.format_type, kind).for_type(Figure, make)
+        if kind.format_type not in formatter.active_types:
+            formatter.active_types = [*formatter.active_types, kind.format_type]

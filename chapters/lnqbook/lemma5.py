@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from .numbers import number
+
 if TYPE_CHECKING:
     from lnqlib.data import Transitions
     from lnqlib.networks import Params
@@ -127,7 +129,7 @@ def cases(loss: Callable[[float], Callable], w: Array, eps: float) -> dict[str, 
 
     return {
         "W and b, eps = 0": (gradient, w),
-        f"W and b, eps = {eps:g}": (autograd(loss(eps)), w),
+        f"W and b, eps = {number(eps)}": (autograd(loss(eps)), w),
         "W alone": (of_weights_alone, w[:, :-1]),
         "one row": (of_one_row, w[:1]),
         "Adam": (adam, w),

@@ -42,9 +42,8 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
         [env for env, found in some.items() if front_page.side(found) == sign]
         for some in (rho, calm_rho)
     )
-    fixed = _tasks(runs, rates.joint_sides, x, y, sign=sign)
+    fixed = fixed_rates(runs, x, y, sign)
     every = [env for env in clear if env in calm and env in fixed]
-    way = {1: "the same way", -1: "opposite ways"}[sign]
     without = "without the points at which a run diverged,"
     level = {1: "higher", -1: "lower"}[sign]
     across = case(
@@ -57,16 +56,30 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
         (clear, f"; {without} in none."),
         ".",
     )
-    single = case(
-        (fixed, f"At most single learning rates LN surely moves {name} and {y} {way} in "),
-        f"In no task does LN surely move {name} and {y} {way} at most single learning rates",
-    ) + listed(fixed, "")
     together = case(
         (every, f" All of that is so in {listed(every)}."),
         (clear or calm or fixed, " No task has all three."),
         "",
     )
-    return f"{across} {single}.{together}"
+    return f"{across} {at_single_rates(fixed, y, sign, name)}{together}"
+
+
+def fixed_rates(runs: pd.DataFrame, x: str, y: str, sign: int) -> list[str]:
+    """The tasks in which LN surely moves both the claimed way at most single learning rates."""
+    return _tasks(runs, rates.joint_sides, x, y, sign=sign)
+
+
+def at_single_rates(fixed: list[str], y: str, sign: int, name: str) -> str:
+    """The sentence on what `fixed_rates` finds."""
+    way = {1: "the same way", -1: "opposite ways"}[sign]
+    return case(
+        (
+            fixed,
+            f"At most single learning rates LN surely moves {name} and {y} {way} in "
+            f"{listed(fixed)}.",
+        ),
+        f"In no task does LN surely move {name} and {y} {way} at most single learning rates.",
+    )
 
 
 def correlations(rho: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:

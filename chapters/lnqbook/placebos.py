@@ -108,39 +108,42 @@ def sentences(cases: Sequence[Case]) -> list[str]:
 @in_style
 def matrices(cases: Sequence[Case]) -> Figure:
     """Each case's matrix: a row for the metric's task, a column for the other quantity's."""
-    rows = list(dict.fromkeys(one.pair for one in cases))
-    columns = list(dict.fromkeys((one.reading, one.optimizer) for one in cases))
-    size = (WIDTH, 2.55 * len(rows) + 0.3)
+    rows = list(dict.fromkeys((one.pair, one.reading) for one in cases))
+    columns = list(dict.fromkeys(one.optimizer for one in cases))
+    tasks = max(len(one.found.matrix) for one in cases)
+    size = (WIDTH, (0.26 * tasks + 0.45) * len(rows) + 0.9)
     figure, axes = plt.subplots(len(rows), len(columns), figsize=size, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     image = None
     for one in cases:
-        place = rows.index(one.pair), columns.index((one.reading, one.optimizer))
-        ax, matrix = axes[place], one.found.matrix
+        row, column = rows.index((one.pair, one.reading)), columns.index(one.optimizer)
+        ax, matrix = axes[row, column], one.found.matrix
         ax.set_axis_on()
         rhos = matrix.rename_axis("metric of", axis=0).rename_axis("other of", axis=1)
         named = {"metric": one.pair.x, "other": one.pair.y}
         named |= {"optimizer": one.optimizer, "reading": one.reading}
         record(figure, rhos.stack().rename("rho").reset_index().assign(**named))
-        image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+        image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
         for i, j in ((i, j) for i in range(len(matrix)) for j in range(len(matrix))):
             value = matrix.iloc[i, j]
             text = number(value, spec=".2f")
-            ax.text(j, i, text, ha="center", va="center", color=_ink(value), fontsize=8)
+            ax.text(j, i, text, ha="center", va="center", color=_ink(value))
         for i in range(len(matrix)):
             ax.add_patch(
                 Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=1.6)
             )
         ax.grid(False)
-        ax.set_xticks(range(len(matrix)), matrix.columns, rotation=35, ha="right")
-        ax.set_yticks(range(len(matrix)), matrix.index if place[1] == 0 else [""] * len(matrix))
-        ax.set_title(f"{one.optimizer}, {one.reading}", fontsize=9)
-        ax.set_xlabel(f"{'loss' if one.pair.y == 'loss' else one.pair.y} of")
-        if place[1] == 0:
+        last = row + 1 == len(rows) or rows[row + 1][0] != one.pair  # of its pair
+        ax.set_xticks(range(len(matrix)), matrix.columns if last else [""] * len(matrix))
+        ax.set_yticks(range(len(matrix)), matrix.index if column == 0 else [""] * len(matrix))
+        ax.set_title(f"{one.optimizer}, {one.reading}")
+        ax.set_xlabel(f"{one.pair.y} of" if last else "")
+        if column == 0:
             ax.set_ylabel(f"{label(one.pair.x)} of")
     if image is not None:
-        figure.colorbar(image, ax=axes, shrink=0.6, label="Spearman's \N{GREEK SMALL LETTER RHO}")
+        where = {"location": "bottom", "shrink": 0.4, "aspect": 30}
+        figure.colorbar(image, ax=axes, **where, label="Spearman's \N{GREEK SMALL LETTER RHO}")
     return figure
 
 

@@ -89,7 +89,11 @@ WRITTEN_FOR = {
 
 
 def covers(spec: RunSpec, threads: int = THREADS) -> bool:
-    """Whether the kernel can train `spec`."""
+    """Whether the kernels can train `spec`.
+
+    Its interference and returns are measured on the card, isometry, second-order terms and
+    companions on the CPU.
+    """
     known = all(getattr(spec, name) in allowed for name, allowed in WRITTEN_FOR.items())
     units, samples = -(-spec.width // threads), -(-spec.batch_size // threads)
     return known and units in (1, 2, 4) and samples <= 8 and spec.dataset_size <= MOST_ROWS

@@ -55,7 +55,8 @@ class CodeCells(SphinxPostTransform):
                 line = papermill_line(self.env.docname)
                 code.insert(0, nodes.literal_block(line, line, language="bash"))
                 text = "Another task, fewer seeds or shorter runs make another page:"
-                code.insert(0, nodes.paragraph(text, text))
+                # not a paragraph, or it would be part of the page's description for others
+                code.insert(0, nodes.raw("", f"<p>{text}</p>", format="html"))
             elif "injected-parameters" in tags:
                 code["code_title"] = GIVEN
             else:

@@ -1,4 +1,7 @@
-"""Under each figure: how to draw it again, the numbers that it draws, a large version."""
+"""Under each figure: how to draw it again, the numbers that it draws, a large version.
+
+A figure with a plot carries it for `_static/plots.js`, which draws it in the picture's place.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+from ..figures.hover import MIME
 from ..notebook import PATHS
 
 DATA = "_data"
 """The folder of the CSV files in the built book."""
+SCRIPT = '<script async class="plotly" src="{}_static/plotly.min.js"></script>'
+"""What draws plots, one file for the whole book."""
 
 
 class FigureTools(SphinxPostTransform):
@@ -26,7 +32,8 @@ class FigureTools(SphinxPostTransform):
         notebook = executed(self.app, self.env.docname)
         if not notebook:
             return
-        given, tables = given_parameters(notebook), drawn(notebook)
+        given = given_parameters(notebook)
+        tables, plots = by_figure(notebook, "text/csv"), by_figure(notebook, MIME)
         up = "../" * self.env.docname.count("/")
         for figure in list(self.document.findall(nodes.figure)):
             name = next((name for name in figure["ids"] if name.startswith("fig-")), "")
@@ -37,6 +44,8 @@ class FigureTools(SphinxPostTransform):
             link = nodes.reference("", "", refuri=picture, classes=["enlarge"])
             image.replace_self(link)
             link += image
+            if name in plots:
+                link.parent.insert(link.parent.index(link) + 1, plot(plots[name]))
             parts = [
                 html('<div class="figure-tools">'),
                 *again(self.env.docname, given),
@@ -44,11 +53,13 @@ class FigureTools(SphinxPostTransform):
             if name in tables:
                 path = Path(self.app.outdir) / DATA / f"{name}.csv"
                 path.parent.mkdir(exist_ok=True)
-                path.write_text(tables[name], encoding="utf8")
+                path.write_text("".join(tables[name]), encoding="utf8")
                 link = f'<a href="{up}{DATA}/{name}.csv" download="{name}.csv">Data (CSV)</a>'
                 parts.append(html(link))
             parts.append(html(f'<a class="enlarge" href="{picture}">Large picture</a></div>'))
             figure.parent.insert(figure.parent.index(figure) + 1, parts)
+        if plots:
+            self.document += html(SCRIPT.format(up))
 
 
 def again(docname: str, given: dict[str, object]) -> list[nodes.Node]:
@@ -80,11 +91,15 @@ def papermill_line(docname: str, given: dict[str, object] | None = None) -> str:
 
 def executed(app: Sphinx, docname: str) -> dict | None:
     """The notebook of a page with its outputs; None for a page that is none."""
+    path = executed_path(app, docname)
+    return json.loads(path.read_text(encoding="utf8")) if path else None
+
+
+def executed_path(app: Sphinx, docname: str) -> Path | None:
+    """Where MyST-NB has put the notebook of a page with its outputs; None for other pages."""
     path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
-    source = Path(app.env.doc2path(docname))
-    if source.suffix != ".ipynb" or not path.exists():
-        return None
-    return json.loads(path.read_text(encoding="utf8"))
+    found = docname in app.env.found_docs and path.exists()
+    return path if found and Path(app.env.doc2path(docname)).suffix == ".ipynb" else None
 
 
 def given_parameters(notebook: dict) -> dict[str, object]:
@@ -93,16 +108,21 @@ def given_parameters(notebook: dict) -> dict[str, object]:
     return {name: value for name, value in given.items() if name not in PATHS}
 
 
-def drawn(notebook: dict) -> dict[str, str]:
-    """By figure, the CSV that its cell put out beside the picture."""
+def by_figure(notebook: dict, kind: str) -> dict[str, object]:
+    """By figure, what its cell put out in the form `kind` beside the picture."""
     found = {}
     for cell in notebook["cells"]:
         name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
         for output in cell.get("outputs", []):
-            table = output.get("data", {}).get("text/csv")
-            if name and table:
-                found[name] = "".join(table)
+            if name and (data := output.get("data", {}).get(kind)):
+                found[name] = data
     return found
+
+
+def plot(found: object) -> nodes.raw:
+    """A plot as data, in the page itself: a page that is a file may fetch nothing."""
+    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+    return html(f'<script type="application/json" class="plot-data">{text}</script>')
 
 
 def html(text: str) -> nodes.raw:

@@ -20,7 +20,8 @@ import yaml
 from .inlined import whole
 
 REFERENCES = "## References\n\n```{bibliography}\n:filter: docname in docnames\n```"
-LEFT_OUT = ("signatures", "autodoc2")  # of the book's extensions: the library reference's
+LEFT_OUT = ("signatures", "autodoc2", "lnqbook.book.downloads", "sphinxext.opengraph")
+"""Of the book's extensions: the library reference's, and what a page needs beside others."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from lnqlib.spec import RunSpec
 from ..answers import SUPPORTED
 from ..findings import count, listed
 from ..online_statistics import KEPT, TURNED, fate
+from ..stats import NBSP
 from . import runs as claim_runs
 from .statements import CLAIMS, Claim
 from .verdicts import judge, together
@@ -73,7 +74,7 @@ def fates(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 def named(by_claim: pd.DataFrame) -> pd.DataFrame:
     """The table with each claim's number and statement."""
-    labels = [f"{number}. {CLAIMS[number - 1].statement}" for number in by_claim.index]
+    labels = [f"{number}. {_plain(CLAIMS[number - 1].statement)}" for number in by_claim.index]
     return by_claim.set_axis(labels)
 
 
@@ -83,7 +84,7 @@ def by_setting(words: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     **Arguments** `words`: setting -> what `words` gives.
     """
     columns = {setting: counts(some, SUPPORTED) for setting, some in words.items()}
-    return named(pd.DataFrame(columns))
+    return named(pd.DataFrame(columns).replace(" ", NBSP, regex=True))
 
 
 def fates_told(before: pd.DataFrame, after: pd.DataFrame) -> str:
@@ -98,6 +99,17 @@ def fates_told(before: pd.DataFrame, after: pd.DataFrame) -> str:
     if not len(turned):
         return f"Both settings decide {count(decided, 'pair')} of a claim and a task, all alike."
     return f"Of {pairs}, {len(kept)} are decided alike; the other way: {which}."
+
+
+def _plain(statement: str) -> str:
+    """Metrics' names as text without markup has them."""
+    for name, sign in (
+        ("GI2", "GI₂"),
+        ("QGI+", "QGI₊"),
+        ("ISO_p", "ISO\N{LATIN SUBSCRIPT SMALL LETTER P}"),
+    ):
+        statement = statement.replace(name, sign)
+    return statement
 
 
 def _about_none_and_layer(claim: Claim, optimizer: str) -> Claim:

@@ -133,7 +133,7 @@ def summary(pairs: Sequence[tuple[Verdict, Verdict]], page: str = "claims.html")
         for reading in (0, 1):
             numbers = [pair[reading].claim.number for pair in pairs if pair[reading].word == word]
             links = [f'<a href="{page}#claim-{n}">{n}</a>' for n in numbers]
-            cells.append(f"<b>{len(numbers)}</b><small>{', '.join(links)}</small>")
+            cells.append(f"<b>{len(numbers)}</b>{': ' * bool(links)}{', '.join(links)}")
         if any(pair[reading].word == word for pair in pairs for reading in (0, 1)):
             rows.append([mark(word), *cells])
     rows.append(["all", *[f"<b>{len(pairs)}</b>"] * 2])

@@ -116,7 +116,7 @@ def set_decades(ax: Axes, axis: str, values: np.ndarray, usual: np.ndarray, sign
     scale = decades(values, usual, signed)
     getattr(ax, f"set_{axis}scale")("function", functions=(scale.forward, scale.inverse))
     which = getattr(ax, f"{axis}axis")
-    ticks = scale.ticks(values, most=4 if axis == "x" else 8)
+    ticks = scale.ticks(values, most=3 if axis == "x" else 8)
     which.set_ticks(ticks, [_tick(tick) for tick in ticks])
     which.set_minor_locator(plt.NullLocator())
     positions = scale.forward(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
@@ -27,12 +28,16 @@ def chosen(frame: pd.DataFrame, envs: Sequence[str] | None) -> list[str]:
 
 
 def subplots(
-    metrics: Sequence[str], envs: Sequence[str]
+    metrics: Sequence[str], envs: Sequence[str], room: float = 0.0
 ) -> tuple[Figure, dict[tuple[str, str], Axes]]:
-    """One panel for each (metric, env), labelled; one environment's panels stand side by side."""
-    shape = (len(metrics), len(envs)) if len(envs) > 1 else (1, len(metrics))
+    """One panel for each (metric, env), labelled; those of one environment in one row, or two.
+
+    **Arguments** `room`: inches more for each row, as for long titles.
+    """
+    lines = 1 if len(metrics) < 6 else 2
+    shape = (len(metrics), len(envs)) if len(envs) > 1 else (lines, -(-len(metrics) // lines))
     width = WIDTH if shape[1] > 2 else WIDTH * (0.45 + 0.15 * shape[1])
-    height = (2.0 if shape[1] > 2 else 2.8) * shape[0] + 0.7
+    height = (room + (2.0 if shape[1] > 2 else 2.8)) * shape[0] + 0.7
     figure, axes = plt.subplots(*shape, figsize=(width, height), squeeze=False)
     found = {}
     for index, (metric, env) in enumerate((m, e) for m in metrics for e in envs):
@@ -41,6 +46,8 @@ def subplots(
             ax.set_title(env)
         if env == envs[0]:
             ax.set_ylabel(label(metric))
+    for ax in axes.flat[len(found) :]:
+        ax.remove()
     return figure, found
 
 
@@ -156,12 +163,12 @@ def finish(
             if ax.get_subplotspec().is_last_row():
                 ax.set_xlabel(xlabel)
     if handles:
-        room = max(int(figure.get_figwidth() / 1.75), 1)  # entries in a row
-        rows = -(-len(handles) // room)
+        inches = sum(0.5 + 0.075 * len(each.get_label()) for each in handles)  # about
+        rows = math.ceil(inches / figure.get_figwidth())
         where = {"loc": "outside upper center", "ncols": -(-len(handles) // rows)}
         figure.legend(handles=handles, **where, **legend)
     if note:
-        figure.supxlabel(note, x=0.995, ha="right", fontsize=7.5, color=GREY)
+        figure.supxlabel(note, x=0.995, ha="right", color=GREY, fontsize=9)
     return figure
 
 

@@ -54,7 +54,7 @@ def sufficiency_and_necessity(
                     _draw(ax, y + offset, share, side, judged)
             if judged or row.verdict == NO_SHARE:
                 ax.annotate(row.verdict, (1.01, y), xycoords=("axes fraction", "data"), va="center",
-                            fontsize=8, annotation_clip=False)  # fmt: skip
+                            fontsize=9, annotation_clip=False)  # fmt: skip
     for ax in axes.flat[len(envs) :]:
         ax.remove()
     handles: list[Line2D] = [handle(text, look, marker="o") for look, text in SIDES.values()]

@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..numbers import MINUS, interval
-from ..stats import bootstrap_interval, paired_effect, point_summary, spearman_interval
-from . import layout
+from ..stats import NBSP, bootstrap_interval, paired_effect, point_summary, spearman_interval
+from . import hover, layout
 from .style import CLAMPED, GREY, LABELS, LOG, LOOKS, NAMES, WIDTH, in_style, label, rate, shades
 
 
@@ -90,7 +90,7 @@ def scatter_vs(
     the panel's points with the 95% interval from resampled seeds.
     """
     envs = layout.chosen(frame, envs)
-    figure, axes = layout.subplots([x] if isinstance(x, str) else x, envs)
+    figure, axes = layout.subplots([x] if isinstance(x, str) else x, envs, room=0.5)
     rates = np.sort(frame["lr"].unique())
     areas = pd.Series(14 + 60 * _unit(np.log(rates)), rates)
     for (metric, env), ax in axes.items():
@@ -104,8 +104,11 @@ def scatter_vs(
             layout.marks(ax, xs["value"][at], ys["value"][at], xs["clamped"][at], norm, sizes[at])
         points = xs.assign(y=y, y_value=ys["value"], y_low=ys["low"], y_high=ys["high"])
         layout.keep(ax, metric, points, env=env)
-        rho = interval(spearman_interval(runs, metric, y), ".2f")
-        ax.set_title(f"{env}\n\N{GREEK SMALL LETTER RHO} = {rho}")
+        hits = runs["clamped_steps"].gt(0).groupby([runs["norm"], runs["lr"]])
+        counts = {"seeds": hits.size().to_numpy(), "clamped_seeds": hits.sum().to_numpy()}
+        hover.offer(ax, points.assign(size=sizes, **counts), metric, y)
+        rho = interval(spearman_interval(runs, metric, y), ".2f").replace(f"{NBSP}[", "\n[")
+        ax.set_title(f"{env}: \N{GREEK SMALL LETTER RHO} = {rho}")
         ax.set_xlabel(label(metric))
         ax.set_ylabel(label(y) if env == envs[0] else "")
     ends = areas.iloc[[0, -1]] if len(areas) > 1 else {}

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ..claims.checks import NETWORKS
 
-WIDTH = 9.0  # inches; the page shows a figure about 800 pixels wide
+WIDTH = 8.0  # inches; the page shows a figure 768 pixels wide, so that a point is a point
 GREY = "0.45"
 CLAMPED = "^"  # the mark of a point with a clamped seed; no network has it
 
@@ -84,26 +84,55 @@ LABELS = {
     "lr_decay": r"effective $\eta$, start = 1",
 }
 LABELS |= {f"iso_{k}": rf"$\mathrm{{ISO}}_{k}$" for k in "opt3"}
+WORDS = {
+    "return": "return",
+    "loss": "training loss \u2113",
+    "td_loss": "batch loss \u2113",
+    "qgi_plus": "QGI\u208a",
+    "sgi": "SGI",
+    "mgi": "MGI",
+    "dgi": "DGI",
+    "gi2": "GI\u2082",
+    "gi2_scaled": "GI\u2082 / \u2113",
+    "gi2_minibatch": "GI\u2082, minibatch step",
+    "iso_o": "ISO\u2092",
+    "iso_p": "ISO\u209a",
+    "iso_t": "ISO\u209c",
+    "iso_3": "ISO\u2083",
+    "weight_norm": "norm of the weights",
+    "effective_lr": "effective learning rate",
+    "grad_norm2": "squared norm of the gradient",
+    "injected_gi2": "GI\u2082, LN injected",
+    "realised": "realised decrement",
+    "first_order": "first-order decrement",
+    "hessian": "second-order decrement",
+    "stable_rank": "stable rank of the features",
+    "dormant": "share of dormant units",
+    "churn": "churn",
+    "seem_scaled": "SEEM, scaled",
+}
+"""Metrics in plain text, for what a browser draws."""
 LOG = {"second_over_first", "deferred_over_kept"}
 LOG |= {"loss", "td_loss", "weight_norm", "effective_lr", "norm_growth", "lr_decay"}
 SIGNED_LOG = {"first_order", "hessian", "realised", "realised_held", "realised_minibatch"}
 SIGNED_LOG |= {"dgi", "gi2", "gi2_scaled", "gi2_minibatch", "injected_gi2", "injected_gi2_scaled"}
 STYLE = sns.axes_style("ticks") | {
-    "figure.dpi": 160,
+    "figure.dpi": 192,  # two pixels of the picture to one of the page
     "figure.facecolor": "white",  # the dark theme shows pictures on white, so this suits both
     "savefig.facecolor": "white",
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
     "axes.titley": 1.0,  # titles need not avoid an offset such as 1e7: no panel has one
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.color": "0.92",
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.07,  # inches above and below each row of panels
 }
 
 

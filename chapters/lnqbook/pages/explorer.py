@@ -18,38 +18,10 @@ from lnqlib.store.shipped import Shipped
 from lnqlib.studies import STUDIES
 from lnqlib.sweep import lookup
 
-from ..figures.style import LOG, LOOKS, SIGNED_LOG
+from ..figures.style import LOG, LOOKS, SIGNED_LOG, WORDS
 from ..figures.style import NAMES as NETWORKS
 from ..notebook import Parameters, usual_checkpoints
 
-NAMES = {
-    "return": "return",
-    "loss": "training loss \u2113",
-    "td_loss": "batch loss \u2113",
-    "qgi_plus": "QGI\u208a",
-    "sgi": "SGI",
-    "mgi": "MGI",
-    "dgi": "DGI",
-    "gi2": "GI\u2082",
-    "gi2_scaled": "GI\u2082 / \u2113",
-    "gi2_minibatch": "GI\u2082, minibatch step",
-    "iso_o": "ISO\u2092",
-    "iso_p": "ISO\u209a",
-    "iso_t": "ISO\u209c",
-    "iso_3": "ISO\u2083",
-    "weight_norm": "norm of the weights",
-    "effective_lr": "effective learning rate",
-    "grad_norm2": "squared norm of the gradient",
-    "injected_gi2": "GI\u2082, LN injected",
-    "realised": "realised decrement",
-    "first_order": "first-order decrement",
-    "hessian": "second-order decrement",
-    "stable_rank": "stable rank of the features",
-    "dormant": "share of dormant units",
-    "churn": "churn",
-    "seem_scaled": "SEEM, scaled",
-}
-"""The metrics that can be drawn, each with its name in plain text."""
 KINDS = [f.name for f in fields(RunSpec) if f.name != "seed"]
 ASSETS = Path(__file__).with_name("explorer_assets")
 
@@ -82,7 +54,7 @@ def points(rows: pd.DataFrame) -> dict:
     metric -> statistic -> list, with null where no seed has a finite value.
     """
     clamped = rows["clamped_steps"].to_numpy() > 0
-    metrics = [name for name in NAMES if name in rows and rows[name].notna().any()]
+    metrics = [name for name in WORDS if name in rows and rows[name].notna().any()]
     finite = rows[metrics].astype(float).where(np.isfinite(rows[metrics].astype(float)))
     keys = [rows[name] for name in KINDS]
     groups = finite.groupby(keys, sort=False, dropna=False)
@@ -131,7 +103,7 @@ def page(
     data = {
         "studies": found,
         "optimizer": optimizer,
-        "names": NAMES,
+        "names": WORDS,
         "networks": NETWORKS,
         "colors": {name: look.color for name, look in LOOKS.items()},
         "log": sorted({*LOG, "lr", "grad_norm2"}),

@@ -196,6 +196,17 @@ def exceptions_in_words(cases: pd.DataFrame) -> str:
     )
 
 
+def paper_beside(found: Mapping[str, pd.Series], cases: pd.DataFrame) -> dict[str, str]:
+    """What is seen here of the paper's Fig. 3.
+
+    **Arguments** `found`: by optimizer, `raised` of `sides`. `cases`: of `exceptions`.
+    """
+    parts = [f"in {tasks(raised)} with {optimizer}" for optimizer, raised in found.items()]
+    moved = f"Injected, LN raises {MEASURES['gi2']} at over half of the learning rates "
+    car = "Is MountainCar an exception? " * (len(cases) > 0) + exceptions_in_words(cases)
+    return {"Fig. 3": f"{moved}{listed(parts)}. {car}"}
+
+
 def _where(frame: pd.DataFrame) -> str:
     envs = frame["env"].unique()
     return f"In {envs[0]}" if len(envs) == 1 else "Averaged over the tasks,"

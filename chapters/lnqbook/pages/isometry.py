@@ -11,7 +11,7 @@ import torch
 from lnqlib.spec import RunSpec
 from lnqlib.tasks import isometry_sizes
 
-from .. import stats
+from .. import link_words, paper_figures, stats
 from ..findings import case
 from ..initialization import hidden_and_features
 from ..numbers import number
@@ -99,6 +99,28 @@ def before_the_relu(before: pd.DataFrame) -> str:
         (most == 0, "Before the ReLU all sets of that size are dependent: there ISO\u209a is 0."),
         f"Before the ReLU the largest ISO\u209a in any of these networks is {number(most, 1)}.",
     )
+
+
+def paper_beside(
+    runs: Mapping[str, pd.DataFrame], rhos: Mapping[str, pd.DataFrame]
+) -> dict[str, str]:
+    """What is seen here of each of the paper's figures.
+
+    **Arguments** `runs`: one row a run, by optimizer. `rhos`: with its column return, intervals by
+    (metric, task); Adam or SGD may be missing.
+    """
+    rows = {}
+    if "SGD" in rhos:
+        fixed = link_words.fixed_rates(runs["SGD"], "iso_p", "return", 1)
+        rho = rhos["SGD"].loc["ISOₚ", "return"]
+        rows["Fig. 4"] = (
+            f"{link_words.at_single_rates(fixed, 'return', 1, 'ISOₚ')} Across learning rates "
+            + paper_figures.signs("ISOₚ", "return", rho)
+        )
+    for figure, optimizer in ((5, "Adam"), (6, "SGD")):
+        said = paper_figures.every_size("return", rhos.get(optimizer), optimizer)
+        rows[f"Fig. {figure}, {optimizer}"] = said
+    return rows
 
 
 def _vectors(x: np.ndarray) -> str:

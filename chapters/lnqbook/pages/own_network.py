@@ -25,6 +25,7 @@ from lnqlib.tasks import TASKS
 
 from ..figures import drawn
 from ..figures.plots import learning_curves
+from ..figures.style import STYLE, WIDTH
 from ..findings import listed
 from ..stats import bootstrap_interval
 
@@ -130,8 +131,9 @@ def live(envs: Sequence[str], optimizer: str, seeds: int, steps: int) -> pd.Data
 
 
 def with_numbers(figure: Figure, frame: pd.DataFrame) -> Figure:
-    """The figure of a report, with the report's table as the numbers that the page offers."""
+    """The figure of a report in the page's size, with the report's table as its numbers."""
     drawn.record(figure, frame.rename_axis("metric").reset_index())
+    figure.set(figwidth=WIDTH, dpi=STYLE["figure.dpi"])
     return figure
 
 

@@ -114,6 +114,7 @@ def rates_left(by_task: Mapping[str, pd.DataFrame], calm: Mapping[str, pd.DataFr
 
 HELD = {"sgi": -1, "sgi_target": -1, "gi2": 1, "gi2_target": 1}
 """Metrics with the online network and with the target held, and the side that LN moves them to."""
+NAMES = {"sgi": "SGI", "gi2": "GI₂"} | {"sgi_target": "SGI, held", "gi2_target": "GI₂, held"}
 
 
 def held(by_task: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -132,12 +133,16 @@ def held(by_task: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def named(found: pd.DataFrame) -> pd.DataFrame:
+    """`held` with the metrics' names."""
+    return found.rename(columns=NAMES, level=1)
+
+
 def held_told(found: pd.DataFrame) -> tuple[str, ...]:
     """In how many pairs of a task and a period LN moves a metric, and it goes with the return.
 
     **Arguments** `found`: of `held`.
     """
-    names = {"sgi": "SGI", "gi2": "GI₂"}
     pairs = f"Of {count(len(found), 'pair')} of a task and a period"
 
     def both(counted: Callable[[str], str], metric: str) -> str:
@@ -153,14 +158,14 @@ def held_told(found: pd.DataFrame) -> tuple[str, ...]:
 
     return (
         *(
-            f"{pairs}, {names[metric]} is {_effect(HELD[metric])} at surely over half of the "
+            f"{pairs}, {NAMES[metric]} is {_effect(HELD[metric])} at surely over half of the "
             f"learning rates {both(moved, metric)}."
-            for metric in names
+            for metric in ("sgi", "gi2")
         ),
         *(
-            f"{pairs}, the rank correlation of {names[metric]} with the return is surely "
+            f"{pairs}, the rank correlation of {NAMES[metric]} with the return is surely "
             f"above 0 and surely below 0 {both(linked, metric)}."
-            for metric in names
+            for metric in ("sgi", "gi2")
         ),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ... import front_page, ranks, rates, stats
+from ... import front_page, link_words, paper_figures, ranks, rates, stats
 from ...findings import case, listed, sided
 from ...stats import NBSP
 
@@ -205,6 +205,30 @@ def other(optimizer: str, rho: Mapping[str, pd.Series]) -> str:
     """
     loss, gained = (sided(rho[y].map(lambda x: x.sign)) for y in ("loss", "return"))
     return f"With {optimizer}, \u03c1({GI2}, loss) is {loss}; \u03c1({GI2}, return) is {gained}."
+
+
+def paper_beside(
+    runs: Mapping[str, pd.DataFrame], rhos: Mapping[str, pd.DataFrame]
+) -> dict[str, str]:
+    """What is seen here of each of the paper's figures.
+
+    **Arguments** `runs`: one row a run, by optimizer. `rhos`: with its columns loss and return,
+    intervals by task; Adam or SGD may be missing.
+    """
+    adam, rho = rhos.get("Adam"), rhos.get("SGD")
+    loss = [None if some is None else some["loss"] for some in (adam, rho)]
+    rows = {"Fig. 8, Adam": paper_figures.alike(GI2, "loss", *loss)}
+    if rho is None:
+        return rows
+    moved = at_most_rates(sides(runs["SGD"]))
+    fixed = link_words.fixed_rates(runs["SGD"], "gi2", "loss", -1)
+    across = paper_figures.signs(GI2, "loss", rho["loss"])
+    return {
+        "Fig. 1, second row": f"{across} {moved}",
+        f"Fig. 2, {GI2}": link_words.at_single_rates(fixed, "loss", -1, GI2),
+        **rows,
+        f"Fig. 9, {GI2}": paper_figures.signs(GI2, "return", rho["return"]),
+    }
 
 
 def _counts(rhos: pd.Series) -> list[int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from ... import link_words, paper_figures
 from ...findings import case, count, listed, sided
 from ...numbers import interval
 from ...stats import NBSP, Interval
@@ -95,7 +98,37 @@ def gain_without_goal(table: pd.DataFrame) -> str:
     )
 
 
-_SHIFTED = ("QGI\u208a", "SGI")
+def paper_beside(
+    runs: Mapping[str, pd.DataFrame], rhos: Mapping[str, pd.DataFrame]
+) -> dict[str, str]:
+    """What is seen here of each of the paper's figures.
+
+    **Arguments** `runs`, `rhos`: by optimizer, as for `clamped_points`; Adam or SGD may be missing.
+    """
+    adam, rho = rhos.get("Adam"), rhos.get("SGD")
+    sgi = [None if some is None else some.loc["SGI", "loss"] for some in (adam, rho)]
+    rows = {"Fig. 8, Adam": paper_figures.alike("SGI", "loss", *sgi)}
+    if rho is None:
+        return rows
+    link = paper_figures.signs
+    value, some = rho["loss"].map(lambda x: x.value), runs["SGD"]
+    smaller = value.loc["QGI₊"] < value.loc["SGI"]
+    calm = paper_figures.sides(rho.loc["QGI₊", "loss, without clamped"])
+    fixed = link_words.fixed_rates(some, "sgi", "loss", 1)
+    cart = cartpole(rho, "SGD") or "CartPole is not shown here."
+    return {
+        "Fig. 1, first row": f"{link('SGI', 'loss', rho.loc['SGI', 'loss'])} "
+        + link_words.moved(some, {"sgi": "SGI"}, -1),
+        "Fig. 2, first order": f"{link('QGI₊', 'loss', rho.loc['QGI₊', 'loss'])} It is "
+        f"smaller than SGI's in {listed(smaller.index[smaller])}; without clamped points it is "
+        f"{sided(calm)}. {link_words.at_single_rates(fixed, 'loss', 1, 'SGI')}",
+        "Fig. 7": f"{mgi(rho)[5:]} {link('DGI', 'loss', rho.loc['DGI', 'loss'])}",
+        **rows,
+        "Fig. 9, SGI": cart,
+    }
+
+
+_SHIFTED = ("QGI₊", "SGI")
 
 
 def _changes(by_task: pd.Series) -> str:

@@ -36,5 +36,5 @@ def lemma5_errors(by_lr: pd.DataFrame, by_eps: pd.DataFrame) -> Figure:
     left.set(xlabel=LABELS["lr"], ylabel="error of the direction")
     right.set(xlabel=r"LN's $\epsilon$", ylabel="relative error of the norm's growth")
     for ax in (left, right):
-        ax.legend(fontsize=9)
+        ax.legend()
     return figure

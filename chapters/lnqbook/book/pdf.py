@@ -1,0 +1,82 @@
+"""`python -m lnqbook.book.pdf`: the book that `make book` has built, as one PDF.
+
+Sphinx writes its pages as a single one, from what it has read already, and Chromium prints that:
+the headings are the PDF's outline, the links lead within it, folded boxes are open.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+STYLE = Path(__file__).with_name("pdf.css")
+FOOT = (
+    '<div style="width: 100%; text-align: center; font: 8px sans-serif; color: #555">'
+    '<span class="pageNumber"></span></div>'
+)
+PREPARED = """() => {
+    document.querySelectorAll("details").forEach(part => part.open = true);
+    document.querySelectorAll("img").forEach(image => image.loading = "eager");
+}"""
+READY = """() => (!window.MathJax || !!MathJax.startup?.promise)
+    && [...document.images].every(image => image.complete)"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes the PDF; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m lnqbook.book.pdf", description=__doc__)
+    parser.add_argument("root", nargs="?", default=".", help="the book's folder")
+    parser.add_argument("-o", "--output", metavar="FILE", help="_build/lnqbook.pdf by default")
+    options = parser.parse_args(arguments)
+    root = Path(options.root).resolve()
+    out = Path(options.output or root / "_build" / "lnqbook.pdf")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        print("error: the PDF needs Chromium; apt install chromium on Debian", file=sys.stderr)
+        return 2
+    if not (root / "_build" / "html" / "index.html").exists():
+        print(f"error: {root} has no built book; write make book", file=sys.stderr)
+        return 2
+    jupyter_book = "from jupyter_book.cli.main import main; main()"  # `-m jupyter_book` is missing
+    command = [sys.executable, "-c", jupyter_book, "build", str(root), "--builder", "singlehtml"]
+    if subprocess.run(command).returncode:
+        return 1
+    (page,) = (root / "_build" / "singlehtml").glob("index.html")
+    printed(page, out, chromium)
+    print(out)
+    return 0
+
+
+def printed(page: Path, out: Path, chromium: str) -> None:
+    """Prints an HTML page, its folded boxes open."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1000, "height": 1400}, color_scheme="light")
+        tab.set_default_timeout(600_000)
+        tab.goto(page.as_uri())
+        tab.evaluate(PREPARED)
+        tab.wait_for_function(READY)
+        tab.evaluate("() => window.MathJax?.startup?.promise")
+        tab.add_style_tag(path=STYLE)
+        margin = dict.fromkeys(("top", "bottom"), "16mm") | dict.fromkeys(("left", "right"), "14mm")
+        tab.pdf(
+            path=out,
+            format="A4",
+            margin=margin,
+            print_background=True,
+            outline=True,
+            tagged=True,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOT,
+        )
+        browser.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
