@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, wraps
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any
 
 import numba
@@ -34,13 +35,13 @@ def options(registers: int = 0) -> dict[str, Any]:
 
     Write `cuda.jit(function, **options())`: as a decorator with arguments it forgets `lto`.
     """
+    from numba import cuda
+
     if simulated():  # it knows none of them
         return {}
-    return {
-        "lto": False,
-        "max_registers": registers or None,
-        "shared_memory_carveout": "MaxShared",
-    }
+    carveout = {"shared_memory_carveout": "MaxShared"}  # which older numba-cuda does not know
+    known = signature(cuda.jit).parameters.keys() >= carveout.keys()
+    return {"lto": False, "max_registers": registers or None} | (carveout if known else {})
 
 
 def once(make: Callable[..., Any]) -> Callable[..., Any]:
