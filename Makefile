@@ -3,10 +3,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: book test lint clean
+.PHONY: book pdf test lint clean
 
 book: .venv/installed  ## Execute the chapters and build _build/html/index.html
 	$(BIN)/jupyter-book build . --all -W --keep-going
+
+pdf: book  ## The same as one PDF, _build/lnqbook.pdf
+	$(BIN)/python -m lnqbook.book.pdf
 
 test: .venv/installed  ## Run every test
 	$(BIN)/python -m pytest -n auto --dist loadfile --durations 25

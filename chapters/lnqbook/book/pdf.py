@@ -12,7 +12,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-STYLE = Path(__file__).with_name("pdf.css")
 FOOT = (
     '<div style="width: 100%; text-align: center; font: 8px sans-serif; color: #555">'
     '<span class="pageNumber"></span></div>'
@@ -44,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = [sys.executable, "-c", jupyter_book, "build", str(root), "--builder", "singlehtml"]
     if subprocess.run(command).returncode:
         return 1
-    (page,) = (root / "_build" / "singlehtml").glob("index.html")
+    page = root / "_build" / "singlehtml" / "chapters" / "index.html"
     printed(page, out, chromium)
     print(out)
     return 0
@@ -62,7 +61,6 @@ def printed(page: Path, out: Path, chromium: str) -> None:
         tab.evaluate(PREPARED)
         tab.wait_for_function(READY)
         tab.evaluate("() => window.MathJax?.startup?.promise")
-        tab.add_style_tag(path=STYLE)
         margin = dict.fromkeys(("top", "bottom"), "16mm") | dict.fromkeys(("left", "right"), "14mm")
         tab.pdf(
             path=out,
