@@ -220,7 +220,8 @@ def core_by_kind() -> list[list[RunSpec]]:
     points = [dict(zip(CORE, point, strict=True)) for point in product(*CORE.values())]
     if simulated():
         return [grid(**point, seed=range(2), **SMALL) for point in points[:2]]
-    return [grid(**point, lr=LEARNING_RATES, seed=range(30)) for point in points]
+    # runs of a seed follow one another, so that its dataset is made once
+    return [grid(**point, seed=range(30), lr=LEARNING_RATES) for point in points]
 
 
 def core(report: Report, speed: dict[str, float], steps: int) -> None:
