@@ -138,9 +138,9 @@ def resolve(
     same = [name for name in domain.objects if name.endswith(f".{last}")]
     package = target.removesuffix(last)
     same = [name for name in same if name.startswith(package)] or same
-    if len(same) == 1:
+    if same:
         found = domain.resolve_xref(
-            env, node["refdoc"], app.builder, "obj", same[0], node, shown
+            env, node["refdoc"], app.builder, "obj", min(same, key=len), node, shown
         )
         return found or shown
     return shown if target in get_database(env) else None

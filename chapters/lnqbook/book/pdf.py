@@ -43,7 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     command = [sys.executable, "-c", jupyter_book, "build", str(root), "--builder", "singlehtml"]
     if subprocess.run(command).returncode:
         return 1
-    page = root / "_build" / "singlehtml" / "chapters" / "index.html"
+    folder = root / "_build" / "singlehtml"
+    page = folder / "book.html"  # Sphinx writes it into chapters/, with addresses from here
+    shutil.copy(folder / "chapters" / "index.html", page)
     printed(page, out, chromium)
     print(out)
     return 0
