@@ -7,10 +7,15 @@ the headings are the PDF's outline, the links lead within it, folded boxes are o
 from __future__ import annotations
 
 import argparse
+import logging
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from pypdf import PdfWriter
+from pypdf.generic import NameObject, TextStringObject
 
 FOOT = (
     '<div style="width: 100%; text-align: center; font: 8px sans-serif; color: #555">'
@@ -47,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     page = folder / "book.html"  # Sphinx writes it into chapters/, with addresses from here
     shutil.copy(folder / "chapters" / "index.html", page)
     printed(page, out, chromium)
+    name_chapters(out)
     print(out)
     return 0
 
@@ -68,6 +74,7 @@ def printed(page: Path, out: Path, chromium: str) -> None:
             path=out,
             format="A4",
             margin=margin,
+            scale=0.8,  # a column wide enough for a figure at its size
             print_background=True,
             outline=True,
             tagged=True,
@@ -76,6 +83,25 @@ def printed(page: Path, out: Path, chromium: str) -> None:
             footer_template=FOOT,
         )
         browser.close()
+
+
+def name_chapters(path: Path) -> None:
+    """Mends the outline: Chromium names a heading twice that it has moved to the next page."""
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # of Chromium's object counts
+    writer = PdfWriter(clone_from=path)
+    rest = [writer.root_object["/Outlines"]]
+    while rest:
+        item = rest.pop().get_object()
+        if "/Title" in item:
+            item[NameObject("/Title")] = TextStringObject(once(str(item["/Title"])))
+        rest += [item[key] for key in ("/First", "/Next") if key in item]
+    writer.write(path)
+
+
+def once(title: str) -> str:
+    """`1.2. The data` of `1.2. 1.2. The dataThe data`."""
+    twice = re.fullmatch(r"((?:[\d.]+\s)?)\1(.+)\2", title)
+    return twice[1] + twice[2] if twice else title
 
 
 if __name__ == "__main__":
