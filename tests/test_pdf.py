@@ -29,9 +29,9 @@ def test_the_outline_is_mended_and_keeps_its_places(tmp_path: Path) -> None:
     writer = PdfWriter()
     for _ in range(3):
         writer.add_blank_page(100, 100)
-    chapter = writer.add_outline_item("1. A chapter", 0)
-    writer.add_outline_item("1.1. 1.1. A sectionA section", 1, parent=chapter)
-    writer.add_outline_item("The endThe end", 2)
+    chapter = writer.add_outline_item("1. A chapter", page_number=0)
+    writer.add_outline_item("1.1. 1.1. A sectionA section", page_number=1, parent=chapter)
+    writer.add_outline_item("The endThe end", page_number=2)
     writer.write(tmp_path / "book.pdf")
     pdf.name_chapters(tmp_path / "book.pdf")
     reader = PdfReader(tmp_path / "book.pdf")
