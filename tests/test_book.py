@@ -336,6 +336,29 @@ def test_the_download_button_serves_the_source_notebook(book, page):
     assert served.read_bytes() == (ROOT / f"{page}.ipynb").read_bytes()
 
 
+@pytest.mark.parametrize("page", [p for p in contents() if (ROOT / f"{p}.ipynb").exists()])
+def test_the_notebook_that_was_executed_is_there_to_download(book, page):
+    article = html(book, page)
+    (link,) = article.select("a.btn-download-executed-button")
+    served = (book / page).parent.joinpath(link["href"]).resolve()
+    cells = nbformat.read(served, as_version=4).cells
+    assert any(cell.get("outputs") for cell in cells)
+    assert str(ROOT) not in served.read_text(encoding="utf8")
+
+
+@pytest.mark.parametrize("page", contents())
+def test_a_link_to_the_page_is_described_by_its_question(book, page):
+    made = html(book, page)
+    (described,) = made.select('meta[name="description"]')
+    assert described["content"] == made.select_one('meta[property="og:description"]')["content"]
+    assert 20 < len(described["content"]) <= 203 and "Another task" not in described["content"]
+    if first := made.select_one("article section > p"):
+        told, said = (re.sub(r"\W", "", t) for t in (first.get_text(), described["content"]))
+        assert said[:20] == told[:20]
+    card = made.select_one('meta[property="og:image"]')["content"]
+    assert (book / card).exists()
+
+
 def plain(text: str) -> str:
     """In one line, with the spaces, apostrophes and signs that one types."""
     typed = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{MINUS SIGN}", "'-")
