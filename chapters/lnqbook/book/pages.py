@@ -36,8 +36,25 @@ class NamedLinks(SphinxPostTransform):
                 isinstance(part, nodes.Text) and not isinstance(part.parent, nodes.math)
                 for part in parts
             ):
-                spoken = re.sub(r"\\[a-zA-Z]+|[^\w\s]|_", "", link.astext())
-                link += nodes.inline("", spoken, classes=["visually-hidden"])
+                link += nodes.inline("", spoken(link.astext()), classes=["visually-hidden"])
+
+
+def spoken(formula: str) -> str:
+    """`GI2` of `\\mathrm{GI}_2`."""
+    return re.sub(r"\\[a-zA-Z]+|[^\w\s]|_", "", formula)
+
+
+def in_words(
+    app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Makes the first paragraph, already written, one plain text: others describe a link by it."""
+    for first in [] if doctree is None else list(doctree.findall(nodes.paragraph))[:1]:
+        for part in list(first.findall(nodes.inline)):
+            if "visually-hidden" in part["classes"]:
+                part.parent.remove(part)
+        for formula in list(first.findall(nodes.math)):
+            formula.parent.replace(formula, nodes.Text(spoken(formula.astext())))
+        first[:] = [nodes.Text(" ".join(first.astext().split()))]
 
 
 def copy_plotly(app: Sphinx, error: Exception | None) -> None:
@@ -50,5 +67,6 @@ def copy_plotly(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(NamedLinks)
     app.connect("html-page-context", repair)
+    app.connect("html-page-context", in_words, priority=400)  # before sphinxext.opengraph
     app.connect("build-finished", copy_plotly)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
