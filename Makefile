@@ -8,7 +8,7 @@ BIN := .venv/bin
 book: .venv/installed  ## Execute the chapters and build _build/html/index.html
 	$(BIN)/jupyter-book build . --all -W --keep-going
 
-pdf: book  ## The same as one PDF, _build/lnqbook.pdf
+pdf: .venv/installed  ## The same as one PDF, _build/lnqbook.pdf
 	$(BIN)/python -m lnqbook.book.pdf
 
 test: .venv/installed  ## Run every test

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser
 
 from lnqbook.stats import NBSP
 
+SITE = "https://example.org/book/"
 SKETCHES = {"fig-tasks"}  # figures without numbers
 WIDTHS = {"wide": 1400, "narrow": 400}
 BROKEN = (
@@ -60,7 +61,7 @@ def book(store, tmp_path_factory) -> Path:
     """The folder of the book's pages, built as `make book` builds them."""
     folder = tmp_path_factory.mktemp("book")
     options = ["--path-output", folder, "-W", "--keep-going"]
-    finished = tool("jupyter-book", "build", ROOT, *options, LNQ_STORE=store, LNQ_BOOK_URL="")
+    finished = tool("jupyter-book", "build", ROOT, *options, LNQ_STORE=store, LNQ_BOOK_URL=SITE)
     assert finished.returncode == 0, finished.stdout
     return folder / "_build" / "html"
 
@@ -357,7 +358,8 @@ def test_a_link_to_the_page_is_described_by_its_question(book, page):
         told, said = (re.sub(r"\W", "", t) for t in (first.get_text(), described["content"]))
         assert said[:20] == told[:20]
     card = made.select_one('meta[property="og:image"]')["content"]
-    assert (book / card).exists()
+    assert card.startswith(SITE) and (book / card.removeprefix(SITE)).exists()
+    assert made.select_one('meta[property="og:url"]')["content"] == f"{SITE}{page}.html"
 
 
 def plain(text: str) -> str:

@@ -48,7 +48,7 @@ def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path, monkeypatch, caps
     assert "needs Chromium" in capsys.readouterr().err
     monkeypatch.setattr(pdf.shutil, "which", lambda name: f"/usr/bin/{name}")
     assert pdf.main([str(tmp_path)]) == 2
-    assert "write make book" in capsys.readouterr().err
+    assert "name the book's folder" in capsys.readouterr().err
 
 
 def test_a_page_is_printed_whole(tmp_path: Path) -> None:

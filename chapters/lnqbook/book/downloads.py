@@ -1,8 +1,9 @@
-"""Each page to download as the notebook that the build executed, beside its source."""
+"""A page for others: the notebook that the build executed, and the book's address in its head."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -41,10 +42,22 @@ def add(
 
 
 def site(app: Sphinx, config: Config) -> None:
+    """The book's address, for links to it; without one there are no pictures for them."""
     config.ogp_site_url = os.environ.get(SITE, "")
+    if not config.ogp_site_url:
+        config.ogp_social_cards = {"enable": False}
+
+
+def without_address(
+    app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Leaves out the page's address where the book's is not known."""
+    if not app.config.ogp_site_url and "metatags" in context:
+        context["metatags"] = re.sub(r'<meta property="og:url".*\n', "", context["metatags"])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", site)
+    app.connect("html-page-context", without_address, priority=600)  # after sphinxext.opengraph
     app.connect("html-page-context", add, priority=900)  # after the theme has made the menu
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,7 @@
-"""`python -m lnqbook.book.pdf`: the book that `make book` has built, as one PDF.
+"""`python -m lnqbook.book.pdf`: the book as one PDF.
 
-Sphinx writes its pages as a single one, from what it has read already, and Chromium prints that:
-the headings are the PDF's outline, the links lead within it, folded boxes are open.
+Sphinx writes all pages as a single one, and Chromium prints that: the headings are the PDF's
+outline, the links lead within it, folded boxes are open.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from pypdf import PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FOOT = (
     '<div style="width: 100%; text-align: center; font: 8px sans-serif; color: #555">'
     '<span class="pageNumber"></span></div>'
@@ -34,19 +35,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lnqbook.book.pdf", description=__doc__)
     parser.add_argument("root", nargs="?", default=".", help="the book's folder")
     parser.add_argument("-o", "--output", metavar="FILE", help="_build/lnqbook.pdf by default")
-    options = parser.parse_args(arguments)
-    root = Path(options.root).resolve()
-    out = Path(options.output or root / "_build" / "lnqbook.pdf")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    asked = parser.parse_args(arguments)
+    root = Path(asked.root).resolve()
+    out = Path(asked.output or root / "_build" / "lnqbook.pdf")
+    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not chromium:
         print("error: the PDF needs Chromium; apt install chromium on Debian", file=sys.stderr)
         return 2
-    if not (root / "_build" / "html" / "index.html").exists():
-        print(f"error: {root} has no built book; write make book", file=sys.stderr)
+    if not (root / "_toc.yml").exists():
+        print(f"error: {root} has no _toc.yml; name the book's folder", file=sys.stderr)
         return 2
     jupyter_book = "from jupyter_book.cli.main import main; main()"  # `-m jupyter_book` is missing
-    command = [sys.executable, "-c", jupyter_book, "build", str(root), "--builder", "singlehtml"]
-    if subprocess.run(command).returncode:
+    options = ["--all", "-W", "--keep-going", "--builder", "singlehtml"]
+    if subprocess.run([sys.executable, "-c", jupyter_book, "build", root, *options]).returncode:
         return 1
     folder = root / "_build" / "singlehtml"
     page = folder / "book.html"  # Sphinx writes it into chapters/, with addresses from here
