@@ -68,7 +68,7 @@ def same_bits(ours: Params, theirs: Params) -> bool:
 # --- the engine against torch ---------------------------------------------------------------
 
 COMPARED = [(arm, norm, "none") for arm, norm in INTERVENTIONS] + [("forward", "none", "project")]
-OFTEN = ("CartPole", "Pendulum")
+OFTEN = ("CartPole",)
 GRID = [
     pytest.param(env, bias, marks=[] if bias and env in OFTEN else [pytest.mark.slow])
     for env, bias in itertools.product(ENVS, (True, False))

@@ -47,8 +47,8 @@ def spoken(formula: str) -> str:
 def in_words(
     app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
 ) -> None:
-    """Makes the first paragraph, already written, one plain text: others describe a link by it."""
-    for first in [] if doctree is None else list(doctree.findall(nodes.paragraph))[:1]:
+    """Makes the first paragraphs, already written, plain text: others describe a link by it."""
+    for first in [] if doctree is None else list(doctree.findall(nodes.paragraph))[:3]:
         for part in list(first.findall(nodes.inline)):
             if "visually-hidden" in part["classes"]:
                 part.parent.remove(part)
