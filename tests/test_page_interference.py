@@ -123,6 +123,5 @@ def test_the_links_beside_the_errata():
     )
     assert words.cartpole(table.drop("CartPole", level="task"), "Adam") == ""
     assert words.mgi(table) == (
-        "Here \u03c1(MGI, loss) is above 0 in all 2 tasks; \u03c1(MGI, return) is below 0 in "
-        "CartPole."
+        "\u03c1(MGI, loss) is above 0 in all 2 tasks; \u03c1(MGI, return) is below 0 in CartPole."
     )

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from . import shipped as shipping
 from .local import ROOT
 from .parquet import place
-from .shipped import _sums
+from .shipped import digests
 
 NAME = "croissant.json"
 README = ROOT / "data" / "README.md"
@@ -75,8 +75,8 @@ def metadata(data: Path) -> dict:
     files = [
         (path, digest)
         for sums in sorted((data / "results").glob("*/SHA256SUMS"))
-        for name, digests in sorted(_sums(sums.parent).items())
-        for path, digest in [(sums.parent / name, min(digests))]
+        for name, known in sorted(digests(sums.parent).items())
+        for path, digest in [(sums.parent / name, min(known))]
     ]
     kinds: dict[pa.Schema, list[str]] = {}
     for path, _ in files:

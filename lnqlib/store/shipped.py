@@ -117,7 +117,7 @@ def read(path: Path, schema: pa.Schema) -> pa.Table | None:
     try:
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        if digest not in _sums(path.parent).get(path.name, ()):
+        if digest not in digests(path.parent).get(path.name, ()):
             raise Damaged(f"does not match its digest in {SUMS}")
         return decode(data, schema, schema.names)
     except (Damaged, OSError) as error:
@@ -126,7 +126,8 @@ def read(path: Path, schema: pa.Schema) -> pa.Table | None:
         return None
 
 
-def _sums(folder: Path) -> dict[str, set[str]]:
+def digests(folder: Path) -> dict[str, set[str]]:
+    """The digests in a study's SHA256SUMS, by file; two where a file was being replaced."""
     sums: dict[str, set[str]] = {}
     if (folder / SUMS).exists():
         for line in (folder / SUMS).read_text(errors="replace").splitlines():
@@ -243,7 +244,7 @@ def _write(tables: dict[Path, pa.Table]) -> list[Path]:
     folder = next(iter(files)).parent
     folder.mkdir(parents=True, exist_ok=True)
     fresh = {path.name: {hashlib.sha256(data).hexdigest()} for path, data in files.items()}
-    sums = _sums(folder)
+    sums = digests(folder)
     # both digests are valid while the files change, so a crash leaves no file refused
     _write_sums(folder, sums | {name: fresh[name] | sums.get(name, set()) for name in fresh})
     for path, data in files.items():

@@ -62,7 +62,7 @@ def cartpole(rho: pd.DataFrame, optimizer: str) -> str:
 def mgi(rho: pd.DataFrame) -> str:
     """Whether MGI goes with the loss or with the return, beside erratum 15."""
     loss, gained = (sided(rho.loc["MGI", y].map(lambda x: x.sign)) for y in ("loss", "return"))
-    return f"Here \u03c1(MGI, loss) is {loss}; \u03c1(MGI, return) is {gained}."
+    return f"\u03c1(MGI, loss) is {loss}; \u03c1(MGI, return) is {gained}."
 
 
 def goals_compared(table: pd.DataFrame) -> str:
@@ -122,7 +122,7 @@ def paper_beside(
         "Fig. 2, first order": f"{link('QGI₊', 'loss', rho.loc['QGI₊', 'loss'])} It is "
         f"smaller than SGI's in {listed(smaller.index[smaller])}; without clamped points it is "
         f"{sided(calm)}. {link_words.at_single_rates(fixed, 'loss', 1, 'SGI')}",
-        "Fig. 7": f"{mgi(rho)[5:]} {link('DGI', 'loss', rho.loc['DGI', 'loss'])}",
+        "Fig. 7": f"{mgi(rho)} {link('DGI', 'loss', rho.loc['DGI', 'loss'])}",
         **rows,
         "Fig. 9, SGI": cart,
     }
