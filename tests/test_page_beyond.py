@@ -97,6 +97,18 @@ def test_metrics_with_the_target_held_are_counted_beside_the_usual_ones() -> Non
     assert linked.endswith("below 0 in 1 and 0, and with the target held in 0 and 1.")
 
 
+def test_half_of_the_learning_rates_is_not_over_half() -> None:
+    share, rho = Interval(0.7, 0.4, 0.9, 9), Interval(0.2, -0.1, 0.4, 18)
+    signs = {"lower with LN": ("sgi", "sgi_target"), "higher with LN": ("gi2", "gi2_target")}
+    row = {(side, name): share for side, names in signs.items() for name in names}
+    row |= {(target_network.RHO, name): rho for names in signs.values() for name in names}
+    row["lower with LN", "sgi_target"] = Interval(0.8, 0.6, 0.9, 9)
+    found = pd.DataFrame.from_dict({("Pendulum", "10"): row}, orient="index")
+    sgi, gi2, *_ = target_network.held_told(found)
+    assert sgi.endswith("learning rates in 0, and with the target held in 1.")
+    assert gi2.endswith("learning rates in 0, and with the target held in 0.")
+
+
 def test_answers_by_setting() -> None:
     scores = np.array([[10.0, 15.0], [20.0, 22.0], [26.0, 23.0]])
     J = np.repeat(scores[:, :, None, None], 4, axis=-1)
@@ -114,6 +126,11 @@ def test_answers_by_setting() -> None:
     assert "LN raises the return in Pendulum. LN's gain is smaller than offline" in replayed
     assert "best learning rate: LN raises the return in Pendulum." in at_best
     assert at_best.endswith("1,000 steps, there: LN lowers the return in Pendulum.")
+    mirrored = {"Pendulum": online_statistics.online_statistics(J[:, ::-1])}
+    replayed, at_best = online.in_short(found, mirrored)
+    assert "LN raises the return in Pendulum. LN's gain is smaller than offline" in replayed
+    assert "best learning rate: LN lowers the return in Pendulum." in at_best
+    assert at_best.endswith("1,000 steps, there: LN raises the return in Pendulum.")
     assert online.beside_target(found).endswith(
         "With LN: The target network raises the return in Pendulum."
     )
@@ -144,6 +161,8 @@ def test_return_by_period_draws_means_over_rates_and_the_best_of_them() -> None:
         np.testing.assert_allclose(solid[network].get_ydata(), J[network].mean(axis=(1, 2)))
         np.testing.assert_allclose(dotted[network].get_ydata(), J[network, :, 1].mean(axis=-1))
     assert [text.get_text() for text in ax.get_xticklabels()] == ["none", "10", "100"]
+    rings = [mark.get_offsets()[0] for mark in ax.collections if len(mark.get_offsets()) == 1]
+    np.testing.assert_allclose(rings, [(100, J[network, 2].mean()) for network in (0, 1)])
     assert ax.get_title() == "Pendulum"
 
 
