@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
 
 from lnqbook import online_statistics, target_statistics
 from lnqbook.answers import TOO_FEW, answer, changes, table, would_change
@@ -161,7 +162,7 @@ def test_return_by_period_draws_means_over_rates_and_the_best_of_them() -> None:
         np.testing.assert_allclose(solid[network].get_ydata(), J[network].mean(axis=(1, 2)))
         np.testing.assert_allclose(dotted[network].get_ydata(), J[network, :, 1].mean(axis=-1))
     assert [text.get_text() for text in ax.get_xticklabels()] == ["none", "10", "100"]
-    rings = [mark.get_offsets()[0] for mark in ax.collections if len(mark.get_offsets()) == 1]
+    rings = [mark.get_offsets()[0] for mark in ax.collections if isinstance(mark, PathCollection)]
     np.testing.assert_allclose(rings, [(100, J[network, 2].mean()) for network in (0, 1)])
     assert ax.get_title() == "Pendulum"
 
