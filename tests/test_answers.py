@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnqbook.answers import sentence, word
+from lnqbook.answers import coverage, narrow, sentence, word
 from lnqbook.findings import in_tasks
 from lnqbook.stats import Interval
 
@@ -41,6 +41,17 @@ def test_sentences() -> None:
     words["Acrobot"] = "no interval"
     with pytest.raises(KeyError, match="no phrase for no interval"):
         sentence(words, PHRASES)
+
+
+@pytest.mark.parametrize("seeds", [4, 10, 30])
+def test_how_often_intervals_of_two_halves_hold(seeds: int) -> None:
+    """Against a simulation: the mean of two halves, each resampled by itself."""
+    rng, trials, half = np.random.default_rng(seeds), 3000, seeds // 2
+    values = rng.normal(size=(trials, 2, half))
+    spread = np.sqrt(values.var(axis=2).sum(axis=1) / (4 * half))  # of the resampled means
+    inside = np.abs(values.mean(axis=(1, 2))) < 1.96 * spread
+    assert coverage(seeds) == pytest.approx(inside.mean(), abs=0.025)
+    assert f"the two halves of {seeds} seeds" in narrow(seeds) and narrow(3) == ""
 
 
 def test_lists() -> None:

@@ -52,6 +52,17 @@ def test_metrics_with_the_target_held_take_the_place_of_the_usual_ones() -> None
     assert held.loc[3, "Pendulum"] == "contradicted"
 
 
+def test_with_the_target_held_mgi_is_sgi_and_injected_ln_is_not_measured() -> None:
+    up = lambda rate, ln, seed: 10 * rate + seed / 100 + 5 * ln  # noqa: E731
+    results = rows(sgi=up, mgi=lambda *at: -up(*at), sgi_target=up, **RISING)
+    assert settings.words(SPECS, results, numbers=[4]).loc[4, "Pendulum"] == "contradicted"
+    held = settings.words(SPECS, results, numbers=[3, 4, 11], held=True)
+    assert held["Pendulum"].to_dict() == {3: "supported", 4: "supported"}
+    table = settings.by_setting({"usual": pd.DataFrame({"A": ["supported"]}, [11]), "held": held})
+    assert [row.split(".")[0] for row in table.index] == ["3", "4", "11"]
+    assert table.iloc[2].tolist() == ["1\xa0of\xa01", ""]
+
+
 def test_only_statistics_of_none_and_ln_with_the_optimizer_count() -> None:
     for claim in (settings.CLAIMS[number - 1] for number in settings.NUMBERS):
         for optimizer in ("SGD", "Adam"):

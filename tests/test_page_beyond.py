@@ -53,22 +53,55 @@ def test_answers_by_statistic() -> None:
 def test_the_answer_names_where_the_calm_learning_rates_disagree(rest, expected) -> None:
     above = dict.fromkeys(target_network.QUESTIONS, Interval(1.5, 1.0, 2.0, 4))
     calm = {env: {"rest": Interval(0.0, *ends, 4)} for env, ends in rest.items()}
-    first, catch, *_ = target_network.in_short({"Pendulum": above, "Acrobot": above}, calm)
+    hit = {"none": 3, "layer": 0}
+    runs = pd.DataFrame({"norm": hit.keys(), "clamped_steps": hit.values()})
+    found = {"Pendulum": above, "Acrobot": above}
+    first, catch, unlike, *_ = target_network.in_short(found, calm, dict.fromkeys(found, runs))
     assert first.startswith("LN without a target network returns more") and expected in catch
+    lost = "less" in expected  # by LN, of which no run was clamped there
+    assert unlike == "At the rates left out in Pendulum only runs without LN were clamped." * lost
+    runs["clamped_steps"] = 1
+    assert target_network.in_short(found, calm, dict.fromkeys(found, runs))[2] == ""
+
+
+def test_how_many_learning_rates_are_left_and_whether_the_smallest() -> None:
     runs = {"Pendulum": pd.DataFrame({"lr": [0.1, 0.2, 0.2]})}
-    some = {"Pendulum": runs["Pendulum"][1:]}
-    assert target_network.rates_left(runs, some) == (
-        "Of the 2 learning rates there remain 1 in Pendulum."
+    left = {"Pendulum": runs["Pendulum"][1:]}
+    said = "Of the 2 learning rates there remain "
+    assert target_network.rates_left(runs, left) == f"{said}1 in Pendulum."
+    left = {"Pendulum": runs["Pendulum"][:1]}
+    assert target_network.rates_left(runs, left) == f"{said}the smallest, 1 in Pendulum."
+
+
+def test_a_view_says_how_large_each_effect_is() -> None:
+    values = {"Pendulum": Interval(0.0123, 0.01, 0.02, 4), "Acrobot": Interval(300, 200, 400, 4)}
+    found = {env: dict.fromkeys(target_network.QUESTIONS, value) for env, value in values.items()}
+    assert "raises None's return in Pendulum (0.012) and Acrobot (300)." in (
+        target_network.view(found)
     )
+
+
+def test_checkpoints_that_always_find_a_fresh_target_are_named() -> None:
+    runs = pd.DataFrame(
+        {
+            "target_period": [0, 10, 10, 1_000, 10_000, 10_000],
+            "sgi": [0.1, 0.2, np.nan, 0.4, 0.5, 0.6],
+            "sgi_target": [np.nan, 0.2, np.nan, 0.4, 0.5, 0.7],
+        }
+    )
+    said = target_network.renewed({"Pendulum": runs})
+    assert said.startswith("At the periods 10 and 1,000 every checkpoint")
+    assert target_network.renewed({"Pendulum": runs[-1:]}) == ""
 
 
 def test_too_few_seeds_have_no_answer() -> None:
     J = np.ones((2, 5, 9, 2))
     found = {"Pendulum": target_statistics.every_statistic(J)}
-    assert target_network.in_short(found, found) == (TOO_FEW,)
+    assert target_network.in_short(found, found, {}) == (TOO_FEW,)
     assert target_network.view(found) == TOO_FEW and target_network.view({}) == ""
     some = {"Pendulum": online_statistics.online_statistics(np.ones((3, 2, 9, 2)))}
     assert online.in_short(some, some) == (online.beside_target(some),) == (TOO_FEW,)
+    assert online.view(some) == TOO_FEW and online.view({}) == ""
 
 
 def test_metrics_with_the_target_held_are_counted_beside_the_usual_ones() -> None:
@@ -123,13 +156,20 @@ def test_answers_by_setting() -> None:
         "The target network raises the return in Pendulum.",
         "The target network raises the return in Pendulum.",
     ]
-    replayed, at_best = online.in_short(found, found)
-    assert "LN raises the return in Pendulum. LN's gain is smaller than offline" in replayed
+    replayed, at_best, change = online.in_short(found, found)
+    assert replayed.endswith("learning rates: LN raises the return in Pendulum.")
+    assert change == "LN's gain against that offline: smaller by both in Pendulum."
     assert "best learning rate: LN raises the return in Pendulum." in at_best
     assert at_best.endswith("1,000 steps, there: LN lowers the return in Pendulum.")
     mirrored = {"Pendulum": online_statistics.online_statistics(J[:, ::-1])}
-    replayed, at_best = online.in_short(found, mirrored)
-    assert "LN raises the return in Pendulum. LN's gain is smaller than offline" in replayed
+    replayed, at_best, change = online.in_short(found, mirrored)
+    assert replayed.endswith("learning rates: LN raises the return in Pendulum.")
+    assert change == (
+        "LN's gain against that offline: larger by one and smaller by the other in Pendulum."
+    )
+    assert online.view(found) == (
+        "LN raises the return in Pendulum. LN's gain is smaller than offline in Pendulum."
+    )
     assert "best learning rate: LN lowers the return in Pendulum." in at_best
     assert at_best.endswith("1,000 steps, there: LN raises the return in Pendulum.")
     assert online.beside_target(found).endswith(
@@ -140,16 +180,30 @@ def test_answers_by_setting() -> None:
     assert table.loc[("change", "online", "Pendulum"), "answer"] == "contradicted"
 
 
-def test_a_goal_that_no_online_run_reached_is_named() -> None:
+def test_online_runs_that_never_saw_the_goal_are_counted() -> None:
+    """Acrobot: one of two without LN; offline and with a target network they do not count."""
     runs = pd.DataFrame(
         {
-            "env": ["Acrobot", "Acrobot", "MountainCar", "MountainCar", "Pendulum"],
-            "data": ["online", "offline", "online", "online", "online"],
-            "goal_transitions": [0, 7, 0, 1, 0],
+            "env": ["Acrobot"] * 5 + ["MountainCar", "Pendulum"],
+            "norm": ["none", "none", "layer", "layer", "none", "none", "none"],
+            "data": ["online", "online", "online", "online", "protocol", "online", "online"],
+            "target_period": [0, 0, 0, 1_000, 0, 0, 0],
+            "goal_transitions": [0, 2, 1, 0, 0, 5, 0],
+            "clamped_steps": [0, 9, 0, 0, 0, 0, 0],
+            "lr": [0.1, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1],
         }
     )
-    assert online.unreached(runs).startswith("In Acrobot no online run ever reached the goal")
+    assert online.unreached(runs).startswith(
+        "Online runs that never reached the goal: in Acrobot 1 of 2 without LN and 0 with it."
+    )
     assert online.unreached(runs[runs["env"] != "Acrobot"]) == ""
+    assert list(online.settings_of(runs)[:5]) == [
+        *("online", "online", "online", "online, target network", "offline")
+    ]
+    shares = online.clamped(runs)
+    assert list(shares) == ["offline", "online", "online, target network"]
+    assert shares.loc[("Acrobot", "none"), "online"] == 0.5
+    assert list(online.calm(runs)["lr"]) == [0.1] * 6
 
 
 def test_return_by_period_draws_means_over_rates_and_the_best_of_them() -> None:
@@ -189,6 +243,7 @@ def test_scores_by_setting_draws_values_and_intervals() -> None:
         (Interval(1.0, -1.0, 3.0, 10), "40 seeds"),  # half width 2, twice the value
         (Interval(-1.0, -2.0, 2.0, 10), "90 seeds"),  # its upper half is 3
         (Interval(1.0, -2.0, 2.0, 10), "90 seeds"),  # its lower half is 3
+        (Interval(-0.2, -0.5, 0.0, 10), "11 seeds"),  # ten do not decide it
         (Interval(0.01, -1.0, 1.0, 10), "over 1,000 seeds"),
         (Interval(0.0, -1.0, 1.0, 10), "over 1,000 seeds"),
         (Interval(1.0, np.nan, np.nan, 1), "more seeds"),
@@ -216,7 +271,7 @@ def test_what_becomes_of_the_claims_is_told() -> None:
     text = fates_told(before, after)
     assert text == (
         "Of 2 pairs of a claim and a task that both settings decide, 1 are decided alike; the "
-        "other way: claim 6 in A."
+        "other way: claim 6 in A. Further ones are decided online alone (1)."
     )
     assert fates_told(before, before) == (
         "Both settings decide 2 pairs of a claim and a task, all alike."

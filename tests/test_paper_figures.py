@@ -11,7 +11,7 @@ from lnqbook.pages.gi2 import words as gi2
 from lnqbook.pages.interference import words as interference
 
 
-def rho(*sides, columns=("loss", "return"), metrics=()):
+def rho(*sides, columns=("loss", "return", "without clamped"), metrics=()):
     """Intervals by task, or by (metric, task), the same in each column."""
     index = pd.Index(["CartPole", "Pendulum"], name="task")
     if metrics:

@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm, t
 
 from . import numbers
-from .findings import in_tasks
+from .findings import case, in_tasks
 from .stats import Interval
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -32,11 +33,12 @@ def word(interval: Interval, sign: int, against: float = 0.0) -> str:
     return {1: SUPPORTED, -1: CONTRADICTED, 0: UNDECIDED}[sign * side]
 
 
-def sentence(words: pd.Series, phrases: Mapping[str, str]) -> str:
+def sentence(words: pd.Series, phrases: Mapping[str, str], every: bool = True) -> str:
     """One sentence from the tasks' words, as in "It rises in Acrobot; it falls in CartPole."
 
     **Arguments** `words`: by task. `phrases`: word -> a phrase that "in TASKS" can follow, in the
-    order in which they are to come; a word that no task has is left out.
+    order in which they are to come; a word that no task has is left out. `every`: whether all tasks
+    are "all 4 tasks" and not named.
 
     **Raises** `KeyError` for a word without a phrase.
     """
@@ -44,7 +46,7 @@ def sentence(words: pd.Series, phrases: Mapping[str, str]) -> str:
     if missing:
         raise KeyError(f"no phrase for {', '.join(sorted(missing))}")
     parts = [
-        f"{phrase} {in_tasks(list(words.index[words == name]), len(words))}"
+        f"{phrase} {in_tasks(list(words.index[words == name]), len(words) * every)}"
         for name, phrase in phrases.items()
         if (words == name).any()
     ]
@@ -58,14 +60,44 @@ def phrases(sign: int, against: float, yes: str, no: str, topic: str) -> Phrases
     return sign, against, texts | {NO_ANSWER: f"{topic} has no interval"}
 
 
-def answer(intervals: Mapping[str, Interval], phrases: Phrases) -> str:
+def answer(intervals: Mapping[str, Interval], phrases: Phrases, sized: bool = False) -> str:
     """One sentence on one question.
 
-    **Arguments** `intervals`: task -> the interval that answers it there.
+    **Arguments** `intervals`: task -> the interval that answers it there. `sized`: whether to put
+    the value behind each task, which may be decided and tiny.
     """
     sign, against, texts = phrases
-    words = {task: word(interval, sign, against) for task, interval in intervals.items()}
-    return sentence(pd.Series(words, dtype=object), texts)
+    words = pd.Series(
+        {task: word(interval, sign, against) for task, interval in intervals.items()}, dtype=object
+    )
+    if sized:
+        values = [numbers.number(interval.value, 2) for interval in intervals.values()]
+        words.index = [f"{task} ({value})" for task, value in zip(words.index, values, strict=True)]
+    return sentence(words, texts, every=not sized)
+
+
+def coverage(seeds: int) -> float:
+    """How often a 95% interval from two resampled halves of normally distributed seeds holds.
+
+    The resampled variance of a half of n is (n - 1) / n of what it estimates, and is estimated with
+    n - 1 degrees of freedom: P(|t| < 1.96 sqrt((n - 1) / n)), t with 2 (n - 1) degrees.
+    """
+    half = seeds / 2
+    return float(1 - 2 * t.sf(norm.ppf(0.975) * np.sqrt(1 - 1 / half), 2 * (half - 1)))
+
+
+def narrow(seeds: int) -> str:
+    """That intervals from two halves of the seeds are too narrow; "" for fewer than 4."""
+    return case(
+        (
+            seeds >= 4,
+            f"Intervals here resample the two halves of {seeds} seeds and are too narrow: of "
+            f"normally distributed values they would hold the mean in {coverage(seeds):.0%} of "
+            "cases, not in 95%. An answer whose interval ends close to 0 is less sure than it "
+            "says.",
+        ),
+        "",
+    )
 
 
 def unanswered(intervals: Iterable[Interval]) -> bool:
@@ -95,7 +127,8 @@ def would_change(interval: Interval, against: float = 0.0) -> str:
         return f"a shift by {'+' if moved > 0 else '-'}{numbers.number(abs(moved), 2)}"
     towards = value - low if value > 0 else high - value
     needed = interval.count * (towards / abs(value)) ** 2 if value else np.inf
-    return f"{round(needed):,} seeds" if needed <= MOST_SEEDS else f"over {MOST_SEEDS:,} seeds"
+    needed = max(np.ceil(needed - 1e-9), interval.count + 1)  # so many do not decide it
+    return f"{needed:,.0f} seeds" if needed <= MOST_SEEDS else f"over {MOST_SEEDS:,} seeds"
 
 
 def changes(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
+from threadpoolctl import threadpool_limits
 
 from lnqlib.own.names import is_own
 from lnqlib.spec import (
@@ -187,6 +188,7 @@ def parameters(
         from .display import prepare  # here, for wrong input need not wait for matplotlib
 
         prepare(shell)
+        threadpool_limits(1, "blas")  # a page's matrices are small: more threads wait in spinning
     return checked
 
 

@@ -33,7 +33,8 @@ SAYS = {
     "loss), and DGI “still positively correlates with the loss”.",
     "Fig. 8, Adam": "“The results are similar to the SGD case.”",
     "Fig. 9, SGI": "“On CartPole, SGI correlates negatively with the return, even though it "
-    "correlates negatively with the loss as well.”",
+    "correlates negatively with the loss as well. For Adam (not shown), the correlation between "
+    "SGI and loss reverses, but the correlation between SGI and return remains negative.”",
     "Fig. 9, GI₂": "“The same as Fig. 1, but with additional plots showing the correlation with "
     "return, not only with training loss.”",
 }

@@ -534,7 +534,9 @@ def means_of(
         return mean_over_seeds(column[_draws(seeds, resamples, seed)], over_seeds)
     counts = draw_counts(seeds, resamples, seed)
     if over_seeds is np.mean:
-        return counts @ column / seeds
+        return (
+            counts.astype(float) @ column / seeds
+        )  # of two types the product takes 18 times as long
     order = column.argsort(axis=0)
     below = counts[:, order].cumsum(axis=1, dtype=np.int16)  # (resamples, seeds, points), by rank
     middle = ((seeds - 1) // 2, seeds // 2)

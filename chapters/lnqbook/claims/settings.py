@@ -14,8 +14,8 @@ import pandas as pd
 from lnqlib.spec import RunSpec
 
 from ..answers import SUPPORTED
-from ..findings import count, listed
-from ..online_statistics import KEPT, TURNED, fate
+from ..findings import case, count, listed
+from ..online_statistics import KEPT, LOST, NEW, TURNED, fate
 from ..stats import NBSP
 from . import runs as claim_runs
 from .statements import CLAIMS, Claim
@@ -24,8 +24,10 @@ from .verdicts import judge, together
 NETWORKS = {"none", "layer"}
 NUMBERS = (*range(1, 12), 13, 14, 15, 18, 19, 20, 24, 26)
 """The claims about None and LN with SGD."""
-HELD = ("qgi_plus", "sgi", "mgi", "dgi", "gi2")
-"""Metrics that runs with a target network also have with the target held, as `gi2_target`."""
+HELD = {"sgi": "sgi_target", "mgi": "sgi_target", "dgi": "dgi_target", "gi2": "gi2_target"}
+"""The columns of metrics with the target held, under which MGI is SGI; QGI+ has no target in it."""
+INJECTED = (11,)
+"""Claims about LN injected for the measurement, which is not made with the target held."""
 
 
 def words(
@@ -38,14 +40,15 @@ def words(
     """What the runs of one setting say of each claim, task by task.
 
     **Arguments** `specs`: the setting's runs, and `results` their rows. `held`: whether metrics are
-    those with the target held, where runs have them.
+    those with the target held, which leaves out the claims of `INJECTED`.
 
     **Returns** a row a claim, a column a task: "supported", "contradicted", "undecided", "no clear
     link" or "no runs"; "" where the claim is not about the task, or excepts it.
     """
     if held:
-        names = [name for name in HELD if f"{name}_target" in results]
-        results = results.assign(**{name: results[f"{name}_target"] for name in names})
+        there = {name: column for name, column in HELD.items() if column in results}
+        results = results.assign(**{name: results[column] for name, column in there.items()})
+        numbers = [number for number in numbers if number not in INJECTED]
     claims = [_about_none_and_layer(CLAIMS[number - 1], optimizer) for number in numbers]
     policies = any(set(check.networks) - NETWORKS for claim in claims for check in claim.checks)
     runs = claim_runs.Runs(claim_runs.frame({"core": list(specs)}, results, policies))
@@ -84,21 +87,33 @@ def by_setting(words: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     **Arguments** `words`: setting -> what `words` gives.
     """
     columns = {setting: counts(some, SUPPORTED) for setting, some in words.items()}
-    return named(pd.DataFrame(columns).replace(" ", NBSP, regex=True))
+    return named(pd.DataFrame(columns).replace(" ", NBSP, regex=True).fillna(""))
 
 
-def fates_told(before: pd.DataFrame, after: pd.DataFrame) -> str:
-    """How many pairs of a claim and a task keep their word, and which claims turn."""
+def fates_told(
+    before: pd.DataFrame, after: pd.DataFrame, names: tuple[str, str] = ("offline", "online")
+) -> str:
+    """How many pairs of a claim and a task keep their word, and what becomes of the others.
+
+    **Arguments** `names`: of the two settings, as "decided online alone".
+    """
     found = fates(before, after).stack()
-    kept, turned = (found.index[found == word] for word in (KEPT, TURNED))
+    kept, turned, lost, new = (found.index[found == fate] for fate in (KEPT, TURNED, LOST, NEW))
     decided = len(kept) + len(turned)
-    if not decided:
-        return "No claim is decided in both settings in any task."
-    pairs = f"{count(decided, 'pair')} of a claim and a task that both settings decide"
+    alone = " and ".join(
+        f"{setting} alone ({len(pairs)})"
+        for pairs, setting in ((lost, names[0]), (new, names[1]))
+        if len(pairs)
+    )
+    pairs = f"{count(decided, 'pair')} of a claim and a task"
     which = listed(f"claim {number} in {task}" for number, task in turned)
-    if not len(turned):
-        return f"Both settings decide {count(decided, 'pair')} of a claim and a task, all alike."
-    return f"Of {pairs}, {len(kept)} are decided alike; the other way: {which}."
+    both = case(
+        (not decided, "No claim is decided in both settings in any task"),
+        (not len(turned), f"Both settings decide {pairs}, all alike"),
+        f"Of {pairs} that both settings decide, {len(kept)} are decided alike; the other way: "
+        f"{which}",
+    )
+    return f"{both}." + case((alone, f" Further ones are decided {alone}."), "")
 
 
 def _plain(statement: str) -> str:

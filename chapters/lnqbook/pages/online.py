@@ -8,7 +8,7 @@ import pandas as pd
 
 from .. import answers
 from ..answers import TOO_FEW, Phrases, answer, phrases, unanswered
-from ..findings import case, listed
+from ..findings import case, in_tasks, listed
 from ..online_statistics import PERIOD, SETTINGS
 from ..stats import Interval
 
@@ -68,12 +68,32 @@ def in_short(
         return (TOO_FEW,)
     said, at_best = sentences(average), sentences(best)
     return (
-        f"Online, averaged over learning rates: {said['gain', 'online']} "
-        f"{said['change', 'online']}",
+        f"Online, averaged over learning rates: {said['gain', 'online']}",
         "The same with each network at its own best learning rate: "
         f"{at_best['gain', 'online']} Beside a target network renewed every {PERIOD:,} steps, "
         f"there: {at_best['gain', 'online, target network']}",
+        against_offline(average, best),
     )
+
+
+def against_offline(
+    average: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+    best: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+) -> str:
+    """Whether LN gains more online than offline, where both averages decide it.
+
+    **Arguments** as for `in_short`.
+    """
+    pairs = {
+        env: [found[env]["change"]["online"].sign for found in (average, best)] for env in average
+    }
+    ways = {
+        "larger by both averages": [e for e, s in pairs.items() if s == [1, 1]],
+        "smaller by both": [env for env, signs in pairs.items() if signs == [-1, -1]],
+        "larger by one and smaller by the other": [e for e, (a, b) in pairs.items() if a * b < 0],
+    }
+    parts = [f"{way} {in_tasks(some, len(pairs))}" for way, some in ways.items() if some]
+    return f"LN's gain against that offline: {'; '.join(parts)}." if parts else ""
 
 
 def beside_target(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> str:
@@ -90,6 +110,35 @@ def beside_target(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> 
     )
 
 
+def view(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> str:
+    """LN's gain online, and whether it is another than offline, by another average.
+
+    **Arguments** `found`: as for `sentences`; it may hold no task.
+    """
+    if unanswered(values["gain"]["online"] for values in found.values()):
+        return TOO_FEW if found else ""
+    said = sentences(found)
+    return f"{said['gain', 'online']} {said['change', 'online']}"
+
+
+def calm(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs at those learning rates at which no run of the task was clamped in any setting."""
+    return runs[runs.groupby(["env", "lr"])["clamped_steps"].transform("max") == 0]
+
+
+def clamped(runs: pd.DataFrame) -> pd.DataFrame:
+    """The share of runs with a clamped step: a row a task and network, a column a setting."""
+    hit = (runs["clamped_steps"] > 0).rename("clamped")
+    shares = hit.groupby([runs["env"], runs["norm"], settings_of(runs)], sort=False).mean()
+    return shares.unstack().reindex(columns=[s for s in SETTINGS if s in set(settings_of(runs))])
+
+
+def settings_of(runs: pd.DataFrame) -> pd.Series:
+    """The setting of `SETTINGS` that each run belongs to."""
+    online = (runs["target_period"] == PERIOD).map({True: SETTINGS[2], False: SETTINGS[1]})
+    return online.where(runs["data"] == "online", SETTINGS[0]).rename("setting")
+
+
 def changes(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> pd.DataFrame:
     """`answers.changes` of every question: a row a statistic, what it is of, and a task."""
     parts = {}
@@ -101,15 +150,21 @@ def changes(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> pd.Dat
 
 
 def unreached(runs: pd.DataFrame) -> str:
-    """The tasks whose goal no online run reached: there is no reward to learn from."""
-    online = runs[(runs["data"] == "online") & runs["env"].isin(["MountainCar", "Acrobot"])]
-    most = online.groupby("env")["goal_transitions"].max()
-    none = list(most.index[most == 0])
+    """How many online runs never reached the goal of Acrobot or MountainCar, by network."""
+    online = runs[(settings_of(runs) == SETTINGS[1]) & runs["env"].isin(["MountainCar", "Acrobot"])]
+    never = (online["goal_transitions"] == 0).groupby([online["env"], online["norm"]])
+    found = never.agg(["sum", "size"])
+    parts = [
+        f"in {env} {some.loc[(env, 'none'), 'sum']} of {some.loc[(env, 'none'), 'size']} without "
+        f"LN and {some.loc[(env, 'layer'), 'sum']} with it"
+        for env, some in found.groupby("env")
+        if some["sum"].any()
+    ]
     return case(
         (
-            none,
-            f"In {listed(none)} no online run ever reached the goal: every reward is the same, and "
-            "what a network returns it did not learn from rewards.",
+            parts,
+            f"Online runs that never reached the goal: {listed(parts)}. In these every reward is "
+            "the same, and what the network returns it did not learn from rewards.",
         ),
         "",
     )

@@ -9,6 +9,7 @@ import pandas as pd
 from .. import stats
 from ..answers import CONTRADICTED, SUPPORTED, TOO_FEW, Phrases, answer, phrases, unanswered, word
 from ..findings import case, count, in_tasks, listed
+from ..front_page import side
 from ..stats import Interval
 from ..target_statistics import MARGIN
 
@@ -53,24 +54,26 @@ QUESTIONS: dict[str, Phrases] = {
 """By statistic of `target_statistics`."""
 
 
-def sentences(found: Mapping[str, Mapping[str, Interval]]) -> dict[str, str]:
+def sentences(found: Mapping[str, Mapping[str, Interval]], sized: bool = False) -> dict[str, str]:
     """A sentence for each question of `QUESTIONS`.
 
-    **Arguments** `found`: task -> statistic -> interval.
+    **Arguments** `found`: task -> statistic -> interval. `sized`: as for `answer`.
     """
     return {
-        name: answer({task: values[name] for task, values in found.items()}, phrases)
+        name: answer({task: values[name] for task, values in found.items()}, phrases, sized)
         for name, phrases in QUESTIONS.items()
     }
 
 
 def in_short(
-    found: Mapping[str, Mapping[str, Interval]], calm: Mapping[str, Mapping[str, Interval]]
+    found: Mapping[str, Mapping[str, Interval]],
+    calm: Mapping[str, Mapping[str, Interval]],
+    by_task: Mapping[str, pd.DataFrame],
 ) -> tuple[str, ...]:
     """Whether LN replaces the target network, what one brings, whether LN's period is shorter.
 
     **Arguments** `found`: as for `sentences`. `calm`: the same without the learning rates at
-    which a run was clamped; a task without any left is missing.
+    which a run was clamped; a task without any left is missing. `by_task`: the runs.
     """
     if unanswered(values["rest"] for values in found.values()):
         return (TOO_FEW,)
@@ -85,13 +88,21 @@ def in_short(
         (more, f"it still returns more than None with its best one {in_tasks(more, len(found))}."),
         "which of the two returns more is not decided in any task.",
     )
+    fair = [task for task in less if never_clamped(by_task[task])]
+    unlike = f"At the rates left out in {listed(fair)} only runs without LN were clamped."
     return (
         said["rest"],
         f"Counting only learning rates at which no run was clamped, {catch}",
+        case((fair, unlike), ""),
         said["gain_none"],
         said["gain_layer"],
         said["shift"],
     )
+
+
+def never_clamped(runs: pd.DataFrame) -> bool:
+    """Whether no run with LN was clamped, at any learning rate and period."""
+    return not (runs.loc[runs["norm"] == "layer", "clamped_steps"] > 0).any()
 
 
 def view(found: Mapping[str, Mapping[str, Interval]]) -> str:
@@ -101,7 +112,7 @@ def view(found: Mapping[str, Mapping[str, Interval]]) -> str:
     """
     if unanswered(values["rest"] for values in found.values()):
         return TOO_FEW if found else ""
-    said = sentences(found)
+    said = sentences(found, sized=True)
     return " ".join(said[name] for name in ("rest", "gain_none", "gain_layer", "shift"))
 
 
@@ -109,7 +120,12 @@ def rates_left(by_task: Mapping[str, pd.DataFrame], calm: Mapping[str, pd.DataFr
     """How many learning rates are left in each task."""
     left = listed(f"{calm[env]['lr'].nunique()} in {env}" for env in calm)
     every = max(some["lr"].nunique() for some in by_task.values())
-    return f"Of the {every} learning rates there remain {left}."
+    largest = {env: some["lr"].max() for env, some in calm.items()}
+    first = all(
+        (lr := by_task[env]["lr"])[lr <= top].nunique() == calm[env]["lr"].nunique()
+        for env, top in largest.items()
+    )
+    return f"Of the {every} learning rates there remain {'the smallest, ' * first}{left}."
 
 
 HELD = {"sgi": -1, "sgi_target": -1, "gi2": 1, "gi2_target": 1}
@@ -138,6 +154,24 @@ def named(found: pd.DataFrame) -> pd.DataFrame:
     return found.rename(columns=NAMES, level=1)
 
 
+def renewed(by_task: Mapping[str, pd.DataFrame]) -> str:
+    """At which periods every checkpoint finds a target just renewed, and SGI the same both ways."""
+    runs = pd.concat(by_task.values())
+    runs = runs[runs["target_period"] > 0]
+    same = (runs["sgi"] == runs["sgi_target"]) | (runs["sgi"].isna() & runs["sgi_target"].isna())
+    fresh = same.groupby(runs["target_period"]).all()
+    return case(
+        (
+            fresh.any(),
+            f"At the periods {listed(f'{period:,}' for period in fresh.index[fresh])} every "
+            "checkpoint is a multiple of the period and finds a target that has just been renewed: "
+            "SGI is the same both ways, and of GI₂ only the gradient of h differs. A target that "
+            "has grown old is measured at the other periods alone.",
+        ),
+        "",
+    )
+
+
 def held_told(found: pd.DataFrame) -> tuple[str, ...]:
     """In how many pairs of a task and a period LN moves a metric, and it goes with the return.
 
@@ -153,7 +187,7 @@ def held_told(found: pd.DataFrame) -> tuple[str, ...]:
         return f"{sum(share.low > 0.5 for share in shares)}"
 
     def linked(metric: str) -> str:
-        signs = [rho.sign for rho in found[RHO, metric]]
+        signs = [side(rho) for rho in found[RHO, metric]]
         return f"{signs.count(1)} and {signs.count(-1)}"
 
     return (
@@ -163,8 +197,8 @@ def held_told(found: pd.DataFrame) -> tuple[str, ...]:
             for metric in ("sgi", "gi2")
         ),
         *(
-            f"{pairs}, the rank correlation of {NAMES[metric]} with the return is surely "
-            f"above 0 and surely below 0 {both(linked, metric)}."
+            f"{pairs}, the rank correlation of {NAMES[metric]} with the return is clearly, and "
+            f"beyond chance, above 0 and below 0 {both(linked, metric)}."
             for metric in ("sgi", "gi2")
         ),
     )

@@ -223,9 +223,12 @@ def paper_beside(
     moved = at_most_rates(sides(runs["SGD"]))
     fixed = link_words.fixed_rates(runs["SGD"], "gi2", "loss", -1)
     across = paper_figures.signs(GI2, "loss", rho["loss"])
+    calm = sided(paper_figures.sides(rho["without clamped"]))
+    same = link_words.fixed_rates(runs["SGD"], "gi2", "loss", 1)
+    outlier = case(("MountainCar" in same, "In MountainCar it moves them the same way."), "")
     return {
-        "Fig. 1, second row": f"{across} {moved}",
-        f"Fig. 2, {GI2}": link_words.at_single_rates(fixed, "loss", -1, GI2),
+        "Fig. 1, second row": f"{across} Without clamped points it is {calm}. {moved}",
+        f"Fig. 2, {GI2}": f"{link_words.at_single_rates(fixed, 'loss', -1, GI2)} {outlier}",
         **rows,
         f"Fig. 9, {GI2}": paper_figures.signs(GI2, "return", rho["return"]),
     }

@@ -115,7 +115,8 @@ def paper_beside(
     smaller = value.loc["QGI₊"] < value.loc["SGI"]
     calm = paper_figures.sides(rho.loc["QGI₊", "loss, without clamped"])
     fixed = link_words.fixed_rates(some, "sgi", "loss", 1)
-    cart = cartpole(rho, "SGD") or "CartPole is not shown here."
+    said = [cartpole(some, name) for name, some in rhos.items()]
+    cart = " ".join(filter(None, said)) or "CartPole is not shown here."
     return {
         "Fig. 1, first row": f"{link('SGI', 'loss', rho.loc['SGI', 'loss'])} "
         + link_words.moved(some, {"sgi": "SGI"}, -1),
