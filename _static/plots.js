@@ -18,7 +18,8 @@
     plot.setAttribute("role", "group");
     plot.setAttribute("aria-label", `${picture.alt} Arrow keys go from point to point.`);
     said.setAttribute("aria-live", "polite");
-    const parts = [plot, said];
+    const hint = "Point at a mark for its numbers; arrow keys go from one to the next.";
+    const parts = [plot, said, make("p", { className: "plot-hint", textContent: hint })];
     let data = spec.data;
     if (spec.slider) parts.unshift(slider(spec.slider, (step) => { data = step.data; show(); }));
     source.before(...parts);

@@ -127,12 +127,17 @@ def _selected(options: argparse.Namespace) -> list[RunSpec]:
 
 def _at_least(low: float, kind: Callable[[str], float]) -> Callable[[str], float]:
     def number(text: str) -> float:
-        value = kind(text)
+        try:
+            value = kind(text)
+        except ValueError:
+            value = -1
         if not value >= low:
-            raise ValueError
+            whole = "whole " if kind is int else ""
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is no {whole}number of at least {low:g}; write {low + 1:g}"
+            )
         return value
 
-    number.__name__ = f"number of at least {low}"  # argparse's message names it
     return number
 
 
@@ -170,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     backend(sub)
     command("status", status, "say how much of every study is finished")
     sub = command("verify", verify, "train a sample of the shipped runs again and compare")
-    sub.add_argument("studies", nargs="*", metavar="STUDY", help="of which ones (all)")
+    sub.add_argument("studies", nargs="*", metavar="STUDY", help="draw from these studies (all)")
     sub.add_argument("--sample", type=_at_least(1, int), default=20, help="how many runs (20)")
     sub.add_argument("--seed", type=_at_least(0, int), default=0, help="of the draw (0)")
     sub.add_argument(

@@ -374,7 +374,7 @@ def test_correlations_metric_by_metric():
     said = link_words.correlations(table, {"loss": "with the loss ", "return": "with the return "})
     assert said == [
         "**SGI**: with the loss above 0 in CartPole, and below 0 in Pendulum; with the return "
-        "nowhere clear of 0."
+        "nowhere clear of 0 and of chance."
     ]
 
 
@@ -397,29 +397,30 @@ def test_what_a_metric_does_at_the_end_of_a_page():
     both = pd.concat([runs(sgi=up, loss=up), runs("CartPole", sgi=up, loss=up)])
     names = {"sgi": "SGI", "loss": "loss"}
     assert link_words.moved(both, names, 1) == (
-        "At most learning rates LN surely raises SGI in CartPole and Pendulum; loss in CartPole "
-        "and Pendulum."
+        "At over half of the learning rates LN surely raises SGI in CartPole and Pendulum; loss in "
+        "CartPole and Pendulum."
     )
     assert link_words.moved(both, names, -1) == (
-        "In no task does LN surely lower SGI or loss at most rates."
+        "In no task does LN surely lower SGI or loss at over half of the learning rates."
     )
     mixed = both.assign(loss=-both["loss"])
     assert link_words.moved(mixed, names, 1).endswith("CartPole and Pendulum; loss in none.")
     said = link_words.linked(both, "sgi", "loss", 1, "SGI")
     assert said == (
         "Across learning rates, runs with more SGI have a clearly higher loss in CartPole and "
-        "Pendulum, also without the points at which a run diverged. At most single learning rates "
-        "LN surely moves SGI and loss the same way in CartPole and Pendulum. All of that is so in "
-        "CartPole and Pendulum."
+        "Pendulum, also without the points at which a run diverged. Taken one by one, over half of "
+        "the learning rates have LN surely move SGI and loss the same way in CartPole and "
+        "Pendulum. All three hold in CartPole and Pendulum."
     )
     assert link_words.linked(both, "sgi", "loss", -1, "SGI") == (
         "In no task do runs with more SGI have a clearly lower loss across learning rates. In no "
-        "task does LN surely move SGI and loss opposite ways at most single learning rates."
+        "task do over half of the learning rates, taken one by one, have LN surely move SGI and "
+        "loss opposite ways."
     )
     hit = both.assign(clamped_steps=1.0 * (both["lr"] < 0.02))  # few points are left
     said = link_words.linked(hit, "sgi", "loss", 1, "SGI")
-    assert "Pendulum; without the points at which a run diverged, in none. At" in said
-    assert said.endswith("No task has all three.")
+    assert "Pendulum; without the points at which a run diverged, in none. Taken" in said
+    assert said.endswith("All three hold in no task.")
     few = link_words.linked(both[both["lr"] > 0.05], "sgi", "loss", 1, "SGI")
     assert few == "There are too few learning rates here for a correlation of SGI and loss."
     assert "`-p optimizer Adam` trains them" in link_words.none_finished("Adam")

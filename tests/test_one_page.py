@@ -36,6 +36,12 @@ def test_it_is_the_books_page_with_its_figures_and_references(page):
     assert "[]" not in text and "{glue" not in text
     loads = [x.get("src") or x.get("href") for x in soup.select("script[src], link[href]")]
     assert loads == []
+    links = [a["href"] for a in soup.select("a[href]") if not a["href"].startswith(("#", "data:"))]
+    assert links and all(link.startswith("https://") for link in links)
+    ids = {part["id"] for part in soup.select("[id]")}
+    inside = {a["href"][1:] for a in soup.select('a[href^="#"]')} - {""}
+    assert inside <= ids
+    assert soup.select(".stderr") == []
 
 
 def test_a_browser_without_a_network_shows_it(page, browser):
@@ -54,6 +60,13 @@ def test_a_chapter_that_does_not_exist_is_answered_in_one_sentence(capfd):
     assert main(["page", "gi3"]) == 2
     said = capfd.readouterr().err
     assert re.fullmatch(r"error: no chapter is called gi3; write one of .*gi2.*\n", said)
+
+
+def test_a_bad_value_is_answered_without_a_traceback(capfd, tmp_path):
+    out = tmp_path / "page.html"
+    assert main(["page", "gi2", "-p", "env", "Pong", "-o", str(out)]) == 1
+    said = capfd.readouterr().err
+    assert "Traceback" not in said and "error: env is 'Pong'" in said and not out.exists()
 
 
 def test_sheets_fonts_and_pictures_of_a_sheet_are_inside(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.collections import PathCollection
 
 from lnqbook import online_statistics, target_statistics
-from lnqbook.answers import TOO_FEW, answer, changes, table, would_change
+from lnqbook.answers import TOO_FEW, answer, changes, rates_left, table, would_change
 from lnqbook.claims.settings import by_setting, fates_told
 from lnqbook.figures import beyond as figures
 from lnqbook.pages import online, target_network
@@ -23,7 +23,7 @@ def test_every_question_has_a_sentence_for_every_answer(phrases) -> None:
     up, down = ("High", "Low") if sign > 0 else ("Low", "High")
     assert f"{said['supported']} in {up}".lower() in text.lower()
     assert f"{said['contradicted']} in {down}".lower() in text.lower()
-    assert "not decided in Wide" in text and "no interval in None" in text
+    assert "open in Wide" in text and "no interval in None" in text
     assert text[0].isupper() and text.endswith(".")
 
 
@@ -46,8 +46,8 @@ def test_answers_by_statistic() -> None:
     [
         ({"Pendulum": (-2.0, -1.0), "Acrobot": (1.0, 2.0)}, "returns less than None with its best"),
         ({"Pendulum": (-2.0, 1.0), "Acrobot": (1.0, 2.0)}, "still returns more than None with its"),
-        ({"Pendulum": (-2.0, 1.0)}, "not decided in any task."),
-        ({}, "not decided in any task."),
+        ({"Pendulum": (-2.0, 1.0)}, "open in every task which of the two returns more."),
+        ({}, "open in every task which of the two returns more."),
     ],
 )
 def test_the_answer_names_where_the_calm_learning_rates_disagree(rest, expected) -> None:
@@ -56,21 +56,44 @@ def test_the_answer_names_where_the_calm_learning_rates_disagree(rest, expected)
     hit = {"none": 3, "layer": 0}
     runs = pd.DataFrame({"norm": hit.keys(), "clamped_steps": hit.values()})
     found = {"Pendulum": above, "Acrobot": above}
-    first, catch, unlike, *_ = target_network.in_short(found, calm, dict.fromkeys(found, runs))
-    assert first.startswith("LN without a target network returns more") and expected in catch
+    said = target_network.catch(calm, dict.fromkeys(found, runs))
+    assert expected in said
     lost = "less" in expected  # by LN, of which no run was clamped there
-    assert unlike == "At the rates left out in Pendulum only runs without LN were clamped." * lost
+    unlike = "At the rates left out in Pendulum only runs without LN were clamped."
+    assert said.endswith(unlike) == lost
     runs["clamped_steps"] = 1
-    assert target_network.in_short(found, calm, dict.fromkeys(found, runs))[2] == ""
+    assert unlike not in target_network.catch(calm, dict.fromkeys(found, runs))
+
+
+def test_the_answers_of_three_averages_come_together() -> None:
+    above, below = Interval(1.5, 1.0, 2.0, 4), Interval(-1.5, -2.0, -1.0, 4)
+    one = {env: dict.fromkeys(target_network.QUESTIONS, above) for env in ("Acrobot", "Pendulum")}
+    other = one | {"Pendulum": dict.fromkeys(target_network.QUESTIONS, below)}
+    runs = pd.DataFrame({"norm": ["none"], "clamped_steps": [0]})
+    averaged, best, _, agreed = target_network.in_short(one, other, {}, dict.fromkeys(one, runs))
+    assert averaged.startswith("Averaged over learning rates, LN without a target network returns")
+    assert averaged.endswith("in Acrobot (1.5) and Pendulum (1.5).")
+    assert best.endswith("less than None with its best one in Pendulum (\N{MINUS SIGN}1.5).")
+    assert "A target network raises None's return in Acrobot; what a target network does for " in (
+        agreed
+    )
+    assert "for None depends on the average in Pendulum." in agreed
+
+
+def test_periods_as_long_as_the_run_are_named() -> None:
+    assert target_network.never_renewed((1, 10, 100), 101) == ""
+    assert target_network.never_renewed((1, 10, 100, 1_000), 100) == (
+        "In 100 steps a target network with a period of 100 and 1,000 keeps its initial weights."
+    )
 
 
 def test_how_many_learning_rates_are_left_and_whether_the_smallest() -> None:
-    runs = {"Pendulum": pd.DataFrame({"lr": [0.1, 0.2, 0.2]})}
-    left = {"Pendulum": runs["Pendulum"][1:]}
-    said = "Of the 2 learning rates there remain "
-    assert target_network.rates_left(runs, left) == f"{said}1 in Pendulum."
-    left = {"Pendulum": runs["Pendulum"][:1]}
-    assert target_network.rates_left(runs, left) == f"{said}the smallest, 1 in Pendulum."
+    runs = pd.DataFrame({"env": "Pendulum", "lr": [0.1, 0.2, 0.2]})
+    assert rates_left(runs, runs[1:]) == "Of 2 learning rates are left: 1 in Pendulum."
+    smallest = "Of 2 learning rates the smallest are left: 1 in Pendulum."
+    assert rates_left(runs, runs[:1]) == smallest
+    assert rates_left(runs, runs) == "All 2 learning rates are left."
+    assert rates_left(runs, runs[:0]) == "No learning rate is left in any task."
 
 
 def test_a_view_says_how_large_each_effect_is() -> None:
@@ -89,19 +112,23 @@ def test_checkpoints_that_always_find_a_fresh_target_are_named() -> None:
             "sgi_target": [np.nan, 0.2, np.nan, 0.4, 0.5, 0.7],
         }
     )
-    said = target_network.renewed({"Pendulum": runs})
+    fresh = target_network.fresh_periods({"Pendulum": runs})
+    assert fresh == [10, 1_000]
+    said = target_network.renewed(fresh)
     assert said.startswith("At the periods 10 and 1,000 every checkpoint")
-    assert target_network.renewed({"Pendulum": runs[-1:]}) == ""
+    assert target_network.renewed([10]).startswith("At the period 10 every checkpoint")
+    assert target_network.fresh_periods({"Pendulum": runs[-1:]}) == []
+    assert target_network.renewed([]) == ""
 
 
 def test_too_few_seeds_have_no_answer() -> None:
     J = np.ones((2, 5, 9, 2))
     found = {"Pendulum": target_statistics.every_statistic(J)}
-    assert target_network.in_short(found, found, {}) == (TOO_FEW,)
-    assert target_network.view(found) == TOO_FEW and target_network.view({}) == ""
+    assert target_network.in_short(found, found, found, {}) == (TOO_FEW,)
+    assert target_network.view(found) == target_network.view({}) == ""
     some = {"Pendulum": online_statistics.online_statistics(np.ones((3, 2, 9, 2)))}
-    assert online.in_short(some, some) == (online.beside_target(some),) == (TOO_FEW,)
-    assert online.view(some) == TOO_FEW and online.view({}) == ""
+    assert online.in_short(some, some, some) == (TOO_FEW,)
+    assert online.view(some) == online.view({}) == online.beside_target(some) == ""
 
 
 def test_metrics_with_the_target_held_are_counted_beside_the_usual_ones() -> None:
@@ -125,10 +152,16 @@ def test_metrics_with_the_target_held_are_counted_beside_the_usual_ones() -> Non
     assert found["higher with LN", "gi2_target"].iloc[0].value == 0
     assert found[target_network.RHO, "gi2"].iloc[0].value == pytest.approx(1)
     assert found[target_network.RHO, "gi2_target"].iloc[0].value == pytest.approx(-1)
-    sgi, gi2, _, linked = target_network.held_told(found)
-    assert sgi.endswith("learning rates in 1, and with the target held in 1.")
-    assert gi2.endswith("learning rates in 1, and with the target held in 0.")
-    assert linked.endswith("below 0 in 1 and 0, and with the target held in 0 and 1.")
+    sgi, _, gi2, linked = target_network.held_told(found)
+    assert sgi.endswith("learning rates in 1 of 1 pair; with the target held in 1 of 1 pair.")
+    assert gi2.endswith("learning rates in 1 of 1 pair; with the target held in 0 of 1 pair.")
+    assert linked.endswith(
+        "above 0 in 1 and below 0 in 0 of 1 pair; with the target held above 0 in 0 and below 0 "
+        "in 1 of 1 pair."
+    )
+    assert target_network.held_told(found, [10])[0].endswith("learning rates in 1 of 1 pair.")
+    assert target_network.held_told(found, [10])[2] == gi2
+    assert target_network.bar(found).endswith("5% of cases: 0.74 for 8 points.")
 
 
 def test_half_of_the_learning_rates_is_not_over_half() -> None:
@@ -138,9 +171,9 @@ def test_half_of_the_learning_rates_is_not_over_half() -> None:
     row |= {(target_network.RHO, name): rho for names in signs.values() for name in names}
     row["lower with LN", "sgi_target"] = Interval(0.8, 0.6, 0.9, 9)
     found = pd.DataFrame.from_dict({("Pendulum", "10"): row}, orient="index")
-    sgi, gi2, *_ = target_network.held_told(found)
-    assert sgi.endswith("learning rates in 0, and with the target held in 1.")
-    assert gi2.endswith("learning rates in 0, and with the target held in 0.")
+    sgi, _, gi2, _ = target_network.held_told(found)
+    assert sgi.endswith("learning rates in 0 of 1 pair; with the target held in 1 of 1 pair.")
+    assert gi2.endswith("learning rates in 0 of 1 pair; with the target held in 0 of 1 pair.")
 
 
 def test_answers_by_setting() -> None:
@@ -156,28 +189,29 @@ def test_answers_by_setting() -> None:
         "The target network raises the return in Pendulum.",
         "The target network raises the return in Pendulum.",
     ]
-    replayed, at_best, change = online.in_short(found, found)
-    assert replayed.endswith("learning rates: LN raises the return in Pendulum.")
+    replayed, at_best, free, change = online.in_short(found, found, {})
+    assert replayed.endswith("learning rates, LN raises the return in Pendulum.") and not free
     assert change == "LN's gain against that offline: smaller by both in Pendulum."
-    assert "best learning rate: LN raises the return in Pendulum." in at_best
-    assert at_best.endswith("1,000 steps, there: LN lowers the return in Pendulum.")
+    assert "best learning rate, LN raises the return in Pendulum." in at_best
+    assert at_best.endswith("1,000 steps, LN lowers the return in Pendulum.")
     mirrored = {"Pendulum": online_statistics.online_statistics(J[:, ::-1])}
-    replayed, at_best, change = online.in_short(found, mirrored)
-    assert replayed.endswith("learning rates: LN raises the return in Pendulum.")
+    replayed, at_best, free, change = online.in_short(found, mirrored, mirrored)
+    assert replayed.endswith("learning rates, LN raises the return in Pendulum.")
+    assert free.endswith("no run was clamped, LN lowers the return in Pendulum.")
     assert change == (
         "LN's gain against that offline: larger by one and smaller by the other in Pendulum."
     )
     assert online.view(found) == (
         "LN raises the return in Pendulum. LN's gain is smaller than offline in Pendulum."
     )
-    assert "best learning rate: LN lowers the return in Pendulum." in at_best
-    assert at_best.endswith("1,000 steps, there: LN raises the return in Pendulum.")
+    assert "best learning rate, LN lowers the return in Pendulum." in at_best
+    assert at_best.endswith("1,000 steps, LN raises the return in Pendulum.")
     assert online.beside_target(found).endswith(
-        "With LN: The target network raises the return in Pendulum."
+        "With LN, the target network raises the return in Pendulum."
     )
     table = online.changes(found)
     assert len(table) == 7
-    assert table.loc[("change", "online", "Pendulum"), "answer"] == "contradicted"
+    assert table.loc[("that, minus offline", "online", "Pendulum"), "answer"] == "contradicted"
 
 
 def test_online_runs_that_never_saw_the_goal_are_counted() -> None:
@@ -225,9 +259,13 @@ def test_scores_by_setting_draws_values_and_intervals() -> None:
     settings = {"offline": Interval(3.0, 2.0, 5.0, 4), "online": Interval(7.0, 6.0, 9.0, 4)}
     higher = {name: Interval(*(x + 1 for x in i[:3]), 4) for name, i in settings.items()}
     figure = figures.scores_by_setting(
-        {"Acrobot": {"none": settings, "layer": higher}}, ("none", "layer")
+        {"Acrobot": {"none": settings, "layer": higher}},
+        ("none", "layer"),
+        pd.DataFrame({"untrained": [1.0], "uniform": [2.0]}, ["Acrobot"]),
     )
     (ax,) = figure.axes
+    levels = [line.get_ydata()[0] for line in ax.lines if line.get_xdata()[1] == 1]
+    assert levels[:2] == [1, 2]
     for container, offset in zip(ax.containers, (0, 1), strict=True):
         line, _, (bars,) = container.lines
         np.testing.assert_allclose(line.get_ydata(), [3 + offset, 7 + offset])
@@ -246,7 +284,9 @@ def test_scores_by_setting_draws_values_and_intervals() -> None:
         (Interval(-0.2, -0.5, 0.0, 10), "11 seeds"),  # ten do not decide it
         (Interval(0.01, -1.0, 1.0, 10), "over 1,000 seeds"),
         (Interval(0.0, -1.0, 1.0, 10), "over 1,000 seeds"),
+        (Interval(2.0, 0.871, 3.0, 10), "a shift by -0.88"),  # less would not do
         (Interval(1.0, np.nan, np.nan, 1), "more seeds"),
+        (Interval(np.nan, np.nan, np.nan, 10), "\N{EN DASH}"),  # however many
     ],
 )
 def test_what_would_change_an_answer(interval: Interval, expected: str) -> None:
@@ -270,13 +310,17 @@ def test_what_becomes_of_the_claims_is_told() -> None:
     after = pd.DataFrame({"A": ["supported", "contradicted"], "B": ["supported", ""]}, index=[3, 6])
     text = fates_told(before, after)
     assert text == (
-        "Of 2 pairs of a claim and a task that both settings decide, 1 are decided alike; the "
-        "other way: claim 6 in A. Further ones are decided online alone (1)."
+        "Of 3 pairs of a claim of the paper and a task that a setting decides, 2 are decided in "
+        "both, 1 of them alike; not so [claim 6](claims.ipynb#claim-6) in A; 1 only online."
     )
     assert fates_told(before, before) == (
-        "Both settings decide 2 pairs of a claim and a task, all alike."
+        "Of 2 pairs of a claim of the paper and a task that a setting decides, 2 are decided in "
+        "both, all alike."
     )
-    assert "No claim is decided" in fates_told(before[["B"]], after[["B"]])
+    assert "none is decided in both; 1 only online." in fates_told(before[["B"]], after[["B"]])
+    assert fates_told(before[["B"]], before[["B"]]) == (
+        "No claim of the paper is decided in any task."
+    )
     table = by_setting({"none": before, "10": after})
     assert [c.split() for c in table["none"]] == [
         ["1", "of", "2"],

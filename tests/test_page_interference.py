@@ -76,9 +76,9 @@ def test_a_gain_without_a_goal_is_told(runs):
 
 
 ABOVE, BELOW, AROUND = (
-    Interval(0.6, 0.5, 0.7, 9),
-    Interval(-0.6, -0.7, -0.5, 9),
-    Interval(0, -1, 1, 9),
+    Interval(0.6, 0.5, 0.7, 18),
+    Interval(-0.6, -0.7, -0.5, 18),
+    Interval(0, -1, 1, 18),
 )
 
 

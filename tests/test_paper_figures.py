@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 from points import runs
-from test_findings import ABOVE, AROUND, BELOW
+from test_findings import ABOVE, AROUND, BELOW, CHANCE
 
 from lnqbook import link_words, paper_figures
 from lnqbook.pages import injection, isometry
@@ -35,24 +35,31 @@ def test_a_table_of_two_columns():
         (
             (ABOVE, BELOW),
             (ABOVE, ABOVE),
-            "above 0 in CartPole, and below 0 in Pendulum: the side that it has with SGD in "
+            "above 0 in CartPole, and below 0 in Pendulum. That is its side with SGD only in "
             "CartPole.",
         ),
         (
             (AROUND, AROUND),
             (AROUND, BELOW),
-            "nowhere clear of 0: in no task surely the side that it has with SGD.",
+            "nowhere clear of 0 and of chance. In no task is that surely its side with SGD.",
         ),
         (
             (BELOW, BELOW),
             (BELOW, BELOW),
-            "below 0 in all 2 tasks: the side that it has with SGD in all 2 tasks.",
+            "below 0 in all 2 tasks. That is its side with SGD in all 2 tasks.",
         ),
     ],
 )
 def test_adam_beside_sgd(adam, sgd, said):
     series = [rho(*sides)["loss"] for sides in (adam, sgd)]
     assert paper_figures.alike("SGI", "loss", *series) == f"\u03c1(SGI, loss) is {said}"
+
+
+def test_a_correlation_that_chance_gives_is_open():
+    some = rho(ABOVE, CHANCE)["loss"]
+    assert paper_figures.signs("SGI", "loss", some) == (
+        "\u03c1(SGI, loss) is above 0 in CartPole; in Pendulum that is open."
+    )
 
 
 def test_what_was_not_trained():
@@ -66,7 +73,11 @@ def test_what_was_not_trained():
     ("first", "second", "said"),
     [
         ((ABOVE, BELOW), (ABOVE, BELOW), "is above 0 in CartPole, and below 0 in Pendulum."),
-        ((ABOVE, ABOVE), (ABOVE, BELOW), "is above 0 in CartPole; in Pendulum it depends on k."),
+        (
+            (ABOVE, ABOVE),
+            (ABOVE, BELOW),
+            "in Pendulum it depends on k, or is open.",
+        ),
         ((ABOVE, AROUND), (BELOW, AROUND), "lie on one side of 0 for every k."),
     ],
 )

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from pypdf import PdfReader, PdfWriter
 
 from lnqbook.book import pdf
@@ -33,8 +34,9 @@ def test_the_outline_is_mended_and_keeps_its_places(tmp_path: Path) -> None:
     writer.add_outline_item("1.1. 1.1. A sectionA section", page_number=1, parent=chapter)
     writer.add_outline_item("The endThe end", page_number=2)
     writer.write(tmp_path / "book.pdf")
-    pdf.name_chapters(tmp_path / "book.pdf")
+    pdf.finish(tmp_path / "book.pdf", ROOT)
     reader = PdfReader(tmp_path / "book.pdf")
+    assert reader.metadata.author == "The lnqlib authors" and "Q-learning" in reader.metadata.title
     first, (section,), last = reader.outline
     assert [item.title for item in (first, section, last)] == [
         *("1. A chapter", "1.1. A section", "The end")

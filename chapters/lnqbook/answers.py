@@ -10,10 +10,11 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from . import numbers
-from .findings import case, in_tasks
+from .findings import case, in_tasks, listed
 from .stats import Interval
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+DEPENDS = "depends on the average"
 NO_ANSWER = "no interval"
 TOO_FEW = (
     "From so few seeds there is no answer: choices are made on one half of them and scored on the "
@@ -56,8 +57,9 @@ def sentence(words: pd.Series, phrases: Mapping[str, str], every: bool = True) -
 
 def phrases(sign: int, against: float, yes: str, no: str, topic: str) -> Phrases:
     """What is said where an interval is on the asked side, on the other, on neither."""
-    texts = {SUPPORTED: yes, CONTRADICTED: no, UNDECIDED: f"{topic} is not decided"}
-    return sign, against, texts | {NO_ANSWER: f"{topic} has no interval"}
+    texts = {SUPPORTED: yes, CONTRADICTED: no, DEPENDS: f"{topic} depends on the average"}
+    texts |= {UNDECIDED: f"{topic} is open", NO_ANSWER: f"{topic} has no interval"}
+    return sign, against, texts
 
 
 def answer(intervals: Mapping[str, Interval], phrases: Phrases, sized: bool = False) -> str:
@@ -76,6 +78,26 @@ def answer(intervals: Mapping[str, Interval], phrases: Phrases, sized: bool = Fa
     return sentence(words, texts, every=not sized)
 
 
+def agreed(views: Iterable[Mapping[str, Interval]], phrases: Phrases) -> str:
+    """One sentence on one question that several averages answer.
+
+    A task has their common answer, or it depends on the average.
+
+    **Arguments** `views`: by average, task -> the interval that answers it; a later one may lack
+    tasks.
+    """
+    sign, against, texts = phrases
+    words: dict[str, set[str]] = {}
+    for view in views:
+        for task, interval in view.items():
+            words.setdefault(task, set()).add(word(interval, sign, against))
+    common = {
+        task: found.pop() if len(found) == 1 else DEPENDS
+        for task, found in ((task, found - {NO_ANSWER} or found) for task, found in words.items())
+    }
+    return sentence(pd.Series(common, dtype=object), texts)
+
+
 def coverage(seeds: int) -> float:
     """How often a 95% interval from two resampled halves of normally distributed seeds holds.
 
@@ -84,6 +106,24 @@ def coverage(seeds: int) -> float:
     """
     half = seeds / 2
     return float(1 - 2 * t.sf(norm.ppf(0.975) * np.sqrt(1 - 1 / half), 2 * (half - 1)))
+
+
+def rates_left(runs: pd.DataFrame, calm: pd.DataFrame) -> str:
+    """How many learning rates are left in each task.
+
+    **Arguments** `calm`: the runs that are left.
+    """
+    rates, left = (some.groupby("env", sort=False)["lr"].unique() for some in (runs, calm))
+    if not len(left):
+        return "No learning rate is left in any task."
+    most = max(map(len, rates))
+    first = all(set(some) == set(np.sort(rates[env])[: len(some)]) for env, some in left.items())
+    counts = listed(f"{len(some)} in {env}" for env, some in left.items())
+    return case(
+        (all(len(some) == most for some in left), f"All {most} learning rates are left."),
+        (first, f"Of {most} learning rates the smallest are left: {counts}."),
+        f"Of {most} learning rates are left: {counts}.",
+    )
 
 
 def narrow(seeds: int) -> str:
@@ -116,19 +156,26 @@ def table(found: Mapping[str, Mapping[str, object]], names: Mapping[str, str]) -
 def would_change(interval: Interval, against: float = 0.0) -> str:
     """What would change the answer that an interval gives.
 
-    A decided one: how far all seeds would have to move. An undecided one: how many seeds would
-    decide it, were the value to stay; an interval's width falls with the root of their number.
+    A decided one: how far all seeds would have to move, at least. An undecided one: how many seeds
+    would decide it, were the value to stay; an interval's width falls with the root of their
+    number. One without ends: seeds where it has less than two in each half, else a dash.
     """
     value, low, high = (end - against for end in (interval.value, interval.low, interval.high))
     if not np.isfinite([value, low, high]).all():
-        return "more seeds"
+        return "more seeds" if interval.count < 4 else numbers.DASH
     if low > 0 or high < 0:
         moved = -low if low > 0 else -high
-        return f"a shift by {'+' if moved > 0 else '-'}{numbers.number(abs(moved), 2)}"
+        return f"a shift by {'+' if moved > 0 else '-'}{numbers.number(_upwards(abs(moved)))}"
     towards = value - low if value > 0 else high - value
     needed = interval.count * (towards / abs(value)) ** 2 if value else np.inf
     needed = max(np.ceil(needed - 1e-9), interval.count + 1)  # so many do not decide it
     return f"{needed:,.0f} seeds" if needed <= MOST_SEEDS else f"over {MOST_SEEDS:,} seeds"
+
+
+def _upwards(x: float) -> float:
+    """The next number from x on that has two digits."""
+    unit = 10.0 ** (np.floor(np.log10(x)) - 1)
+    return float(np.ceil(x / unit - 1e-9) * unit)
 
 
 def changes(

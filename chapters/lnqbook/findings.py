@@ -52,6 +52,12 @@ def bullets(*sentences: str) -> Markdown:
     return Markdown("\n".join(f"- {printed(sentence)}" for sentence in sentences if sentence))
 
 
+def led(lead: str, sentence: str) -> str:
+    """The sentence behind `lead`, in which its first word is small unless it is an abbreviation."""
+    first = sentence[:1] if sentence[1:2].isupper() else sentence[:1].lower()
+    return f"{lead} {first}{sentence[1:]}"
+
+
 def listed(names: Iterable[object], nothing: str = "no task") -> str:
     """`CartPole, Acrobot and Pendulum`; `nothing` for an empty list."""
     *first, last = [str(name) for name in names] or [nothing]

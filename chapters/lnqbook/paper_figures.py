@@ -8,7 +8,8 @@ import pandas as pd
 from IPython.display import Markdown
 
 from .findings import case, in_tasks, listed, sided
-from .link_words import none_finished
+from .front_page import side
+from .link_words import none_finished, on_sides
 from .numbers import printed
 
 SAYS = {
@@ -51,13 +52,17 @@ def beside(seen: Mapping[str, str]) -> Markdown:
 
 
 def signs(name: str, y: str, rho: pd.Series) -> str:
-    """On which side of 0 rho(name, y) lies, by task."""
-    return f"\u03c1({name}, {y}) is {sided(sides(rho))}."
+    """On which side of 0 rho(name, y) lies, and where it is open."""
+    found = sides(rho)
+    rest = found.index[found == 0]
+    return f"\u03c1({name}, {y}) is {on_sides(rho)}" + case(
+        (0 < len(rest) < len(found), f"; in {listed(rest)} that is open."), "."
+    )
 
 
 def sides(rho: pd.Series) -> pd.Series:
-    """1, -1 or 0 by task."""
-    return rho.map(lambda interval: interval.sign).astype(int)
+    """`front_page.side` by task."""
+    return rho.map(side).astype(int)
 
 
 def alike(name: str, y: str, rho: pd.Series | None, other: pd.Series | None) -> str:
@@ -69,9 +74,10 @@ def alike(name: str, y: str, rho: pd.Series | None, other: pd.Series | None) -> 
         return none_finished("Adam" if rho is None else "SGD")
     adam, sgd = sides(rho), sides(other)
     same = [env for env in adam.index if env in sgd and adam[env] == sgd[env] != 0]
-    return f"{signs(name, y, rho)[:-1]}: " + case(
-        (same, f"the side that it has with SGD {in_tasks(same, len(adam))}."),
-        "in no task surely the side that it has with SGD.",
+    return f"{signs(name, y, rho)} " + case(
+        (len(same) == len(adam), f"That is its side with SGD {in_tasks(same, len(adam))}."),
+        (same, f"That is its side with SGD only {in_tasks(same, len(adam))}."),
+        "In no task is that surely its side with SGD.",
     )
 
 
@@ -89,6 +95,6 @@ def every_size(y: str, rho: pd.DataFrame | None, optimizer: str) -> str:
         (any(one.values()), f"For every k \u03c1 with the {y} is {sided(one)}"),
         f"In no task does \u03c1 with the {y} lie on one side of 0 for every k",
     ) + case(
-        (len(rest) not in (0, len(one)), f"; in {listed(rest)} it depends on k."),
+        (len(rest) not in (0, len(one)), f"; in {listed(rest)} it depends on k, or is open."),
         ".",
     )

@@ -50,6 +50,12 @@ def whole(page: Path) -> str:
     for link in soup.select("a[download]"):
         if path := _local(page, link["href"]):
             link["href"] = data(path)
+    ids = {part["id"] for part in soup.select("[id]")}
+    for link in soup.select("a[href]"):  # of other pages the words alone are left
+        address = link["href"]
+        inside = address.startswith("#") and (address == "#" or unquote(address[1:]) in ids)
+        if not inside and not re.match(r"[a-z]+:", address):
+            link.unwrap()
     for part in soup.select(NOWHERE):
         part.decompose()
     return str(soup)

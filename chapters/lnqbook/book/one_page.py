@@ -16,6 +16,8 @@ from pathlib import Path
 
 import nbformat
 import yaml
+from papermill.cli import papermill
+from papermill.exceptions import PapermillExecutionError
 
 from .inlined import whole
 
@@ -43,9 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
         given = [f for pair in options.parameter for f in ("-p", *pair)]
         given += [f for text in options.yaml for f in ("-y", text)]
         notebook = root / "chapters" / f"{name}.ipynb"
-        ran = subprocess.run([sys.executable, "-m", "papermill", notebook, made, *given])
-        if ran.returncode:
-            return ran.returncode
+        try:
+            papermill.main([str(notebook), str(made), *given], standalone_mode=False)
+        except PapermillExecutionError as failed:
+            print(f"error: {failed.evalue}", file=sys.stderr)
+            return 1
         build(root, Path(folder), name)
         page = Path(folder) / "_build" / "html" / "chapters" / f"{name}.html"
         out.write_text(whole(page), encoding="utf8")
@@ -59,6 +63,10 @@ def build(root: Path, folder: Path, name: str) -> None:
     shutil.copy(root / "references.bib", folder)
     path = folder / "chapters" / f"{name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:  # a sweep's progress is no part of the page
+        kept = [each for each in cell.get("outputs", []) if each.get("name") != "stderr"]
+        if "outputs" in cell:
+            cell.outputs = kept
     notebook.cells.append(nbformat.v4.new_markdown_cell(REFERENCES))
     nbformat.write(notebook, path)
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8"))

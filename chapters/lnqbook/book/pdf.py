@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from pypdf import PdfWriter
 from pypdf.generic import NameObject, TextStringObject
 
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     page = folder / "book.html"  # Sphinx writes it into chapters/, with addresses from here
     shutil.copy(folder / "chapters" / "index.html", page)
     printed(page, out, chromium)
-    name_chapters(out)
+    finish(out, root)
     print(out)
     return 0
 
@@ -86,8 +87,11 @@ def printed(page: Path, out: Path, chromium: str) -> None:
         browser.close()
 
 
-def name_chapters(path: Path) -> None:
-    """Mends the outline: Chromium names a heading twice that it has moved to the next page."""
+def finish(path: Path, root: Path) -> None:
+    """Names the book and its authors, and mends the outline.
+
+    Chromium names a heading twice that it has moved to the next page.
+    """
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # of Chromium's object counts
     writer = PdfWriter(clone_from=path)
     rest = [writer.root_object["/Outlines"]]
@@ -96,6 +100,8 @@ def name_chapters(path: Path) -> None:
         if "/Title" in item:
             item[NameObject("/Title")] = TextStringObject(once(str(item["/Title"])))
         rest += [item[key] for key in ("/First", "/Next") if key in item]
+    settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8"))
+    writer.add_metadata({f"/{key.title()}": settings[key] for key in ("title", "author")})
     writer.write(path)
 
 

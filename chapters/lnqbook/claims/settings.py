@@ -95,25 +95,28 @@ def fates_told(
 ) -> str:
     """How many pairs of a claim and a task keep their word, and what becomes of the others.
 
-    **Arguments** `names`: of the two settings, as "decided online alone".
+    **Arguments** `names`: of the two settings, as "3 only online".
     """
     found = fates(before, after).stack()
     kept, turned, lost, new = (found.index[found == fate] for fate in (KEPT, TURNED, LOST, NEW))
-    decided = len(kept) + len(turned)
-    alone = " and ".join(
-        f"{setting} alone ({len(pairs)})"
+    both = len(kept) + len(turned)
+    decided = both + len(lost) + len(new)
+    alone = ", ".join(
+        f"{len(pairs)} only {setting}"
         for pairs, setting in ((lost, names[0]), (new, names[1]))
         if len(pairs)
     )
-    pairs = f"{count(decided, 'pair')} of a claim and a task"
-    which = listed(f"claim {number} in {task}" for number, task in turned)
-    both = case(
-        (not decided, "No claim is decided in both settings in any task"),
-        (not len(turned), f"Both settings decide {pairs}, all alike"),
-        f"Of {pairs} that both settings decide, {len(kept)} are decided alike; the other way: "
-        f"{which}",
+    which = listed(f"[claim {n}](claims.ipynb#claim-{n}) in {task}" for n, task in turned)
+    return case(
+        (not decided, "No claim of the paper is decided in any task."),
+        f"Of {count(decided, 'pair')} of a claim of the paper and a task that a setting decides, "
+        + case(
+            (not both, "none is decided in both"),
+            (not len(turned), f"{both} are decided in both, all alike"),
+            f"{both} are decided in both, {len(kept)} of them alike; not so {which}",
+        )
+        + case((alone, f"; {alone}."), "."),
     )
-    return f"{both}." + case((alone, f" Further ones are decided {alone}."), "")
 
 
 def _plain(statement: str) -> str:

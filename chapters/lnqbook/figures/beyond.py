@@ -14,6 +14,9 @@ from .drawn import record
 from .layout import finish, handle
 from .style import GREY, LOOKS, NAMES, WIDTH, Look, in_style
 
+UNTRAINED = {"untrained": ("untrained network", "--"), "uniform": ("random actions", "-")}
+"""The policies of `baselines.POLICIES`, and the lines that stand for them."""
+
 
 @in_style
 def return_by_period(
@@ -44,7 +47,8 @@ def return_by_period(
             low, high = ([getattr(i, end) for i in found] for end in ("low", "high"))
             ax.fill_between(periods, low, high, color=look.color, alpha=0.2, linewidth=0)
             best = J[network].mean(axis=-1).max(axis=-1)
-            points = {"network": name, "period": periods, "value": values}
+            named = ["none", *periods[1:]]
+            points = {"network": name, "period": named, "value": values}
             points |= {"low": low, "high": high, "best": best}
             record(figure, pd.DataFrame({"env": env} | points))
             ax.plot(periods, best, ":", color=look.color, linewidth=1)
@@ -53,7 +57,7 @@ def return_by_period(
                 ring = {"facecolors": "none", "edgecolors": look.color, "linewidths": 1.2}
                 ax.scatter(periods[most], values[most], s=110, clip_on=False, **ring)
         ax.set(xscale="log", title=env, xlabel="period (steps)")
-        ax.set_xticks(periods, ["none", *(f"{period:,}" for period in periods[1:])], rotation=45)
+        ax.set_xticks(periods, ["none", *map("{:,}".format, periods[1:])], rotation=45)
         ax.minorticks_off()
     axes[0, 0].set_ylabel("return")
     handles = [handle(NAMES[name], name, "line and mark") for name in networks]
@@ -64,12 +68,14 @@ def return_by_period(
 def scores_by_setting(
     scores: Mapping[str, Mapping[str, Mapping[str, Interval]]],
     networks: Sequence[str],
+    levels: pd.DataFrame,
     note: str = "",
 ) -> Figure:
-    """Table 1's networks in several settings, a panel a task.
+    """Table 1's networks in several settings, a panel a task, above levels without training.
 
     **Arguments** `scores`: task -> network -> setting -> interval. `networks`: two of them.
-    `note`: at the figure's foot.
+    `levels`: mean returns, a row a task, a column a policy of `baselines.POLICIES`. `note`: at the
+    figure's foot.
     """
     figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 2.9), squeeze=False)
     for ax, (env, by_network) in zip(axes[0], scores.items(), strict=True):
@@ -81,13 +87,21 @@ def scores_by_setting(
             error = np.abs(ends - values)
             points = {"env": env, "network": name, "setting": list(by_setting), "value": values}
             record(figure, pd.DataFrame(points | {"low": ends[0], "high": ends[1]}))
-            style = {"linestyle": "", "label": NAMES[name], "markersize": 5}
+            style = {"linestyle": "", "label": NAMES[name], "markersize": 4, "capsize": 3}
             ax.errorbar(places, values, error, **style, **_mark(look))
+        for policy, (_, dash) in UNTRAINED.items():
+            ax.axhline(levels.loc[env, policy], color=GREY, linewidth=1, linestyle=dash)
+            level = {"env": env, "network": policy, "value": levels.loc[env, policy]}
+            record(figure, pd.DataFrame([level]))
         ax.set_xticks(range(len(by_setting)), by_setting, rotation=30, ha="right")
         ax.set(title=env, xlim=(-0.5, len(by_setting) - 0.5))
         ax.axvline(0.5, color=GREY, linewidth=0.8, linestyle=":")
     axes[0, 0].set_ylabel("return")
-    return finish(figure, [handle(NAMES[name], name) for name in networks], note)
+    handles = [handle(NAMES[name], name) for name in networks]
+    handles += [
+        handle(text, linestyle=dash, linewidth=1, marker="") for text, dash in UNTRAINED.values()
+    ]
+    return finish(figure, handles, note)
 
 
 def _mark(look: Look) -> dict[str, str]:

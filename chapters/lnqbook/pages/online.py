@@ -8,7 +8,7 @@ import pandas as pd
 
 from .. import answers
 from ..answers import TOO_FEW, Phrases, answer, phrases, unanswered
-from ..findings import case, in_tasks, listed
+from ..findings import case, in_tasks, led, listed
 from ..online_statistics import PERIOD, SETTINGS
 from ..stats import Interval
 
@@ -39,6 +39,9 @@ QUESTIONS: dict[str, Phrases] = {
 KEYS = {"gain": SETTINGS, "change": SETTINGS[1:], "target": ("none", "layer")}
 """What each statistic is of."""
 
+TITLES = {"gain": "LN minus None", "change": "that, minus offline", "target": "target network"}
+"""What each statistic is called in a table."""
+
 
 def sentences(
     found: Mapping[str, Mapping[str, Mapping[str, Interval]]],
@@ -59,19 +62,24 @@ def sentences(
 def in_short(
     average: Mapping[str, Mapping[str, Mapping[str, Interval]]],
     best: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+    calm: Mapping[str, Mapping[str, Mapping[str, Interval]]],
 ) -> tuple[str, ...]:
     """Whether LN helps online, against offline, beside a target network, and at the best rates.
 
-    **Arguments** `average`, `best`: as for `sentences`, by the two averages of the plan.
+    **Arguments** `average`, `best`: as for `sentences`, by the two averages of the plan. `calm`:
+    without the learning rates at which a run was clamped; a task without any left is missing.
     """
     if unanswered(values["gain"]["online"] for values in average.values()):
         return (TOO_FEW,)
-    said, at_best = sentences(average), sentences(best)
+    said, at_best, free = (
+        sentences(found)["gain", "online"] if found else "" for found in (average, best, calm)
+    )
+    beside = sentences(best)["gain", "online, target network"]
     return (
-        f"Online, averaged over learning rates: {said['gain', 'online']}",
-        "The same with each network at its own best learning rate: "
-        f"{at_best['gain', 'online']} Beside a target network renewed every {PERIOD:,} steps, "
-        f"there: {at_best['gain', 'online, target network']}",
+        led("Online, averaged over learning rates,", said),
+        led("Online, with each network at its own best learning rate,", at_best)
+        + led(f" Beside a target network renewed every {PERIOD:,} steps,", beside),
+        case((free, led("Counting only learning rates at which no run was clamped,", free)), ""),
         against_offline(average, best),
     )
 
@@ -97,26 +105,29 @@ def against_offline(
 
 
 def beside_target(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> str:
-    """What LN does beside a target network online, and what that does without LN and with it.
+    """What LN and the target network do online, each beside the other; "" without an answer.
 
     **Arguments** `found`: as for `sentences`.
     """
     if unanswered(values["gain"]["online"] for values in found.values()):
-        return TOO_FEW
+        return ""
     said = sentences(found)
-    return (
-        f"{said['gain', 'online, target network']} Without LN: {said['target', 'none']} "
-        f"With LN: {said['target', 'layer']}"
+    return " ".join(
+        (
+            said["gain", "online, target network"],
+            led("Without LN,", said["target", "none"]),
+            led("With LN,", said["target", "layer"]),
+        )
     )
 
 
 def view(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> str:
-    """LN's gain online, and whether it is another than offline, by another average.
+    """LN's gain online, and whether it is another than offline; "" where there is no answer.
 
     **Arguments** `found`: as for `sentences`; it may hold no task.
     """
     if unanswered(values["gain"]["online"] for values in found.values()):
-        return TOO_FEW if found else ""
+        return ""
     said = sentences(found)
     return f"{said['gain', 'online']} {said['change', 'online']}"
 
@@ -145,7 +156,8 @@ def changes(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> pd.Dat
     for name, keys in KEYS.items():
         for key in keys:
             values = {env: {key: of[name][key]} for env, of in found.items()}
-            parts[name, key] = answers.changes(values, {key: QUESTIONS[name]}).droplevel(0)
+            rows = answers.changes(values, {key: QUESTIONS[name]}).droplevel(0)
+            parts[TITLES[name], key] = rows
     return pd.concat(parts)
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from .. import stats
-from ..answers import CONTRADICTED, SUPPORTED, TOO_FEW, Phrases, answer, phrases, unanswered, word
-from ..findings import case, count, in_tasks, listed
+from .. import ranks, stats
+from ..answers import (
+    CONTRADICTED,
+    SUPPORTED,
+    TOO_FEW,
+    Phrases,
+    agreed,
+    answer,
+    phrases,
+    unanswered,
+    word,
+)
+from ..findings import case, count, in_tasks, led, listed
 from ..front_page import side
 from ..stats import Interval
 from ..target_statistics import MARGIN
@@ -39,8 +49,8 @@ QUESTIONS: dict[str, Phrases] = {
     "share": phrases(
         1,
         1 - MARGIN,
-        "LN alone brings at least four fifths of what the target network does",
-        "LN alone brings less than four fifths of what the target network does",
+        "LN alone brings at least four fifths of what a target network brings to None",
+        "LN alone brings less than four fifths of what a target network brings to None",
         "what share of it LN alone brings",
     ),
     "gain_layer": phrases(
@@ -66,37 +76,62 @@ def sentences(found: Mapping[str, Mapping[str, Interval]], sized: bool = False) 
 
 
 def in_short(
-    found: Mapping[str, Mapping[str, Interval]],
+    average: Mapping[str, Mapping[str, Interval]],
+    best: Mapping[str, Mapping[str, Interval]],
     calm: Mapping[str, Mapping[str, Interval]],
     by_task: Mapping[str, pd.DataFrame],
 ) -> tuple[str, ...]:
     """Whether LN replaces the target network, what one brings, whether LN's period is shorter.
 
-    **Arguments** `found`: as for `sentences`. `calm`: the same without the learning rates at
-    which a run was clamped; a task without any left is missing. `by_task`: the runs.
+    **Arguments** `average`, `best`: as for `sentences`, by the two averages of the plan. `calm`:
+    without the learning rates at which a run was clamped; a task without any left is missing.
+    `by_task`: the runs.
     """
-    if unanswered(values["rest"] for values in found.values()):
+    if unanswered(values["rest"] for values in average.values()):
         return (TOO_FEW,)
-    said = sentences(found)
+    views = (average, best, calm)
+    answers = [
+        agreed([{env: found[env][name] for env in found} for found in views], QUESTIONS[name])
+        for name in ("gain_none", "gain_layer", "shift")
+    ]
+    return (
+        led("Averaged over learning rates,", sentences(average, sized=True)["rest"]),
+        led("With each at its own best learning rate,", sentences(best, sized=True)["rest"]),
+        catch(calm, by_task),
+        f"By these three averages: {' '.join(answers)}",
+    )
+
+
+def catch(calm: Mapping[str, Mapping[str, Interval]], by_task: Mapping[str, pd.DataFrame]) -> str:
+    """Which of the two returns more where no run was clamped.
+
+    **Arguments** as for `in_short`.
+    """
     sign, against, _ = QUESTIONS["rest"]
     words = {task: word(values["rest"], sign, against) for task, values in calm.items()}
     less, more = (
         [task for task in words if words[task] == side] for side in (CONTRADICTED, SUPPORTED)
     )
-    catch = case(
-        (less, f"it returns less than None with its best one {in_tasks(less, len(found))}."),
-        (more, f"it still returns more than None with its best one {in_tasks(more, len(found))}."),
-        "which of the two returns more is not decided in any task.",
+    found = case(
+        (less, f"it returns less than None with its best one {in_tasks(less, len(by_task))}."),
+        (
+            more,
+            f"it still returns more than None with its best one {in_tasks(more, len(by_task))}.",
+        ),
+        "it is open in every task which of the two returns more.",
     )
     fair = [task for task in less if never_clamped(by_task[task])]
-    unlike = f"At the rates left out in {listed(fair)} only runs without LN were clamped."
-    return (
-        said["rest"],
-        f"Counting only learning rates at which no run was clamped, {catch}",
-        case((fair, unlike), ""),
-        said["gain_none"],
-        said["gain_layer"],
-        said["shift"],
+    unlike = f" At the rates left out in {listed(fair)} only runs without LN were clamped."
+    start = "Counting only learning rates at which no run was clamped,"
+    return f"{start} {found}{case((fair, unlike), '')}"
+
+
+def never_renewed(periods: Sequence[int], steps: int) -> str:
+    """Which periods are too long for runs of so many steps."""
+    long = [f"{period:,}" for period in periods if period >= steps]
+    which = f"a period of {listed(long)}"
+    return case(
+        (long, f"In {steps:,} steps a target network with {which} keeps its initial weights."), ""
     )
 
 
@@ -106,26 +141,14 @@ def never_clamped(runs: pd.DataFrame) -> bool:
 
 
 def view(found: Mapping[str, Mapping[str, Interval]]) -> str:
-    """The same questions by another average.
+    """The questions by one average; "" where there is no answer.
 
     **Arguments** `found`: as for `sentences`; it may hold no task.
     """
     if unanswered(values["rest"] for values in found.values()):
-        return TOO_FEW if found else ""
+        return ""
     said = sentences(found, sized=True)
     return " ".join(said[name] for name in ("rest", "gain_none", "gain_layer", "shift"))
-
-
-def rates_left(by_task: Mapping[str, pd.DataFrame], calm: Mapping[str, pd.DataFrame]) -> str:
-    """How many learning rates are left in each task."""
-    left = listed(f"{calm[env]['lr'].nunique()} in {env}" for env in calm)
-    every = max(some["lr"].nunique() for some in by_task.values())
-    largest = {env: some["lr"].max() for env, some in calm.items()}
-    first = all(
-        (lr := by_task[env]["lr"])[lr <= top].nunique() == calm[env]["lr"].nunique()
-        for env, top in largest.items()
-    )
-    return f"Of the {every} learning rates there remain {'the smallest, ' * first}{left}."
 
 
 HELD = {"sgi": -1, "sgi_target": -1, "gi2": 1, "gi2_target": 1}
@@ -154,54 +177,81 @@ def named(found: pd.DataFrame) -> pd.DataFrame:
     return found.rename(columns=NAMES, level=1)
 
 
-def renewed(by_task: Mapping[str, pd.DataFrame]) -> str:
-    """At which periods every checkpoint finds a target just renewed, and SGI the same both ways."""
+def fresh_periods(by_task: Mapping[str, pd.DataFrame]) -> list[int]:
+    """The periods at which every checkpoint finds a target just renewed, and SGI the same."""
     runs = pd.concat(by_task.values())
     runs = runs[runs["target_period"] > 0]
     same = (runs["sgi"] == runs["sgi_target"]) | (runs["sgi"].isna() & runs["sgi_target"].isna())
     fresh = same.groupby(runs["target_period"]).all()
+    return fresh.index[fresh].tolist()
+
+
+def renewed(fresh: Sequence[int]) -> str:
+    """What cannot be seen at the periods of `fresh_periods`."""
+    periods = f"{'period' if len(fresh) == 1 else 'periods'} {listed(map('{:,}'.format, fresh))}"
     return case(
         (
-            fresh.any(),
-            f"At the periods {listed(f'{period:,}' for period in fresh.index[fresh])} every "
-            "checkpoint is a multiple of the period and finds a target that has just been renewed: "
-            "SGI is the same both ways, and of GI₂ only the gradient of h differs. A target that "
-            "has grown old is measured at the other periods alone.",
+            fresh,
+            f"At the {periods} every checkpoint is a multiple of the period and finds a target "
+            "that has just been renewed: SGI is the same both ways, and of GI₂ only the gradient "
+            "of h differs. A target that has grown old is measured at the other periods alone.",
         ),
         "",
     )
 
 
-def held_told(found: pd.DataFrame) -> tuple[str, ...]:
+def held_told(found: pd.DataFrame, fresh: Sequence[int] = ()) -> tuple[str, ...]:
     """In how many pairs of a task and a period LN moves a metric, and it goes with the return.
+
+    **Arguments** `found`: of `held`. `fresh`: periods that say nothing of SGI with the target held.
+    """
+    told = []
+    for metric in ("sgi", "gi2"):
+        known = ~found.index.get_level_values(1).isin([f"{period:,}" for period in fresh])
+        aged = found[known] if metric == "sgi" else found
+        side_told = f"is {_effect(HELD[metric])} at surely over half of the learning rates"
+        told.append(
+            f"{NAMES[metric]} {side_told} in {_moved(found, metric)}"
+            + case((len(aged), f"; with the target held in {_moved(aged, f'{metric}_target')}"), "")
+            + "."
+        )
+        told.append(
+            f"The rank correlation of {NAMES[metric]} with the return is {_linked(found, metric)}"
+            + case((len(aged), f"; with the target held {_linked(aged, f'{metric}_target')}"), "")
+            + "."
+        )
+    return tuple(told)
+
+
+def bar(found: pd.DataFrame) -> str:
+    """How far from 0 a correlation counts.
 
     **Arguments** `found`: of `held`.
     """
-    pairs = f"Of {count(len(found), 'pair')} of a task and a period"
-
-    def both(counted: Callable[[str], str], metric: str) -> str:
-        return f"in {counted(metric)}, and with the target held in {counted(metric + '_target')}"
-
-    def moved(metric: str) -> str:
-        shares = found[_effect(HELD[metric]), metric]
-        return f"{sum(share.low > 0.5 for share in shares)}"
-
-    def linked(metric: str) -> str:
-        signs = [side(rho) for rho in found[RHO, metric]]
-        return f"{signs.count(1)} and {signs.count(-1)}"
-
-    return (
-        *(
-            f"{pairs}, {NAMES[metric]} is {_effect(HELD[metric])} at surely over half of the "
-            f"learning rates {both(moved, metric)}."
-            for metric in ("sgi", "gi2")
+    points = {rho.count for metric in HELD for rho in found[RHO, metric]}
+    bounds = {
+        f"{ranks.chance_bound(n):.2f} for {n} points" for n in points if n >= ranks.MIN_POINTS
+    }
+    return case(
+        (
+            bounds,
+            "A correlation counts as above or below 0 where its interval is and where it is "
+            "further from 0 than points in random order get in 5% of cases: "
+            f"{listed(sorted(bounds))}.",
         ),
-        *(
-            f"{pairs}, the rank correlation of {NAMES[metric]} with the return is clearly, and "
-            f"beyond chance, above 0 and below 0 {both(linked, metric)}."
-            for metric in ("sgi", "gi2")
-        ),
+        f"From fewer than {ranks.MIN_POINTS} points no correlation counts.",
     )
+
+
+def _moved(found: pd.DataFrame, metric: str) -> str:
+    shares = found[_effect(HELD[metric]), metric]
+    return f"{sum(share.low > 0.5 for share in shares)} of {count(len(shares), 'pair')}"
+
+
+def _linked(found: pd.DataFrame, metric: str) -> str:
+    signs = [side(rho) for rho in found[RHO, metric]]
+    pairs = count(len(signs), "pair")
+    return f"above 0 in {signs.count(1)} and below 0 in {signs.count(-1)} of {pairs}"
 
 
 def _effect(sign: int) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ... import front_page, link_words, paper_figures, ranks, rates, stats
+from ... import link_words, paper_figures, ranks, rates, stats
 from ...findings import case, listed, sided
+from ...front_page import side
+from ...link_words import on_sides
 from ...stats import NBSP
 
 GI2 = "GI\N{SUBSCRIPT TWO}"
@@ -37,7 +39,7 @@ def across_rates(rhos: pd.DataFrame) -> str:
     if max(rho.count for rho in all_) < ranks.MIN_POINTS:
         return "There are too few learning rates here for a correlation with the loss."
     below, still, above = (
-        [env for env in rhos.index if front_page.side(some[env]) == sign]
+        [env for env in rhos.index if side(some[env]) == sign]
         for some, sign in ((all_, -1), (calm, -1), (calm, 1))
     )
     lost = [env for env in below if env not in still]
@@ -64,16 +66,16 @@ def across_rates(rhos: pd.DataFrame) -> str:
 
 
 def at_most_rates(found: pd.DataFrame) -> str:
-    """Where LN moves GI2 at most learning rates, of all and of those without a clamped run."""
+    """Where LN moves GI2 at over half of the rates, of all and of those without a clamped run."""
     way = {"up": "raises it", "down": "lowers it"}
-    all_, calm = (found[name].map(lambda side: side.sign) for name in ("all", "calm"))
+    all_, calm = (found[name].map(lambda share: share.sign) for name in ("all", "calm"))
     told = case(
-        (all_.any(), f"At most learning rates LN {sided(all_, **way)}"),
-        "In no task does LN surely move it at most learning rates",
+        (all_.any(), f"At over half of the learning rates LN {sided(all_, **way)}"),
+        "In no task does LN surely move it at over half of the learning rates",
     )
     return told + case(
         (calm.equals(all_), "."),
-        (calm.any(), f"; at most of those at which no run diverged, it {sided(calm, **way)}."),
+        (calm.any(), f"; at over half of those at which no run diverged, it {sided(calm, **way)}."),
         "; at those at which no run diverged, it surely does neither.",
     )
 
@@ -99,7 +101,7 @@ def rate_by_rate(found: pd.DataFrame) -> str:
     **Arguments** `found`: of `sides`.
     """
     all_, calm = (
-        listed(f"{side.plus} of {side.rates} in {env}" for env, side in found[name].items())
+        listed(f"{share.plus} of {share.rates} in {env}" for env, share in found[name].items())
         for name in ("all", "calm")
     )
     told = f"How many learning rates have an interval above 0: {all_}"
@@ -151,21 +153,21 @@ def correlations(rho: pd.DataFrame) -> list[str]:
 
     **Arguments** `rho`: intervals by task, the columns loss, without clamped, medians and return.
     """
-    signs = rho.map(lambda interval: interval.sign)
+    told = {column: on_sides(rho[column]) for column in rho}
     left = listed(f"{env}{NBSP}{rho.count}" for env, rho in rho["without clamped"].items())
-    calm = f"Points at which no seed was clamped ({left}): {sided(signs['without clamped'])}."
+    calm = f"Points at which no seed was clamped ({left}): {told['without clamped']}."
     same = _counts(rho["loss"]) == _counts(rho["without clamped"])
     return [
-        f"All points: {sided(signs['loss'])}.",
+        f"All points: {told['loss']}.",
         case((same, "No point has a clamped seed."), calm),
-        f"Medians over seeds in place of means: {sided(signs['medians'])}.",
-        f"With the return, where the paper claims a positive \u03c1: {sided(signs['return'])}.",
+        f"Medians over seeds in place of means: {told['medians']}.",
+        f"With the return, where the paper claims a positive \u03c1: {told['return']}.",
     ]
 
 
 def diverged(rho: pd.DataFrame) -> str:
     """What it means where the clamped points decide a side."""
-    signs = rho.map(lambda interval: interval.sign)
+    signs = rho.map(side)
     return case((not signs["loss"].equals(signs["without clamped"]), _DIVERGED), "")
 
 
@@ -181,17 +183,17 @@ def scaled(rho: pd.DataFrame, raised: float, opposite: float, plain: Mapping[str
     **Arguments** `rho`: as for `correlations`. `raised`, `opposite`: shares of the learning rates
     at which LN raises GI2 / loss, and moves it against the loss; `plain`: the same of GI2.
     """
-    signs = rho.map(lambda interval: interval.sign)
+    told = {column: on_sides(rho[column]) for column in ("scaled", "scaled without clamped")}
     values = rho[["scaled", "loss"]].map(lambda interval: interval.value)
     change = (values["scaled"] - values["loss"]).mean()
     moved = case(
         (np.isfinite(change), f"Dividing by the loss moves \u03c1 by {change:+.2f} on average. "),
         "",
     )
-    calm = f"; without clamped points it is {sided(signs['scaled without clamped'])}"
+    calm = f"; without clamped points it is {told['scaled without clamped']}"
     same = _counts(rho["scaled"]) == _counts(rho["scaled without clamped"])
     return (
-        f"{moved}\u03c1({GI2} / loss, loss) is {sided(signs['scaled'])}{calm * (not same)}. "
+        f"{moved}\u03c1({GI2} / loss, loss) is {told['scaled']}{calm * (not same)}. "
         f"LN raises {GI2} / loss at {raised:.0%} of the learning rates ({GI2}: "
         f"{plain['gi2']:.0%}) and moves it against the loss at {opposite:.0%} "
         f"({plain['opposite']:.0%})."
@@ -203,7 +205,7 @@ def other(optimizer: str, rho: Mapping[str, pd.Series]) -> str:
 
     **Arguments** `rho`: with loss and return, intervals by task.
     """
-    loss, gained = (sided(rho[y].map(lambda x: x.sign)) for y in ("loss", "return"))
+    loss, gained = (on_sides(rho[y]) for y in ("loss", "return"))
     return f"With {optimizer}, \u03c1({GI2}, loss) is {loss}; \u03c1({GI2}, return) is {gained}."
 
 
@@ -223,7 +225,7 @@ def paper_beside(
     moved = at_most_rates(sides(runs["SGD"]))
     fixed = link_words.fixed_rates(runs["SGD"], "gi2", "loss", -1)
     across = paper_figures.signs(GI2, "loss", rho["loss"])
-    calm = sided(paper_figures.sides(rho["without clamped"]))
+    calm = on_sides(rho["without clamped"])
     same = link_words.fixed_rates(runs["SGD"], "gi2", "loss", 1)
     outlier = case(("MountainCar" in same, "In MountainCar it moves them the same way."), "")
     return {

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ... import link_words, paper_figures
-from ...findings import case, count, listed, sided
+from ...findings import case, count, listed
+from ...link_words import on_sides
 from ...numbers import interval
 from ...stats import NBSP, Interval
 from .tables import GAIN, WITHOUT
@@ -61,7 +62,7 @@ def cartpole(rho: pd.DataFrame, optimizer: str) -> str:
 
 def mgi(rho: pd.DataFrame) -> str:
     """Whether MGI goes with the loss or with the return, beside erratum 15."""
-    loss, gained = (sided(rho.loc["MGI", y].map(lambda x: x.sign)) for y in ("loss", "return"))
+    loss, gained = (on_sides(rho.loc["MGI", y]) for y in ("loss", "return"))
     return f"\u03c1(MGI, loss) is {loss}; \u03c1(MGI, return) is {gained}."
 
 
@@ -113,7 +114,7 @@ def paper_beside(
     link = paper_figures.signs
     value, some = rho["loss"].map(lambda x: x.value), runs["SGD"]
     smaller = value.loc["QGI₊"] < value.loc["SGI"]
-    calm = paper_figures.sides(rho.loc["QGI₊", "loss, without clamped"])
+    calm = on_sides(rho.loc["QGI₊", "loss, without clamped"])
     fixed = link_words.fixed_rates(some, "sgi", "loss", 1)
     said = [cartpole(some, name) for name, some in rhos.items()]
     cart = " ".join(filter(None, said)) or "CartPole is not shown here."
@@ -122,7 +123,7 @@ def paper_beside(
         + link_words.moved(some, {"sgi": "SGI"}, -1),
         "Fig. 2, first order": f"{link('QGI₊', 'loss', rho.loc['QGI₊', 'loss'])} It is "
         f"smaller than SGI's in {listed(smaller.index[smaller])}; without clamped points it is "
-        f"{sided(calm)}. {link_words.at_single_rates(fixed, 'loss', 1, 'SGI')}",
+        f"{calm}. {link_words.at_single_rates(fixed, 'loss', 1, 'SGI')}",
         "Fig. 7": f"{mgi(rho)} {link('DGI', 'loss', rho.loc['DGI', 'loss'])}",
         **rows,
         "Fig. 9, SGI": cart,
