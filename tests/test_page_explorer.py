@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import GOOD
+from plotly.offline import get_plotlyjs
 from test_book import opened
 
 from lnqbook import notebook
@@ -47,6 +48,8 @@ def test_the_studies_are_cut_to_the_parameters():
     p = notebook.parameters(**shared | {"env": "Pendulum", "seeds": 2, "steps": 200_000}, own={})
     core = explorer.studies(p)["core"]
     assert set(core["fields"]["env"]) == {"Pendulum"} and set(core["seeds"]) == {2}
+    periods = explorer.studies(p)["target"]["fields"]["target_period"]
+    assert set(periods) == {0, 10, 100, 1_000, 10_000}  # core's runs beside the study's
     assert "No finished run" in explorer.page({}).data
 
 
@@ -103,3 +106,14 @@ def test_the_selection_is_downloaded(address, browser):
         table = pd.read_csv(begun.value.path())
     assert list(table["env"]) == ["Pendulum", "Acrobot"]
     assert list(table["loss"]) == [4.0, 4.0] and list(table["clamped"]) == [1, 1]
+
+
+def test_on_paper_there_are_the_points_and_no_controls(tmp_path, address, browser):
+    (tmp_path / "none.js").write_text(get_plotlyjs(), encoding="utf8")
+    with opened(browser, address) as (tab, _):
+        tab.locator(".plot path.point").first.wait_for()
+        tab.emulate_media(media="print")
+        assert tab.locator(".plot path.point").first.bounding_box()["width"] > 1
+        assert tab.locator(".explorer .printed").is_visible()
+        assert not tab.locator(".explorer form").is_visible()
+        assert not tab.locator(".explorer > .points").is_visible()

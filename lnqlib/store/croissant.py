@@ -106,7 +106,7 @@ def metadata(data: Path) -> dict:
             *(_file(path.relative_to(data).as_posix(), digest) for path, digest in files),
             *(_file_set(name, paths) for name, (_, paths) in named.items()),
         ],
-        "recordSet": [_records(name, schema, meanings) for name, (schema, _) in named.items()],
+        "recordSet": [_records(name, *kind, meanings) for name, kind in named.items()],
     }
 
 
@@ -150,12 +150,14 @@ def _file_set(name: str, paths: list[str]) -> dict:
     }
 
 
-def _records(name: str, schema: pa.Schema, meanings: dict[str, str]) -> dict:
+def _records(name: str, schema: pa.Schema, paths: list[str], meanings: dict[str, str]) -> dict:
+    row = "one row a checkpoint" if name.startswith("curves") else "one row a run"
+    studies = dict.fromkeys(Path(path).parent.name for path in paths)
     return {
         "@type": "cr:RecordSet",
         "@id": name,
         "name": name,
-        "description": "one row a checkpoint" if name.startswith("curves") else "one row a run",
+        "description": f"{row}, {len(schema)} columns; of the studies {', '.join(studies)}",
         "field": [
             {
                 "@type": "cr:Field",

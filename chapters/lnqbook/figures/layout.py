@@ -165,7 +165,7 @@ def finish(
     if handles:
         inches = sum(0.5 + 0.075 * len(each.get_label()) for each in handles)  # about
         rows = math.ceil(inches / figure.get_figwidth())
-        where = {"loc": "outside upper center", "ncols": -(-len(handles) // rows)}
+        where = {"loc": "outside upper left", "ncols": -(-len(handles) // rows)}
         figure.legend(handles=handles, **where, **legend)
     if note:
         figure.supxlabel(note, x=0.995, ha="right", color=GREY, fontsize=9)

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from lnqlib.spec import RunSpec, default, study
+from lnqlib.spec import RunSpec, default, grid, study
 from lnqlib.store import Store
 from lnqlib.store.shipped import Shipped
-from lnqlib.studies import STUDIES
+from lnqlib.studies import STUDIES, TEN_SEEDS
 from lnqlib.sweep import lookup
 
 from ..figures.style import LOG, LOOKS, SIGNED_LOG, WORDS
@@ -23,6 +23,8 @@ from ..figures.style import NAMES as NETWORKS
 from ..notebook import Parameters, usual_checkpoints
 
 KINDS = [f.name for f in fields(RunSpec) if f.name != "seed"]
+BESIDE = ("target", "online")
+"""Studies that are compared with core's runs of the same seeds, and shown with them."""
 ASSETS = Path(__file__).with_name("explorer_assets")
 
 
@@ -34,7 +36,9 @@ def studies(p: Parameters) -> dict[str, dict]:
     store, shipped = Store(), Shipped()
     found = {}
     for name in STUDIES:
-        specs = [spec for spec in study(name) if spec.env in p.envs and spec.seed < p.seeds]
+        beside = grid(**TEN_SEEDS) if name in BESIDE else []
+        specs = [*beside, *study(name)]
+        specs = [spec for spec in specs if spec.env in p.envs and spec.seed < p.seeds]
         if p.steps != default("steps"):
             shorter = {"steps": p.steps, "checkpoints": usual_checkpoints(p.steps)}
             specs = [replace(spec, **shorter) for spec in specs]

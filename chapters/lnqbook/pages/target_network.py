@@ -98,7 +98,7 @@ def in_short(
         led("Averaged over learning rates,", sentences(average, sized=True)["rest"]),
         led("With each at its own best learning rate,", sentences(best, sized=True)["rest"]),
         catch(calm, by_task),
-        f"By these three averages: {' '.join(answers)}",
+        led("By these three averages,", " ".join(answers)),
     )
 
 
