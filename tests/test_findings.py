@@ -42,6 +42,8 @@ def test_the_first_true_case_is_told():
 def test_paragraphs_and_lists_leave_empty_sentences_out():
     assert told("One.", "", "Two is -0.5.").data == "One. Two is \N{MINUS SIGN}0.5."
     assert bullets("One.", "", "Two.").data == "- One.\n- Two."
+    for nothing in (told(""), bullets("", "")):  # an empty Markdown is shown as its name
+        assert isinstance(nothing, HTML) and nothing.data == ""
 
 
 def test_lists_in_words():

@@ -74,7 +74,7 @@ def test_the_answers_of_three_averages_come_together() -> None:
     assert averaged.startswith("Averaged over learning rates, LN without a target network returns")
     assert averaged.endswith("in Acrobot (1.5) and Pendulum (1.5).")
     assert best.endswith("less than None with its best one in Pendulum (\N{MINUS SIGN}1.5).")
-    assert "A target network raises None's return in Acrobot; what a target network does for " in (
+    assert "a target network raises None's return in Acrobot; what a target network does for " in (
         agreed
     )
     assert "for None depends on the average in Pendulum." in agreed

@@ -42,14 +42,19 @@ def case(*cases: tuple[object, str] | str) -> str:
     )
 
 
-def told(*sentences: str) -> Markdown:
+def told(*sentences: str) -> Markdown | HTML:
     """The sentences as one paragraph; empty ones are left out."""
-    return Markdown(printed(" ".join(sentence for sentence in sentences if sentence)))
+    return _markdown(" ".join(printed(sentence) for sentence in sentences if sentence))
 
 
-def bullets(*sentences: str) -> Markdown:
+def bullets(*sentences: str) -> Markdown | HTML:
     """The sentences as a list; empty ones are left out."""
-    return Markdown("\n".join(f"- {printed(sentence)}" for sentence in sentences if sentence))
+    return _markdown("\n".join(f"- {printed(sentence)}" for sentence in sentences if sentence))
+
+
+def _markdown(text: str) -> Markdown | HTML:
+    """An empty `Markdown` would be shown as `<IPython.core.display.Markdown object>`."""
+    return Markdown(text) if text else HTML("")
 
 
 def led(lead: str, sentence: str) -> str:
