@@ -180,13 +180,14 @@ def _norm_layer(norm: Norm, width: int, momentum: float) -> nn.Module:
     return nn.Identity()
 
 
-_DRAWS = threading.RLock()  # torch has one generator for all threads
+DRAWS = threading.RLock()
+"""Held while torch's random state is to come back: it has one generator for all threads."""
 
 
 @contextmanager
 def drawing(seed: int) -> Iterator[None]:
     """torch's random numbers from `seed` on, whatever other threads draw; afterwards as before."""
-    with _DRAWS, torch.random.fork_rng(devices=[]):
+    with DRAWS, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 

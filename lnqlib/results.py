@@ -70,10 +70,10 @@ CURVES = (
         "loss": "squared TD error of the training batch, mean of the steps to the next checkpoint",
         "weight_norm": "Frobenius norm of the hidden layer's (W, b)",
         "effective_lr": "lr in use, divided by squared weight_norm under layer normalization",
-        "gi2_used": "GI2 of the step as it is taken: its rate and direction, not the RunSpec's lr",
+        "gi2_used": "GI2 at the rate in use, and in the direction that an arm gives the step",
         "gi2_minibatch_used": "gi2_minibatch, likewise",
         "iso_p_used": "iso_p of the features as an isometry arm weighs them, else iso_p",
-        "arm_setting": "rate of (W, b) over lr, mean to the next checkpoint; isometry arms: alpha",
+        "arm_setting": "rate of (W, b) over lr, mean to the next one kept; isometry arms: alpha",
     }
     | INTERFERENCE
     | ISOMETRY

@@ -37,7 +37,7 @@ def sweep(
     """The results of `specs`: those shipped or stored are looked up, the others trained and stored.
 
     The numbers do not depend on workers, executor, order or interruptions. Stopped with Ctrl-C,
-    the sweep keeps what was finished; the same call continues it.
+    the sweep keeps what was finished; the same call, without `refresh`, continues it.
 
     Results of specs that name a module, as a norm or in a Gymnasium id, are kept in a folder of the
     store that is called after the module and a digest of its source: changed source is trained
@@ -74,7 +74,7 @@ def sweep(
         done = len(finished(specs, store, shipped))
         print(
             f"Interrupted: {done} of {len({s.key for s in specs})} runs are finished and kept; "
-            "run it again to continue.",
+            f"run it again{' without refresh' * refresh} to continue.",
             file=sys.stderr,
         )
         raise
@@ -139,6 +139,7 @@ def train_missing(
 
     The runs that arms among them follow go first, unless the store has them.
     """
+    errors: list[SweepError] = []
     for place in places(specs, store, shipped):
         store, unique = place.store, {spec.key: spec for spec in place.specs}
         done = set() if refresh else place.finished()
@@ -162,16 +163,25 @@ def train_missing(
         with Bar(len(unique), len(done), progress) as bar, store.reserve() as reservation:
             job = Job(store, reservation, deque(chunks), keys, bar, refresh, until)
             window = 2 * slots if slots else _WINDOW
-            if executor:
-                job.run(executor, workers or window)  # it may have more slots
-                continue
-            pool = ThreadPoolExecutor(slots, thread_name_prefix="lnqlib")
-            stop = threading.Event()
             try:
-                job.run(pool, window, stop)
-            finally:
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
+                if executor:
+                    job.run(executor, workers or window)  # it may have more slots
+                else:
+                    _in_threads(job, slots or cores(), window)
+            except SweepError as error:  # the runs of other places are trained all the same
+                errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _in_threads(job: Job, slots: int, window: int) -> None:
+    pool = ThreadPoolExecutor(slots, thread_name_prefix="lnqlib")
+    stop = threading.Event()
+    try:
+        job.run(pool, window, stop)
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def cores() -> int:

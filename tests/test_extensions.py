@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import threading
 
 import gymnasium
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from lnqlib import __main__, training
-from lnqlib.networks import QNetwork
+from lnqlib.metrics.quiet import rest_of_torch
+from lnqlib.networks import QNetwork, drawing
 from lnqlib.own import extensions
 from lnqlib.results import CURVES
 from lnqlib.run import dataset_of, initial_params_of
@@ -136,6 +138,22 @@ def test_a_norm_that_draws_random_numbers_trains_alike_whatever_else_draws():
     assert all(torch.equal(x, y) for x, y in zip(*after, strict=True))
 
 
+def test_a_measurement_waits_for_a_step_that_draws():
+    """Both put torch's one random state back; in turn, or one undoes what the other drew."""
+    entered = threading.Event()
+
+    def measure():
+        with rest_of_torch(torch.device("cpu")):
+            entered.set()
+
+    with drawing(0):
+        thread = threading.Thread(target=measure)
+        thread.start()
+        assert not entered.wait(0.2)
+    thread.join()
+    assert entered.is_set()
+
+
 def test_a_sweep_trains_once_and_keeps_results_under_the_source(project, capsys):
     first = swept(TIMES)
     assert "torch reference" in capsys.readouterr().err
@@ -146,6 +164,14 @@ def test_a_sweep_trains_once_and_keeps_results_under_the_source(project, capsys)
     assert "reference" not in capsys.readouterr().err
     assert numbers(again) == numbers(first)
     assert len(curves([TIMES])) == 2
+
+
+def test_a_task_and_a_norm_of_two_modules_train_together(project):
+    both = RunSpec("my_pack:Mine-v0", norm="my_norms:times", **SHORT)
+    first = swept(both)
+    (folder,) = [p for p in (project / "store").iterdir() if p.is_dir()]
+    assert "my_pack-" in folder.name and "+my_norms-" in folder.name
+    assert numbers(swept(both)) == numbers(first) and len(first) == 1
 
 
 @pytest.mark.parametrize("loaded", [False, True])

@@ -530,6 +530,8 @@ def test_discounts_of_n_step_batches():
         == pytest.approx(interference(mlp(), batch, LR, discount=discount))
         or result
     )
+    table = {**batch._asdict(), "discounts": discount}
+    assert interference(mlp(), table, LR) == interference(mlp(), named, LR)
     refused(mlp(), batch, "discount runs from", discount=np.full(12, 1.5))
 
 

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from functools import partial
+from importlib.util import spec_from_file_location
 
 import pytest
 
@@ -34,6 +35,22 @@ def test_what_is_imported_counts_and_is_not_executed(project) -> None:
     assert set(sources("mine")) == {"mine", "pack", "pack.helper", "pack.deep"}
     assert len(digest_of("mine:factory")) == 16
     assert "mine" not in sys.modules
+
+
+def test_a_package_that_a_finder_of_its_own_finds_counts(project, monkeypatch) -> None:
+    """As `pip install -e` leaves one behind, where it is not on the path."""
+    (project / "apart").mkdir()
+    (project / "apart" / "placed.py").write_text("import mine\n")
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            file = project / "apart" / "placed.py"
+            return spec_from_file_location(name, file) if name == "placed" else None
+
+    assert sources("placed") == {}
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert set(sources("placed")) == {"placed", "mine", "pack", "pack.helper", "pack.deep"}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,5 +1,6 @@
 """The store gives back what was put in, and the shipped files what the store held."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +17,6 @@ import standin
 
 from lnqbook.mediation import OTHERS, PAPER
 from lnqbook.mediators import KEPT
-from lnqlib.engine import fused
 from lnqlib.results import COMPANIONS, COUNTS, CURVES, INJECTED
 from lnqlib.spec import FIELDS, grid
 from lnqlib.store import Store, StoreError, local, parquet
@@ -198,8 +198,15 @@ def test_reading_needs_no_training_code():
     assert subprocess.run([sys.executable, "-c", code], cwd=local.ROOT).returncode == 0
 
 
-def test_the_store_expects_the_engine_that_there_is():
-    assert fused.VERSION == parquet.ENGINE_VERSION
+def test_a_file_from_before_a_field_lacks_no_measured_column(filled):
+    """The field's default is what those runs had; left out of a shipped file it were all runs'."""
+    path = next(filled.path.glob("*.parquet"))
+    rest = pq.read_table(path).drop_columns(["target_period", "churn", "curve_churn"])
+    data = parquet.encode(rest, {})
+    path.unlink()
+    name = f"{path.name[:16]}-{hashlib.sha256(data).hexdigest()[:32]}.parquet"
+    path.with_name(name).write_bytes(data)
+    assert Store(filled.path).lacking(rest["key"].to_pylist()) == {"churn"}
 
 
 def test_shipped_files_hold_what_the_store_held(filled, tmp_path):

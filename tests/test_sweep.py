@@ -166,6 +166,23 @@ def test_a_run_that_fails_is_named_and_the_others_kept(tmp_path):
     assert len(backend_store(tmp_path, standin.picky).results(rest)) == len(rest) == 32
 
 
+@pytest.mark.parametrize(
+    ("made", "problem"),
+    [
+        (lambda spec: None, "returned None"),
+        (lambda spec: standin.train(replace(spec, seed=99)), "the Result of seed=99"),
+        (
+            lambda spec: standin.train(spec)._replace(row={"return": 1.0}),
+            "a row without return_default_start",
+        ),
+    ],
+)
+def test_a_backend_that_returns_something_else_is_told_so(tmp_path, made, problem):
+    made.version = "1"
+    with pytest.raises(SweepError, match=f"1 of the runs failed.*{problem}.*must return the Resu"):
+        sweep(SPECS[:1], backend=made, store=tmp_path, progress=False)
+
+
 def test_the_error_of_a_store_comes_before_any_training(tmp_path, monkeypatch):
     monkeypatch.setenv("LNQ_TEST_LOG", str(tmp_path / "log"))
     (tmp_path / "file").write_text("")

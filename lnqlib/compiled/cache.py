@@ -22,8 +22,10 @@ def keep(dispatcher: Any) -> None:
     """Keeps a function's compiled code on disk; where no folder can be written, says so once."""
     try:
         dispatcher._cache = CodeCache(dispatcher.py_func)
-    except RuntimeError:  # numba found no place
-        _warn("there is no folder to write to")
+        return
+    except RuntimeError as error:  # numba found no place, or `stamp` no source
+        reason = str(error)
+    _warn(reason if "source file" in reason else "there is no folder to write to")
 
 
 @cache
@@ -31,8 +33,13 @@ def stamp(module: str) -> str:
     """What the code of a module is kept under: a digest of its sources at the first call.
 
     Call it when the module is imported: files may be edited later, the code in memory is not.
+
+    **Raises** `RuntimeError` where no source is found, and changes would go unseen.
     """
-    return f"{files_digest(sources(module))} {llvmlite.__version__}"
+    files = sources(module)
+    if module not in files:
+        raise RuntimeError(f"Python finds no source file of {module}")
+    return f"{files_digest(files)} {llvmlite.__version__}"
 
 
 class _AllSources(caching._CacheLocator):

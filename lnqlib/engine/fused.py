@@ -33,7 +33,7 @@ from ..beyond.replay import GREEDY, Moves, Replay, act, look
 from ..compiled import njit
 from ..data import Transitions
 from ..networks import EPS, TABLE, Norm, Params, neutral_params
-from ..results import ENGINE_VERSION, Result
+from ..results import Result
 from ..run import Progress, run
 from ..spec import CLAMP, NORMS, RunSpec
 from ..tasks import TASKS
@@ -48,8 +48,6 @@ from .structured import (
     structured_isometry,
 )
 from .structured_second import COVERED, structured_second_order
-
-VERSION = ENGINE_VERSION
 
 BLOCK = 4  # samples whose gradients are added to W's in one sweep over the units
 BETA1, BETA2, ADAM_EPS = 0.9, 0.999, 1e-8  # torch's defaults

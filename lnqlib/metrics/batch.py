@@ -80,7 +80,7 @@ def read_batch(
             f"terminated holds {terminated[~np.isin(terminated, (0, 1))][0]}; it must hold 0 and 1 "
             "or booleans; pass terminated != 0, or discount= for discounts of your own"
         )
-    discount = getattr(batch, "discounts", None) if discount is None else discount
+    discount = discounts(batch) if discount is None else discount
     factor = np.full(B, gamma, float) if discount is None else column("discount", discount, B)
     if not ((factor >= 0) & (factor <= 1)).all():
         raise MetricError(
@@ -150,6 +150,12 @@ def field(batch: Any, name: str) -> Any:
         f"the batch is a {type(batch).__name__} without {name}; it must have "
         f"{', '.join(ALIASES)}; pass lnqlib.data.Transitions({', '.join(ALIASES)})"
     )
+
+
+def discounts(batch: Any) -> Any:
+    """What a batch of n-step transitions has as its own factors, None where it has none."""
+    found = batch.get("discounts") if isinstance(batch, Mapping) else None
+    return getattr(batch, "discounts", found)
 
 
 def column(name: str, values: Any, B: int) -> np.ndarray:

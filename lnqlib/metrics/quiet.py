@@ -7,10 +7,13 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
+from ..networks import DRAWS
+
 
 def rest_of_torch(device: torch.device) -> ExitStack:
     """Gradients on, autocast off; torch's random state comes back as it was."""
     stack = ExitStack()
+    stack.enter_context(DRAWS)
     stack.enter_context(torch.inference_mode(False))
     stack.enter_context(torch.enable_grad())
     devices = [device] if device.type == "cuda" else []

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from .batch import ALIASES, MetricError, column, field
+from .batch import ALIASES, MetricError, column, discounts, field
 from .panel import Panel, panel
 from .problem import Options
 from .reading import COLUMNS, GROUPS, READINGS, reading, references
@@ -154,7 +154,7 @@ def _deal(
     if batches == 1:
         return [(batch, dict(options))]
     arrays = {name: field(batch, name) for name in ALIASES}
-    discount = options.get("discount", getattr(batch, "discounts", None))
+    discount = options.get("discount", discounts(batch))
     N = rows_of(arrays["obs"])
     if batches * size > N:
         raise MetricError(

@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
-from importlib.machinery import PathFinder
+from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from sysconfig import get_path
 from types import CodeType, FunctionType
@@ -88,7 +88,7 @@ def _file(name: str) -> Path | None:
     """The module's own file, None where it has none or comes with Python."""
     folders = None
     for depth in range(1, name.count(".") + 2):
-        spec = PathFinder.find_spec(".".join(name.split(".")[:depth]), folders) if name else None
+        spec = _find(".".join(name.split(".")[:depth]), folders) if name else None
         folders = spec.submodule_search_locations if spec else None
         if spec is None or (folders is None and depth <= name.count(".")):
             return None
@@ -97,6 +97,17 @@ def _file(name: str) -> Path | None:
     path = Path(spec.origin).resolve()
     standard = any(path.is_relative_to(get_path(kind)) for kind in ("stdlib", "platstdlib"))
     return path if installed(path) or not standard else None
+
+
+def _find(name: str, folders: Sequence[str] | None) -> ModuleSpec | None:
+    """Where Python finds a module, without running it.
+
+    A package that is installed in place, as by `pip install -e`, may have a finder of its own.
+    """
+    if folders is not None:
+        return PathFinder.find_spec(name, folders)
+    finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
+    return next(filter(None, (find(name, None) for find in finders if find)), None)
 
 
 def _imports(path: Path, package: str) -> Iterator[str]:

@@ -97,19 +97,17 @@ class Place(NamedTuple):
 def places(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> list[Place]:
     """The specs by where their results are kept; what names a module is never looked up in files
     that came with the library, or from somebody else."""
-    sources: dict[tuple[str, ...], str] = {}
+    sources: dict[tuple[str, ...], tuple[str, str]] = {}
     found: dict[str, Place] = {}
     for spec in specs:
         own = tuple(spec.own.values())
         if own and own not in sources:
-            from ..own.extensions import source_folder  # here, for most sweeps need none of it
+            from ..own.extensions import digest, source_folder  # here, for most sweeps need neither
 
-            sources[own] = source_folder(spec)
-        folder = sources.get(own, "")
+            sources[own] = source_folder(spec), digest(spec)
+        folder, source = sources.get(own, ("", ""))
         if folder not in found:
-            kept = Place([], store, shipped)
-            if folder:
-                kept = Place([], store.within(folder), None, folder.rpartition("-")[2])
-            found[folder] = kept
+            inner = Place([], store.within(folder), None, source) if folder else None
+            found[folder] = inner or Place([], store, shipped)
         found[folder].specs.append(spec)
     return list(found.values())

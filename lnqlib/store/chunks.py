@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..results import ENGINE_VERSION, Result
-from ..spec import RunSpec
+from ..results import COUNTS, CURVES, ENGINE_VERSION, Result
+from ..spec import RunSpec, cut
 
 Backend = str | Callable[[RunSpec], Result]
 
@@ -126,10 +126,29 @@ def train_chunk(
             break
         try:
             record = records.get(spec.twin) if records and spec.twin else None
-            outcomes.append(train(spec, record) if record else train(spec))
+            result = train(spec, record) if record else train(spec)
+            outcomes.append(checked(result, spec) if callable(backend) else result)
         except Exception as error:
             outcomes.append(Failure(spec, describe(error), traceback.format_exc()))
     return outcomes
+
+
+def checked(result: Result, spec: RunSpec) -> Result:
+    """What a backend of the reader's own returned for a run.
+
+    **Raises** `TypeError` where that is no `Result` of the run.
+    """
+    wanted = "a backend must return the Result of the RunSpec that it was given; write "
+    wanted += "return make_result(spec, curves, mean_loss, counts), of lnqlib.results"
+    if not isinstance(result, Result):
+        raise TypeError(f"the backend returned {cut(repr(result))}; {wanted}")
+    if result.spec != spec:
+        asked = vars(spec)
+        other = [f"{n}={v!r}" for n, v in vars(result.spec).items() if v != asked[n]]
+        raise TypeError(f"the backend returned the Result of {', '.join(other)}; {wanted}")
+    if lost := [n for n in (*CURVES, *COUNTS) if n not in result.row]:
+        raise TypeError(f"the backend returned a row without {', '.join(lost[:3])}; {wanted}")
+    return result
 
 
 def backend_for(spec: RunSpec, backend: Backend = "engine") -> Backend:

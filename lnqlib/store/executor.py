@@ -53,6 +53,7 @@ class Job:
         self.bar, self.refresh, self.until = bar, refresh, until
         self.pending: dict[Future, Chunk] = {}
         self.failures: list[Failure] = []
+        self.unstarted = 0
         self.stopping = False
 
     def run(self, executor: Executor, window: int, stop: threading.Event | None = None) -> None:
@@ -86,8 +87,9 @@ class Job:
             raise
         if self.failures:
             first = self.failures[0]
+            unstarted = f", {self.unstarted} more were not started," if self.unstarted else ""
             error = SweepError(
-                f"{len(self.failures)} of the runs failed and the others are kept; "
+                f"{len(self.failures)} of the runs failed{unstarted} and the others are kept; "
                 f"the first is {first.spec}: {first.message}"
             )
             error.add_note(first.trace)
@@ -135,7 +137,7 @@ class Job:
             if cancelled and self.stopping:
                 return []
             if cancelled or isinstance(error, BrokenExecutor):
-                self.queue.clear()  # it accepts no more chunks
+                self._clear()  # it accepts no more chunks
             trace = "".join(traceback.format_exception(error))
             return _failed(chunk, GAVE_UP if cancelled else describe(error), trace)
 
@@ -163,6 +165,10 @@ class Job:
         for chunk in self.pending.values():
             self.failures += [Failure(spec, GAVE_UP, "") for spec in chunk.specs]
         self.pending.clear()
+        self._clear()
+
+    def _clear(self) -> None:
+        self.unstarted += sum(len(chunk.specs) for chunk in self.queue)
         self.queue.clear()
 
 

@@ -23,7 +23,20 @@ import pyarrow.parquet as pq
 from ..results import ROOT, Result
 from ..spec import RunSpec
 from .lock import Reservation, locked, share
-from .parquet import CHUNK, LISTS, ROWS, Damaged, chunk_table, decode, encode, in_order, long, place
+from .parquet import (
+    CHUNK,
+    LISTS,
+    MEASURED,
+    ROWS,
+    Damaged,
+    Foreign,
+    chunk_table,
+    decode,
+    encode,
+    in_order,
+    long,
+    place,
+)
 
 _NAME = re.compile(r"[0-9a-f]{16}-([0-9a-f]{32})\.parquet")
 _FILE = ("file", pa.string())
@@ -61,14 +74,16 @@ class Store:
     `.lnq_store` in the repository, else `lnqlib` in the user's cache folder. It is created at the
     first write.
 
-    A file that is damaged, foreign or of another engine version is named in a warning and moved
-    to the folder's `set_aside/`; its runs count as missing.
+    A file that is damaged is named in a warning and moved to the folder's `set_aside/`; one of
+    another version of this library, which may be at work in the same folder, is named and left.
+    Their runs count as missing.
     """
 
     def __init__(self, path: str | os.PathLike | None = None):
         self.path = Path(path or os.environ.get("LNQ_STORE") or _default_folder()).absolute()
         self._inner = False
         self._known: dict[str, int] = {}  # file name -> modification time in ns
+        self._left: set[str] = set()  # files of other versions
         self._rows = ROWS.append(pa.field(*_FILE)).empty_table()
         self._scanned, self._uncatalogued = False, 0
 
@@ -104,7 +119,7 @@ class Store:
         """
         names = set(self._frame(runs)["file"])
         have = (pq.read_schema(self.path / name).names for name in names)
-        return {name for some in have for name in set(ROWS.names).difference(some)}
+        return {name for some in have for name in set(MEASURED).difference(some)}
 
     def write(self, results: list[Result]) -> Path:
         """Saves one chunk of finished runs, as a whole or not at all.
@@ -184,7 +199,7 @@ class Store:
             self._rows = self._rows.filter(pc.invert(gone_rows))
             self._known = {n: time for n, time in self._known.items() if files.get(n) == time}
         fresh, bad = {}, {}
-        for name in sorted(files.keys() - self._known.keys()):
+        for name in sorted(files.keys() - self._known.keys() - self._left):
             try:
                 fresh[name] = self._read(name, ROWS.names)
             except FileNotFoundError:
@@ -221,12 +236,17 @@ class Store:
         return decode(data, CHUNK, columns)
 
     def _set_aside(self, bad: Mapping[str, Exception]) -> None:
-        """Moves damaged files away, leaves unreadable ones, and warns of both."""
+        """Moves damaged files away, leaves others' and unreadable ones, and warns of them."""
+        foreign = {name: error for name, error in bad.items() if isinstance(error, Foreign)}
+        if 0 < len(foreign) < len(bad):
+            self._set_aside(foreign)
+            bad = {name: error for name, error in bad.items() if name not in foreign}
+        self._left |= foreign.keys()
         aside, outcome = self.path / "set_aside", "moved to its set_aside folder"
         for name, error in bad.items():
             try:
-                if not isinstance(error, Damaged):
-                    raise error
+                if isinstance(error, Foreign) or not isinstance(error, Damaged):
+                    raise OSError
                 aside.mkdir(exist_ok=True)
                 share(aside)
                 taken = (aside / name).exists()

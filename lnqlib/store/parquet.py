@@ -47,6 +47,10 @@ class Damaged(ValueError):
     """A file that cannot be used; the message is the rest of a sentence on the file."""
 
 
+class Foreign(Damaged):
+    """A whole file of another version of this library."""
+
+
 def chunk_table(results: list[Result]) -> pa.Table:
     """One row a run: key, spec, measured means and counts, and the curves as lists."""
     columns: dict[str, list] = {"key": [r.spec.key for r in results]}
@@ -98,7 +102,8 @@ def decode(data: bytes, schema: pa.Schema, columns: list[str]) -> pa.Table:
 
     What the file lacks of measured columns was not measured, NaN; of `spec.ADDED`, the default.
 
-    **Raises** `Damaged` where the file is none, has other columns or another origin.
+    **Raises** `Damaged` where the file is none, `Foreign` where it has other columns or is of
+    another engine version.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
@@ -108,7 +113,7 @@ def decode(data: bytes, schema: pa.Schema, columns: list[str]) -> pa.Table:
         known = {field.name: field.type for field in schema}
         other = any(kind != known.get(name) for name, kind in have.items())
         if other or known.keys() - have.keys() - _OPTIONAL:
-            raise Damaged("holds other columns than this library writes")
+            raise Foreign("holds other columns than this library writes")
         table = file.read([name for name in columns if name in have], use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise Damaged("is not a readable Parquet file") from error
@@ -123,7 +128,7 @@ def check_origin(metadata: dict[bytes, bytes]) -> None:
     for name, value in found.items():
         if value != ORIGIN[name]:
             what = name.removeprefix("lnqlib.").replace("_", " ")
-            raise Damaged(f'was made by {what} "{value}" while this is "{ORIGIN[name]}"')
+            raise Foreign(f'was made by {what} "{value}" while this is "{ORIGIN[name]}"')
 
 
 def place(data: bytes, path: Path) -> None:

@@ -1,8 +1,10 @@
 """Shipped runs trained again and compared.
 
-Where numba compiles for the target that trained `data/` (`compiled.pinned`) every number comes
-out the same. Elsewhere it is rounded differently and training makes that larger without bound, so
-only what is measured before the first step can agree.
+Where numba compiles for the target that trained `data/` (`compiled.pinned`) and numpy's OpenBLAS
+takes its kernels for AVX2, every number comes out the same. On processors with AVX-512 OpenBLAS may
+take others, which move last digits of companions, second-order terms and isometry arms;
+OPENBLAS_CORETYPE=Haswell keeps it from that. Elsewhere it is rounded differently and training makes
+that larger without bound, so only what is measured before the first step can agree.
 """
 
 from __future__ import annotations
