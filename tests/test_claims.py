@@ -100,7 +100,8 @@ def test_a_flipped_sign_flips_the_verdict(world, number, metric):
         (11, {"injected_gi2": lambda r: r["gi2"] - 1}, FAILS),
         (29, {"injected_gi2_scaled": lambda r: r["gi2_scaled"] - 1}, FAILS),
         (17, {"return": lambda r: r["return"] + (r["network"] == "batch")}, FAILS),
-        (21, {"return": lambda r: r["return"] - (r["network"] == "crossq")}, FAILS),
+        (21, {"return": lambda r: r["return"] - (r["network"] == "crossq")}, HOLDS),  # at .01
+        (21, {"return": lambda r: r["return"] - r["network"].str.startswith("crossq")}, FAILS),
         (21, {"return": lambda r: r["return"] + 0.5 * (r["network"] == "layer_affine")}, FAILS),
         (21, {"return": lambda r: r["return"] - 0.5 * (r["network"] == "layer_after_relu")}, HOLDS),
         (16, {"uniform_return": lambda r: r["uniform_return"] - 1}, FAILS),

@@ -110,14 +110,25 @@ def test_what_a_placebo_says(gap, others, said):
 @pytest.mark.parametrize(
     ("excess", "said"),
     [
-        ((BELOW, ABOVE), "stronger one in CartPole, and the weaker one in Pendulum."),
-        ((BELOW, BELOW), "stronger one in CartPole and Pendulum, and nowhere the weaker one."),
-        ((ABOVE, AROUND), "weaker one in CartPole, and nowhere the stronger one."),
+        ((BELOW, ABOVE), "on the claimed side in CartPole, and on the other in Pendulum."),
+        ((BELOW, BELOW), "claimed side in CartPole and Pendulum, and nowhere on the other."),
+        ((ABOVE, AROUND), "other side than claimed in CartPole, nowhere on that."),
         ((AROUND, AROUND), "No single task decides it."),
     ],
 )
-def test_where_the_own_link_is_the_stronger_one(excess, said):
+def test_where_own_minus_others_lies(excess, said):
     assert placebos.sentences([placebo(BELOW, excess=excess)])[0].endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("gap", "own", "others", "said"),
+    [
+        (BELOW, 0.1, 0.3, "is nearer to the claimed side than those with others', and not as"),
+        (ABOVE, 0.3, 0.1, "is further from the claimed side than those with others', and not as"),
+    ],
+)
+def test_a_link_on_the_side_that_nobody_claims_is_not_called_stronger(gap, own, others, said):
+    assert said in placebos.sentences([placebo(gap, own, others)])[0]
 
 
 def test_without_a_second_task_there_is_no_placebo():
@@ -176,7 +187,7 @@ def test_the_board_in_sentences():
     assert board.answers(pairs) == [
         "**Of 5 claims**, claim 1 holds in all or most of the tasks under both readings.",
         "Under both readings claim 2 fails.",
-        "Whether the network has biases decides claim 3.",
+        "With biases and without, the verdicts differ on claim 3.",
         "In between under both readings: claim 4.",
         "Without runs in one reading, or not to be tested: claim 5.",
     ]
@@ -184,7 +195,7 @@ def test_the_board_in_sentences():
     assert board.answers(good) == [
         "**Of 2 claims**, claims 1 and 2 hold in all or most of the tasks under both readings.",
         "No claim fails under both readings.",
-        "No verdict hangs on the biases.",
+        "No verdict differs with biases and without.",
         "",
         "",
     ]
@@ -196,7 +207,9 @@ def test_firmness_in_sentences():
     none = verdict(4, "no runs")
     said = board.firmness([(v, v) for v in (verdict(1, "holds", True), loose, both, none)])
     assert said.startswith("Under the defaults the verdicts on claim 1 are firm")
-    assert said.endswith("changes 2 verdicts, and is the only view that does in 1 of these.")
+    assert said.endswith(
+        "turns a task's word in 2 claims, and is the only view that does in 1 of these."
+    )
     assert board.firmness([(none, none)]) == (
         "Under the defaults no verdict is firm: a view changes each that has one."
     )
@@ -313,12 +326,15 @@ def test_whether_gi2_is_about_the_task():
 @pytest.mark.parametrize(
     ("sgi", "said"),
     [
-        ((ABOVE, CHANCE, ABOVE), "the loss is higher, clearly so in CartPole and Pendulum."),
-        ((ABOVE, BELOW, BELOW), "higher in CartPole, and lower in Acrobot and Pendulum."),
-        ((BELOW, CHANCE, AROUND), "the loss is lower in CartPole."),
-        ((CHANCE, AROUND, CHANCE), "has no clear link with the loss in the tasks shown."),
+        ((ABOVE, CHANCE, ABOVE), "higher in CartPole, Pendulum and neither clearly higher nor "
+         "lower in Acrobot."),
+        ((ABOVE, BELOW, BELOW), "higher in CartPole and lower in Acrobot, Pendulum."),
+        ((BELOW, CHANCE, AROUND), "the loss is lower in CartPole and neither clearly higher nor "
+         "lower in Acrobot, Pendulum."),
+        ((FEW, AROUND, CHANCE), "the loss is neither clearly higher nor lower in Acrobot, Pendulum "
+         "and open, for few points, in CartPole."),
     ],
-)
+)  # fmt: skip
 def test_first_order_on_the_front_page(sgi, said):
     assert front_page.first_order(rhos(sgi=sgi)).endswith(said)
 
@@ -326,20 +342,18 @@ def test_first_order_on_the_front_page(sgi, said):
 @pytest.mark.parametrize(
     ("gi2", "calm", "said"),
     [
-        ((BELOW, BELOW, AROUND), (BELOW, AROUND, AROUND), "clearly so in CartPole and Acrobot."),
-        ((BELOW, ABOVE, AROUND), (AROUND,) * 3, "loss in CartPole, a higher one in Acrobot."),
-        ((CHANCE,) * 3, (CHANCE,) * 3, "neither a lower nor a higher loss in the tasks shown."),
-        ((ABOVE, CHANCE, CHANCE), (CHANCE,) * 3, "a higher loss, clearly so in CartPole."),
-        ((BELOW,) * 3, (BELOW, AROUND, AROUND), "clamped it goes with a lower loss in CartPole."),
-        ((BELOW,) * 3, (BELOW, ABOVE, AROUND), "loss in CartPole, a higher one in Acrobot."),
-        ((BELOW,) * 3, (AROUND, AROUND, ABOVE), "in no task, and with a higher one in Pendulum."),
-        ((BELOW,) * 3, (CHANCE,) * 3, "What it tells apart is runs that diverged from runs that"),
+        ((BELOW, BELOW, AROUND), (BELOW, AROUND, AROUND), "loss is lower in CartPole, Acrobot and"),
+        ((BELOW, ABOVE, AROUND), (AROUND,) * 3, "higher in Acrobot, lower in CartPole and neither"),
+        ((BELOW,) * 3, (BELOW, AROUND, FEW), "clamped it is lower in CartPole, neither clearly hi"),
+        ((BELOW,) * 3, (BELOW, AROUND, FEW), "So in Acrobot the link hangs on runs that diverged."),
+        ((BELOW,) * 3, (FEW,) * 3, "was clamped it is open, for few points, in CartPole, Acrobot,"),
     ],
 )
 def test_second_order_on_the_front_page(gi2, calm, said):
     table = rhos(sgi=(ABOVE,) * 3, gi2=gi2, calm=calm)
     assert said in front_page.second_order(table)
-    assert front_page.sides_table(table).shape == (3, 3)
+    assert ("hangs on" in front_page.second_order(table)) == (FEW not in calm[:2])
+    assert front_page.sides_table(table).shape == (3, 4)
 
 
 def test_pairs_without_a_cosine():

@@ -44,10 +44,13 @@ def test_answers_by_statistic() -> None:
 @pytest.mark.parametrize(
     ("rest", "expected"),
     [
-        ({"Pendulum": (-2.0, -1.0), "Acrobot": (1.0, 2.0)}, "returns less than None with its best"),
+        (
+            {"Pendulum": (-2.0, -1.0), "Acrobot": (1.0, 2.0)},
+            "less than None with its best one in Pendulum, and still more in Acrobot.",
+        ),
         ({"Pendulum": (-2.0, 1.0), "Acrobot": (1.0, 2.0)}, "still returns more than None with its"),
         ({"Pendulum": (-2.0, 1.0)}, "open in every task which of the two returns more."),
-        ({}, "open in every task which of the two returns more."),
+        ({}, "there is nothing to compare, for no learning rate is left."),
     ],
 )
 def test_the_answer_names_where_the_calm_learning_rates_disagree(rest, expected) -> None:

@@ -76,7 +76,8 @@ def by_task(*intervals) -> pd.Series:
     ("batch", "weight", "said"),
     [
         ((LITTLE, LITTLE), (LITTLE, LITTLE), "each bring less than half of LN's gain in all 2"),
-        ((LITTLE, MUCH), (LITTLE, MUCH), "It is LN that helps, and not normalization as such: "),
+        ((LITTLE, LITTLE), (LITTLE, LITTLE), "It is LN that helps, and not normalization as such"),
+        ((LITTLE, MUCH), (LITTLE, MUCH), "Less than half of LN's gain is what these bring: "),
         ((LITTLE, MUCH), (HALF_OF_IT, MUCH), "bring: batch normalization in A."),
         ((LITTLE, MUCH), (LITTLE, LITTLE), "normalization in A and weight normalization in A and "),
         ((MUCH, MUCH), (HALF_OF_IT, MUCH), "is not shown here."),
@@ -91,17 +92,23 @@ def test_whose_gain_it_is(batch, weight, said):
     ("scaling", "over_ln", "said"),
     [
         ((UP, UP), (UP, DOWN), "all 2 tasks; beside LN it returns more in A and less in B."),
-        ((UP, OPEN), (OPEN, OPEN), "than subtracting the mean alone in A."),
+        ((UP, OPEN), (OPEN, OPEN), "operations dividing by the spread alone returns more in A."),
         ((UP, UP), (UP, UP), "in all 2 tasks, and more than LN itself in all 2 tasks."),
         ((UP, UP), (DOWN, OPEN), "in all 2 tasks, and less than LN in A."),
-        ((DOWN, OPEN), (DOWN, DOWN), "subtracting the mean does the work: alone it returns more "
-         "than dividing by the spread alone in A."),
+        ((DOWN, DOWN), (DOWN, DOWN), "subtracting the mean does the work: alone it returns more "
+         "than None, and than dividing by the spread alone in all 2 tasks."),
+        ((DOWN, OPEN), (DOWN, DOWN), "operations subtracting the mean alone returns more in A."),
         ((UP, DOWN), (OPEN, OPEN), "returns more in A, subtracting the mean alone in B."),
         ((OPEN, OPEN), (UP, UP), "Which of its two operations does the work is undecided."),
     ],
 )  # fmt: skip
 def test_which_part_does_the_work(scaling, over_ln, said):
-    assert said in normalizations.which_part(by_task(*scaling), by_task(*over_ln))
+    over_none = pd.DataFrame({"rms": by_task(UP, UP), "center": by_task(UP, UP)})
+    told = normalizations.which_part(by_task(*scaling), over_none, by_task(*over_ln))
+    assert said in told
+    over_none = pd.DataFrame({"rms": by_task(UP, OPEN), "center": by_task(UP, OPEN)})
+    told = normalizations.which_part(by_task(*scaling), over_none, by_task(*over_ln))
+    assert "does the work:" not in told  # nor where it does not beat None
 
 
 @pytest.mark.parametrize(

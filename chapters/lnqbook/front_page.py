@@ -9,10 +9,11 @@ import pandas as pd
 from . import ranks, stats
 from .best_rates import gain_in_words
 from .findings import case, listed
-from .placebos import NAMES, Case
+from .placebos import NAMES, Case, compared
 from .stats import Interval, clear
 
 SIDES = {1: "above 0", -1: "below 0", 0: "contains 0, or is within chance"}
+TOO_FEW = f"fewer than {ranks.MIN_POINTS} points"
 
 
 def side(rho: Interval) -> int:
@@ -60,8 +61,7 @@ def about_the_task(cases: Sequence[Case], optimizer: str) -> str:
     for one in cases:
         if (one.pair.x, one.optimizer) != ("gi2", optimizer):
             continue
-        side = one.found.difference.sign * one.pair.sign
-        word = {1: "stronger", -1: "weaker", 0: "not shown to be stronger"}[side]
+        word = compared(one)
         numbers = f"(\u03c1 {one.found.own.value:.2f} and {one.found.others.value:.2f})"
         link = f"{NAMES['gi2']}'s link with its own task's loss is {word} than with other tasks' "
         start = "With the defaults" if one.reading == "defaults" else one.reading.capitalize()
@@ -75,78 +75,48 @@ def about_the_task(cases: Sequence[Case], optimizer: str) -> str:
 
 def first_order(rhos: pd.DataFrame) -> str:
     """What SGI does."""
-    plus, minus = _sides(rhos["SGI"])
-    return case(
-        (
-            plus and not minus,
-            "**First order.** Where the steps on two transitions agree more, the loss is higher, "
-            f"clearly so in {listed(plus)}.",
-        ),
-        (
-            plus,
-            "**First order.** Where the steps on two transitions agree more, the loss is higher in "
-            f"{listed(plus)}, and lower in {listed(minus)}.",
-        ),
-        (
-            minus,
-            "**First order.** Where the steps on two transitions agree more, the loss is lower in "
-            f"{listed(minus)}.",
-        ),
-        "**First order.** How much the steps on two transitions agree has no clear link with the "
-        "loss in the tasks shown.",
+    return (
+        "**First order.** Where the steps on two transitions agree more, the loss is "
+        f"{_where(rhos['SGI'], 'higher', 'lower')}."
     )
 
 
 def second_order(rhos: pd.DataFrame) -> str:
     """What the second-order term does, and what is left of it without clamped points."""
-    plus, minus = _sides(rhos["GI\u2082"])
-    calm_plus, calm_minus = _sides(rhos["GI\u2082, without clamped"])
-    start = f"**Second order.** More {NAMES['gi2']} goes with"
-    told = case(
-        (
-            minus and plus,
-            f"{start} a lower loss in {listed(minus)}, a higher one in {listed(plus)}.",
-        ),
-        (minus, f"{start} a lower loss, clearly so in {listed(minus)}."),
-        (plus, f"{start} a higher loss, clearly so in {listed(plus)}."),
-        f"{start} neither a lower nor a higher loss in the tasks shown.",
+    gi2, calm = rhos["GI\u2082"], rhos["GI\u2082, without clamped"]
+    told = (
+        f"**Second order.** With more {NAMES['gi2']} the loss is {_where(gi2, 'higher', 'lower')}. "
+        f"Without the points at which a run was clamped it is {_where(calm, 'higher', 'lower')}."
     )
-    calm = " Without the points at which a run was clamped it goes with"
-    left = case(
-        (
-            calm_minus and calm_plus,
-            f"{calm} a lower loss in {listed(calm_minus)}, a higher one in {listed(calm_plus)}.",
-        ),
-        (calm_minus, f"{calm} a lower loss in {listed(calm_minus)}."),
-        (
-            calm_plus,
-            f"{calm} a lower loss in no task, and with a higher one in {listed(calm_plus)}.",
-        ),
-        " Without the points at which a run was clamped there is no clear link.",
-    )
-    apart = case(
-        (
-            minus and not calm_minus,
-            " What it tells apart is runs that diverged from runs that did not.",
-        ),
-        "",
-    )
-    return told + left + apart
+    known = [env for env in gi2.index if enough(calm[env])]
+    gone = [env for env in known if side(gi2[env]) and not side(calm[env])]
+    return told + case((gone, f" So in {listed(gone)} the link hangs on runs that diverged."), "")
+
+
+def enough(rho: Interval) -> bool:
+    """Whether there are points enough for a correlation."""
+    return rho.count >= ranks.MIN_POINTS
+
+
+def _where(rho: pd.Series, up: str, down: str) -> str:
+    """`higher in Acrobot, lower in Pendulum, neither for sure in CartPole`: rho in each task."""
+    signs = {env: side(rho[env]) if enough(rho[env]) else None for env in rho.index}
+    ways = {1: up, -1: down, 0: f"neither clearly {up} nor {down}", None: "open, for few points,"}
+    found = {way: [env for env, sign in signs.items() if sign == key] for key, way in ways.items()}
+    return listed(f"{way} in {', '.join(envs)}" for way, envs in found.items() if envs)
 
 
 def sides_table(rhos: pd.DataFrame) -> pd.DataFrame:
     """Which tasks lie on which side, for each of the correlations."""
+
+    def column(rho: Interval) -> str:
+        return SIDES[side(rho)] if enough(rho) else TOO_FEW
+
     rows = {
         f"\u03c1({name}, loss)" if "," not in name else "the same without clamped points": {
-            word: listed((env for env in rhos.index if side(rho[env]) == sign), "\N{EN DASH}")
-            for sign, word in SIDES.items()
+            word: listed((env for env in rho.index if column(rho[env]) == word), "\N{EN DASH}")
+            for word in (*SIDES.values(), TOO_FEW)
         }
         for name, rho in rhos.items()
     }
     return pd.DataFrame(rows).T
-
-
-def _sides(rho: pd.Series) -> tuple[list[str], list[str]]:
-    signs = {env: side(rho[env]) for env in rho.index}
-    plus, minus = ([env for env, sign in signs.items() if sign == s] for s in (1, -1))
-    return plus, minus

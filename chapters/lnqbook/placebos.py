@@ -147,6 +147,21 @@ def matrices(cases: Sequence[Case]) -> Figure:
     return figure
 
 
+def compared(one: Case) -> str:
+    """How the link with the own task compares with those with other tasks.
+
+    "stronger", "weaker" or "not shown to be stronger"; where the stronger one of the two does not
+    even lie on the side that the paper claims: "nearer to the claimed side", "further from it".
+    """
+    own, others, gap = one.found.own, one.found.others, one.found.difference
+    side = gap.sign * one.pair.sign
+    stronger = own if side > 0 else others
+    if stronger.value * one.pair.sign > 0:
+        return {1: "stronger", -1: "weaker", 0: "not shown to be stronger"}[side]
+    words = {1: "nearer to the claimed side", -1: "further from the claimed side"}
+    return words.get(side, "not shown to be stronger")
+
+
 def _sentence(one: Case) -> str:
     """How strong a correlation is with the own task, how strong with the others, and where."""
     own, others, gap = one.found.own, one.found.others, one.found.difference
@@ -162,6 +177,11 @@ def _sentence(one: Case) -> str:
             f"{y}, too.",
         ),
         (side > 0 and small, "That is clear of 0, and small."),
+        (
+            side and compared(one) not in ("stronger", "weaker"),
+            f"So its link with its own task's {y} is {compared(one)} than those with others', and "
+            "not as claimed.",
+        ),
         (side > 0, f"So {name} goes with its own task's {y} more than with another's, as claimed."),
         (side < 0, f"So it goes with another task's {y} more than with its own."),
         f"The interval contains 0: {name} is not shown to go with its own task's {y} more than "
@@ -169,14 +189,14 @@ def _sentence(one: Case) -> str:
     )
     signs = one.found.excess.map(lambda excess: excess.sign * one.pair.sign)
     ahead, behind = list(signs.index[signs > 0]), list(signs.index[signs < 0])
-    task = " Task by task the own link is the"
+    task = " Task by task own minus others lies"
     where = case(
         (
             ahead and behind,
-            f"{task} stronger one in {listed(ahead)}, and the weaker one in {listed(behind)}.",
+            f"{task} on the claimed side in {listed(ahead)}, and on the other in {listed(behind)}.",
         ),
-        (ahead, f"{task} stronger one in {listed(ahead)}, and nowhere the weaker one."),
-        (behind, f"{task} weaker one in {listed(behind)}, and nowhere the stronger one."),
+        (ahead, f"{task} on the claimed side in {listed(ahead)}, and nowhere on the other."),
+        (behind, f"{task} on the other side than claimed in {listed(behind)}, nowhere on that."),
         " No single task decides it.",
     )
     return f"**{name} and {y}, {one.optimizer}, {one.reading}.** {numbers}{meaning}{where}"

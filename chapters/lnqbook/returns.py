@@ -78,7 +78,7 @@ def scores(
         draws = stats.means_of(averages, resamples, seed=seed)
         return Scores(averages.mean(axis=0), draws, len(averages), len(rates))
     halves = [stack[whole.index % 2 == parity] for parity in (0, 1)]
-    if not all(map(len, halves)):
+    if min(map(len, halves)) < 2:  # one seed drawn from one has no spread
         return Scores(*_nothing(len(networks), resamples), len(stack), len(rates))
     means = [half.mean(axis=0)[None] for half in halves]
     drawn = [

@@ -30,8 +30,8 @@ def answers(pairs: Pairs) -> list[str]:
             "No claim fails under both readings.",
         ),
         case(
-            (turned, f"Whether the network has biases decides {_some(turned)}."),
-            "No verdict hangs on the biases.",
+            (turned, f"With biases and without, the verdicts differ on {_some(turned)}."),
+            "No verdict differs with biases and without.",
         ),
         case((other, f"In between under both readings: {_some(other)}."), ""),
         case((open_, f"Without runs in one reading, or not to be tested: {_some(open_)}."), ""),
@@ -51,8 +51,8 @@ def firmness(pairs: Pairs) -> str:
     return told + case(
         (
             calm,
-            f" Leaving out the points and rates with a clamped run changes "
-            f"{count(len(calm), 'verdict')}, and is the only view that does in "
+            f" Leaving out the points and rates with a clamped run turns a task's word in "
+            f"{count(len(calm), 'claim')}, and is the only view that does in "
             f"{len(alone) or 'none'} of these.",
         ),
         "",

@@ -63,7 +63,7 @@ def rho_gap(x: str, other: str, y: str, **where) -> Check:
 
 
 def clamping_gap(x: str, y: str, **where) -> Check:
-    """rho(x, y) is lower with the clamped points than without them."""
+    """rho(x, y) is lower with the clamped points than without them, where it lies above 0."""
     text = f"clamped points lower rho({METRICS[x]}, {METRICS[y]})"
     primary = partial(_clamping_gap, x=x, y=y)
     views = {MEDIANS: partial(_clamping_gap, x=x, y=y, over_seeds=np.median)}
@@ -161,6 +161,35 @@ def equivalent(network: str, baseline: str, margin: float, **where) -> Check:
     return Check(text, by("average"), {CALM: by("calm"), BEST: by("best")}, needed, **where)
 
 
+def equivalent_somehow(
+    networks: tuple[str, ...], baseline: str, margin: float, tried_all: bool = True, **where
+) -> Check:
+    """`equivalent` for one at least of a network's settings, of which the paper names none.
+
+    It is contradicted where it is for each of them, and `tried_all`: no other is to be tried.
+    """
+    checks = [equivalent(network, baseline, margin) for network in networks]
+
+    def any_of(ways: list[Way]) -> Way:
+        def way(runs: pd.DataFrame, draws: Draws) -> Evidence | None:
+            found = [evidence for each in ways if (evidence := each(runs, draws))]
+            if not found:
+                return None
+            for word in (SUPPORTED, UNDECIDED):
+                if some := [evidence for evidence in found if evidence.word == word]:
+                    return some[0]
+            likeliest = max(found, key=lambda evidence: evidence.p)
+            return likeliest if tried_all else likeliest._replace(word=UNDECIDED)
+
+        return way
+
+    views = {name: any_of([check.views[name] for check in checks]) for name in checks[0].views}
+    settings = f", {len(networks)} settings" if len(networks) > 1 else ""
+    needed = tuple(dict.fromkeys(name for check in checks for name in check.networks))
+    primary = any_of([check.primary for check in checks])
+    return Check(f"{checks[0].text}{settings}", primary, views, needed, **where)
+
+
 def decays_more(network: str, other: str, **where) -> Check:
     """The squared norm of the first layer grows at least as much under `network` as under `other`.
 
@@ -247,7 +276,10 @@ def _clamping_gap(runs: pd.DataFrame, draws: Draws, x: str, y: str, **how) -> Ev
     def gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return stats.spearman(a[..., free], b[..., free]) - stats.spearman(a, b)
 
-    return held(stats.resampled(gap, *columns, **draws._asdict(), **how), 1)
+    found = held(stats.resampled(gap, *columns, **draws._asdict(), **how), 1)
+    left = _judged_rho(ranks.rho(runs, x, y, clamped=False, **draws._asdict(), **how), 1)
+    broken = left is not None and left.word == SUPPORTED  # a link that is there can break
+    return found._replace(word=NO_LINK) if found.word == SUPPORTED and not broken else found
 
 
 def _returned(

@@ -75,19 +75,25 @@ def fates(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     return before.combine(after, lambda a, b: a.combine(b, told))
 
 
-def named(by_claim: pd.DataFrame) -> pd.DataFrame:
-    """The table with each claim's number and statement."""
-    labels = [f"{number}. {_plain(CLAIMS[number - 1].statement)}" for number in by_claim.index]
+def named(by_claim: pd.DataFrame, optimizer: str = "SGD") -> pd.DataFrame:
+    """The table with each claim's number and statement, and what of it was judged."""
+    labels = []
+    for number in by_claim.index:
+        claim = CLAIMS[number - 1]
+        part = len(_about_none_and_layer(claim, optimizer).checks) < len(claim.checks)
+        part_told = case((part, f" (Judged here: what it says of {optimizer}.)"), "")
+        trends_told = case((claim.units == "trend", " (Judged here: all of the trends.)"), "")
+        labels.append(f"{number}. {_plain(claim.statement)}{part_told}{trends_told}")
     return by_claim.set_axis(labels)
 
 
-def by_setting(words: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def by_setting(words: Mapping[str, pd.DataFrame], optimizer: str = "SGD") -> pd.DataFrame:
     """In how many tasks each claim is supported, a column a setting.
 
     **Arguments** `words`: setting -> what `words` gives.
     """
     columns = {setting: counts(some, SUPPORTED) for setting, some in words.items()}
-    return named(pd.DataFrame(columns).replace(" ", NBSP, regex=True).fillna(""))
+    return named(pd.DataFrame(columns).replace(" ", NBSP, regex=True).fillna(""), optimizer)
 
 
 def fates_told(
@@ -140,8 +146,11 @@ def _about_none_and_layer(claim: Claim, optimizer: str) -> Claim:
 
 
 def _by_task(claim: Claim, runs: claim_runs.Runs, optimizer: str) -> dict[str, str]:
-    """The word of each task: its counted checks together, whatever the claim counts."""
-    rows = judge(claim, runs, optimizer, views=False).rows
+    """The word of each task; of a claim about trends, its counted checks together."""
+    verdict = judge(claim, runs, optimizer, views=False)
+    if claim.units == "task":
+        return {unit.name: unit.word for unit in verdict.counted}
+    rows = verdict.rows
     return {
         env: together(list(some["word"]))
         for env, some in rows[rows["counts"].astype(bool)].groupby("env", sort=False)

@@ -22,6 +22,7 @@ from .kinds import (
     clamping_gap,
     decays_more,
     equivalent,
+    equivalent_somehow,
     gain,
     gain_share,
     injection,
@@ -233,11 +234,13 @@ CLAIMS = (
         (
             equivalent("layer_affine", "layer", MARGIN),
             gain_share("layer_after_relu", "layer", -1, MARGIN),
-            equivalent("crossq", "layer", MARGIN),
-            equivalent("crossq_0.01", "layer", MARGIN, readings=(True,)),
-            equivalent("crossq_0.001", "layer", MARGIN, readings=(True,)),
+            equivalent_somehow(
+                ("crossq", "crossq_0.01", "crossq_0.001"), "layer", MARGIN, readings=(True,)
+            ),
+            equivalent_somehow(("crossq",), "layer", MARGIN, tried_all=False, readings=(False,)),
         ),
-        note="The paper does not say which momentum CrossQ had, so three are tried.",
+        note="The paper does not say which momentum CrossQ had. Three are tried, of which one is "
+        "to return about the same; as printed one, which cannot refute the claim.",
     ),
     Claim(
         22,

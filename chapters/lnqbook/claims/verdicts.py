@@ -22,6 +22,7 @@ import pandas as pd
 
 from .checks import (
     CONTRADICTED,
+    COUNTED,
     FEWER,
     NO_LINK,
     NO_RUNS,
@@ -92,11 +93,16 @@ class Verdict(NamedTuple):
 
     @property
     def firm(self) -> bool | None:
-        """Whether no view changes a unit; None where there is no view, or nothing to change."""
-        rows = [row for unit in self.counted for row in unit.rows]
-        if self.word in (NO_RUNS, UNTESTED) or not any(row.views for row in rows):
+        """Whether no view changes a unit.
+
+        None where there is no view, nothing to change, or where no view does and one that counts
+        pairs without a gradient was not measured.
+        """
+        rows = [row for unit in self.counted for row in unit.rows if row.views]
+        if self.word in (NO_RUNS, UNTESTED) or not rows:
             return None
-        return not self.turned
+        unmeasured = any(COUNTED in row.check.views and COUNTED not in row.views for row in rows)
+        return False if self.turned else None if unmeasured else True
 
     @property
     def turned(self) -> list[str]:

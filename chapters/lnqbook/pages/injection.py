@@ -148,7 +148,7 @@ def exceptions(by_optimizer: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     **Returns** by (optimizer, measure): at how many learning rates the interval is above 0, below
     it, or on both sides; share raised; others over half; exception, "yes", "no", or "open" where
-    there is no interval or no other task. Empty without MountainCar.
+    it is undecided. Empty without MountainCar.
     """
     rows = {}
     for optimizer, runs in by_optimizer.items():
@@ -170,11 +170,16 @@ def exceptions(by_optimizer: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def exception(share: pd.Series) -> str:
-    """ "yes" where every task's interval lies above one half except MountainCar's."""
+    """ "yes" where every task's share lies above one half and MountainCar's does not, surely.
+
+    "no" where MountainCar's surely does, or another task's surely does not, else "open".
+    """
     if len(share) < 2 or not np.isfinite([x.low for x in share]).all():
         return "open"
-    above = _above_half(share)
-    return "yes" if above.drop(CAR).all() and not above[CAR] else "no"
+    above, below = _above_half(share), share.map(lambda x: x.high <= 0.5)
+    if above[CAR] or below.drop(CAR).any():
+        return "no"
+    return "yes" if above.drop(CAR).all() and below[CAR] else "open"
 
 
 def exceptions_in_words(cases: pd.DataFrame) -> str:
@@ -184,14 +189,15 @@ def exceptions_in_words(cases: pd.DataFrame) -> str:
     """
     if cases.empty:
         return "MountainCar is not shown here."
-    yes, no = (
+    yes, no, left = (
         [f"{name} with {optimizer}" for optimizer, name in cases.index[cases["exception"] == word]]
-        for word in ("yes", "no")
+        for word in ("yes", "no", "open")
     )
+    rest = case((left, f" By {listed(left)} it is open."), "")
     return case(
-        (yes and no, f"It is one by {listed(yes)}, and not by {listed(no)}."),
-        (yes, f"It is one by {listed(yes)}."),
-        (no, f"It is none, by {listed(no)}."),
+        (yes and no, f"It is one by {listed(yes)}, and not by {listed(no)}.{rest}"),
+        (yes, f"It is one by {listed(yes)}.{rest}"),
+        (no, f"It is none, by {listed(no)}.{rest}"),
         "With these runs the rule decides nothing.",
     )
 

@@ -56,7 +56,7 @@ def whose_gain(shares: pd.DataFrame) -> str:
     ]
     return case(
         (
-            both and len(both) == less.to_numpy().any(axis=1).sum(),
+            len(both) == len(less),
             "It is LN that helps, and not normalization as such: batch and weight normalization "
             f"each bring less than half of LN's gain {in_tasks(both, len(shares))}.",
         ),
@@ -65,31 +65,38 @@ def whose_gain(shares: pd.DataFrame) -> str:
     )
 
 
-def which_part(scaling: pd.Series, over_ln: pd.Series) -> str:
+def which_part(scaling: pd.Series, over_none: pd.DataFrame, over_ln: pd.Series) -> str:
     """Which of LN's two operations does the work.
 
     **Arguments** by task, paired by seed: `scaling`: the return of scaling alone minus that of
-    centring alone. `over_ln`: of scaling alone minus LN's.
+    centring alone. `over_none`: of rms and of center minus that of no normalization. `over_ln`: of
+    scaling alone minus LN's.
     """
     more, less = clear(scaling)
     beyond, short = clear(over_ln)
     of = len(scaling)
+    helps = {norm: len(clear(over_none[norm])[0]) == of for norm in ("rms", "center")}
     told = case(
         (
-            more and not less,
+            len(more) == of and helps["rms"],
             "Of its two operations dividing by the spread does the work: alone it returns more "
-            f"than subtracting the mean alone {in_tasks(more, of)}",
+            f"than None, and than subtracting the mean alone {in_tasks(more, of)}",
         ),
         (
-            less and not more,
+            len(less) == of and helps["center"],
             "Of its two operations subtracting the mean does the work: alone it returns more than "
-            f"dividing by the spread alone {in_tasks(less, of)}",
+            f"None, and than dividing by the spread alone {in_tasks(less, of)}",
         ),
         (
-            more,
+            more and less,
             f"Of its two operations dividing by the spread alone returns more in {listed(more)}, "
             f"subtracting the mean alone in {listed(less)}",
         ),
+        (
+            more,
+            f"Of its two operations dividing by the spread alone returns more in {listed(more)}",
+        ),
+        (less, f"Of its two operations subtracting the mean alone returns more in {listed(less)}"),
         "Which of its two operations does the work is undecided",
     )
     beside = case(

@@ -112,15 +112,18 @@ def catch(calm: Mapping[str, Mapping[str, Interval]], by_task: Mapping[str, pd.D
     less, more = (
         [task for task in words if words[task] == side] for side in (CONTRADICTED, SUPPORTED)
     )
+    lower, higher = (in_tasks(some, len(by_task)) for some in (less, more))
     found = case(
-        (less, f"it returns less than None with its best one {in_tasks(less, len(by_task))}."),
+        (not words, "there is nothing to compare, for no learning rate is left."),
         (
-            more,
-            f"it still returns more than None with its best one {in_tasks(more, len(by_task))}.",
+            less and more,
+            f"it returns less than None with its best one {lower}, and still more {higher}.",
         ),
+        (less, f"it returns less than None with its best one {lower}."),
+        (more, f"it still returns more than None with its best one {higher}."),
         "it is open in every task which of the two returns more.",
     )
-    fair = [task for task in less if never_clamped(by_task[task])]
+    fair = [task for task in less if only_none_clamped(by_task[task])]
     unlike = f" At the rates left out in {listed(fair)} only runs without LN were clamped."
     start = "Counting only learning rates at which no run was clamped,"
     return f"{start} {found}{case((fair, unlike), '')}"
@@ -135,9 +138,9 @@ def never_renewed(periods: Sequence[int], steps: int) -> str:
     )
 
 
-def never_clamped(runs: pd.DataFrame) -> bool:
-    """Whether no run with LN was clamped, at any learning rate and period."""
-    return not (runs.loc[runs["norm"] == "layer", "clamped_steps"] > 0).any()
+def only_none_clamped(runs: pd.DataFrame) -> bool:
+    """Whether runs without LN were clamped, and none with it, at any learning rate and period."""
+    return set(runs.loc[runs["clamped_steps"] > 0, "norm"]) == {"none"}
 
 
 def view(found: Mapping[str, Mapping[str, Interval]]) -> str:

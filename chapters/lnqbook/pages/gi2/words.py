@@ -9,7 +9,7 @@ import pandas as pd
 
 from ... import link_words, paper_figures, ranks, rates, stats
 from ...findings import case, listed, sided
-from ...front_page import side
+from ...front_page import enough, side
 from ...link_words import on_sides
 from ...stats import NBSP
 
@@ -167,14 +167,20 @@ def correlations(rho: pd.DataFrame) -> list[str]:
 
 def diverged(rho: pd.DataFrame) -> str:
     """What it means where the clamped points decide a side."""
-    signs = rho.map(side)
-    return case((not signs["loss"].equals(signs["without clamped"]), _DIVERGED), "")
-
-
-_DIVERGED = (
-    "The first two differ: part of the correlation is one of diverged runs with the others. It "
-    "says that a run whose loss exploded overshot, and little about the runs that learned."
-)
+    calm = rho["without clamped"]
+    hangs = [
+        env
+        for env in rho.index
+        if enough(calm[env]) and side(rho.loc[env, "loss"]) not in (0, side(calm[env]))
+    ]
+    return case(
+        (
+            hangs,
+            f"In {listed(hangs)} the correlation hangs on diverged runs: it says that a run whose "
+            "loss exploded overshot, and little about the runs that learned.",
+        ),
+        "",
+    )
 
 
 def scaled(rho: pd.DataFrame, raised: float, opposite: float, plain: Mapping[str, float]) -> str:
