@@ -44,6 +44,26 @@ def test_a_claim_is_judged_as_on_the_board(sign: int, word: str) -> None:
     assert found.loc[3, "Pendulum"] == word
 
 
+def test_a_part_that_need_hold_somewhere_holds_as_on_the_board() -> None:
+    """Isometry goes with the return at every rate; across rates it does so in another task."""
+    along = lambda rate, ln, seed: 5 * ln + seed / 100 - 10 * rate  # noqa: E731
+    value = lambda rate, ln, seed: 5 * ln + seed / 100 + 10 * rate  # noqa: E731
+    results = rows(iso_p=along, **{"return": value})
+    other = rows(iso_p=value, **{"return": value}).assign(env="CartPole")
+    both = [replace(spec, env=env) for env in ("Pendulum", "CartPole") for spec in SPECS]
+    frame = pd.concat([results, other], ignore_index=True).assign(key=[s.key for s in both])
+    found = settings.words(both, frame, numbers=[18])
+    alone = settings.words(SPECS, results, numbers=[18])
+    assert found.loc[18, "CartPole"] == "supported" == found.loc[18, "Pendulum"]
+    assert alone.loc[18, "Pendulum"] != "supported"
+
+
+def test_a_claim_judged_in_part_says_so() -> None:
+    labels = settings.named(pd.DataFrame({"A": ["supported"] * 3}, [10, 14, 15])).index
+    assert ["Judged here" in label for label in labels] == [False, True, True]
+    assert labels[2].endswith("(Judged here: what it says of SGD.)")
+
+
 def test_metrics_with_the_target_held_take_the_place_of_the_usual_ones() -> None:
     up = lambda rate, ln, seed: 10 * rate + seed / 100 + 5 * ln  # noqa: E731
     results = rows(sgi=up, sgi_target=lambda *at: -up(*at), **RISING)

@@ -25,6 +25,12 @@ def test_a_network_is_not_praised_for_the_luck_of_its_choice():
     assert abs(honest.means[0]) < 0.5
 
 
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_a_half_of_one_seed_has_no_interval(seeds):
+    found = returns.gain(runs(seeds=seeds, **{"return": noise(3)}), "layer", "none", "best")
+    assert found is not None and not np.isfinite(found.interval.low)
+
+
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
     draw = noise(12)

@@ -11,6 +11,7 @@ from lnqbook.claims import checks, verdicts
 from lnqbook.claims.checks import (
     CALM,
     CONTRADICTED,
+    COUNTED,
     MEDIANS,
     NO_LINK,
     NO_RUNS,
@@ -147,6 +148,9 @@ def test_views_and_firmness(runs):
     loose = judged(runs, with_views(**{MEDIANS: S, CALM: U}))
     assert (loose.firm, loose.turned) == (False, [f"{CALM} (CartPole, Pendulum)"])
     assert judged(runs, check(S)).firm is None  # no view
+    unmeasured = with_views(**{CALM: S, COUNTED: None})
+    assert judged(runs, unmeasured).firm is None  # it might change a unit
+    assert judged(runs, with_views(**{CALM: U, COUNTED: None})).firm is False
     assert judged(runs, with_views(**{CALM: None})).firm is None  # none that has a statistic
     assert judged(runs, with_views(**{CALM: U}), views=False).firm is None
     between = replace(check(U), views={CALM: lambda runs, draws: Evidence(L)})
