@@ -98,12 +98,17 @@ def enough(rho: Interval) -> bool:
     return rho.count >= ranks.MIN_POINTS
 
 
+def left_few(envs: Sequence[str]) -> str:
+    """That in these tasks no correlation without clamped points can be had."""
+    return case((envs, f" In {listed(envs)} too few points are left without them."), "")
+
+
 def _where(rho: pd.Series, up: str, down: str) -> str:
-    """`higher in Acrobot, lower in Pendulum, neither for sure in CartPole`: rho in each task."""
+    """`higher in Acrobot; neither clearly higher nor lower in CartPole`: rho in each task."""
     signs = {env: side(rho[env]) if enough(rho[env]) else None for env in rho.index}
     ways = {1: up, -1: down, 0: f"neither clearly {up} nor {down}", None: "open, for few points,"}
     found = {way: [env for env, sign in signs.items() if sign == key] for key, way in ways.items()}
-    return listed(f"{way} in {', '.join(envs)}" for way, envs in found.items() if envs)
+    return "; ".join(f"{way} in {listed(envs)}" for way, envs in found.items() if envs)
 
 
 def sides_table(rhos: pd.DataFrame) -> pd.DataFrame:

@@ -65,7 +65,8 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
         (clear or calm or fixed, " All three hold in no task."),
         "",
     )
-    return f"{across} {at_single_rates(fixed, y, sign, name)}{together}"
+    few = [env for env in clear if not front_page.enough(calm_rho[env])]
+    return f"{across}{front_page.left_few(few)} {at_single_rates(fixed, y, sign, name)}{together}"
 
 
 def fixed_rates(runs: pd.DataFrame, x: str, y: str, sign: int) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ... import link_words, paper_figures, ranks, rates, stats
+from ... import front_page, link_words, paper_figures, ranks, rates, stats
 from ...findings import case, listed, sided
 from ...front_page import enough, side
 from ...link_words import on_sides
@@ -60,9 +60,9 @@ def across_rates(rhos: pd.DataFrame) -> str:
         "",
     )
     higher = f"with a higher loss in {listed(above)}"
-    return told + case(
-        (above and lost, f", and {higher}."), (above, f"; {calm_told} {higher}."), "."
-    )
+    few = [env for env in lost if not enough(calm[env])]
+    told += case((above and lost, f", and {higher}."), (above, f"; {calm_told} {higher}."), ".")
+    return told + front_page.left_few(few)
 
 
 def at_most_rates(found: pd.DataFrame) -> str:
