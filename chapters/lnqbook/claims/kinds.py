@@ -301,12 +301,17 @@ def _within(found: Resampled | None, margin: float, over: returns.Over) -> Evide
 
 
 def _on_measured(way: Way, runs: pd.DataFrame, metric: str, draws: Draws) -> Evidence | None:
-    """A way that needs the `*_zero` columns, over the seeds that have them; None without two."""
+    """A way that needs the `*_zero` columns, over the seeds that have them; None without two.
+
+    Nor is there one where a network has none of these seeds.
+    """
     column = ZEROS[metric]
     if column not in runs:
         return None
     known = runs[column].notna().groupby(runs["seed"]).transform("all")
-    return way(runs[known], draws) if runs.loc[known, "seed"].nunique() > 1 else None
+    seeds = runs[known].groupby("network")["seed"].nunique()
+    few = seeds.reindex(runs["network"].unique(), fill_value=0) < 2
+    return None if few.any() else way(runs[known], draws)
 
 
 def _share_text(network: str, baseline: str) -> str:
