@@ -126,6 +126,8 @@ def _selected(options: argparse.Namespace) -> list[RunSpec]:
 
 
 def _at_least(low: float, kind: Callable[[str], float]) -> Callable[[str], float]:
+    example = low + 1 if kind is int else low + 0.001
+
     def number(text: str) -> float:
         try:
             value = kind(text)
@@ -134,7 +136,7 @@ def _at_least(low: float, kind: Callable[[str], float]) -> Callable[[str], float
         if not value >= low:
             whole = "whole " if kind is int else ""
             raise argparse.ArgumentTypeError(
-                f"{text!r} is no {whole}number of at least {low:g}; write {low + 1:g}"
+                f"{text!r} is no {whole}number of at least {low:g}; write {example}"
             )
         return value
 

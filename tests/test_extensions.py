@@ -22,7 +22,7 @@ from lnqlib.spec import RunSpec, SpecError
 from lnqlib.store import Store, verify
 from lnqlib.store import shipped as shipped_results
 from lnqlib.store.verify import foreign_modules, sample, spec_of
-from lnqlib.sweep import curves, lookup, sweep
+from lnqlib.sweep import SweepError, curves, lookup, sweep
 
 NORMS = """
 from torch import nn
@@ -172,6 +172,16 @@ def test_a_task_and_a_norm_of_two_modules_train_together(project):
     (folder,) = [p for p in (project / "store").iterdir() if p.is_dir()]
     assert "my_pack-" in folder.name and "+my_norms-" in folder.name
     assert numbers(swept(both)) == numbers(first) and len(first) == 1
+
+
+def test_runs_of_one_module_that_fail_keep_no_others_from_training(project):
+    with open(project / "my_norms.py", "a") as file:
+        file.write("\ndef broken(width):\n    raise ValueError('not today')\n")
+    broken = RunSpec("CartPole", norm="my_norms:broken", **SHORT)
+    built_in = RunSpec("CartPole", norm="layer", **SHORT)
+    with pytest.raises(SweepError, match=r"1 of the runs failed.*not today"):
+        sweep([broken, built_in], progress=False)
+    assert Store().keys() == {built_in.key}
 
 
 @pytest.mark.parametrize("loaded", [False, True])
