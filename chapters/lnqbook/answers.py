@@ -91,10 +91,10 @@ def agreed(views: Iterable[Mapping[str, Interval]], phrases: Phrases) -> str:
     for view in views:
         for task, interval in view.items():
             words.setdefault(task, set()).add(word(interval, sign, against))
-    common = {
-        task: found.pop() if len(found) == 1 else DEPENDS
-        for task, found in ((task, found - {NO_ANSWER} or found) for task, found in words.items())
-    }
+    common = {}
+    for task, found in words.items():
+        answers = found - {NO_ANSWER} or found
+        common[task] = answers.pop() if len(answers) == 1 else DEPENDS
     return sentence(pd.Series(common, dtype=object), texts)
 
 
