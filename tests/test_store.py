@@ -347,6 +347,23 @@ def test_the_mechanisms_ship_the_checkpoints_and_curves_that_their_plan_reads(tm
     assert curves["loss"].iloc[3] == pytest.approx(losses[4:8].mean(), rel=1e-6)
 
 
+def test_rows_are_read_once_as_long_as_their_file_and_its_digest_stay(filled, tmp_path):
+    path, _ = shipped_results.ship(SPECS, tmp_path / "results" / "tiny", filled)
+    first = Shipped(tmp_path / "results")
+    assert len(first.results()) == len(SPECS)
+    first.results()["loss"] = 0.0  # a caller's changes are the caller's own
+    read = shipped_results._read_rows.cache_info().misses
+    again = Shipped(tmp_path / "results").results()
+    assert shipped_results._read_rows.cache_info().misses == read
+    pd.testing.assert_frame_equal(again, filled.results(SPECS))
+
+    sums = path.with_name(shipped_results.SUMS)
+    sums.write_text(sums.read_text().replace(path.name, "another"))
+    for _ in range(2):  # what is wrong is said each time
+        with pytest.warns(UserWarning, match=f"{path.name}: does not match its digest"):
+            assert Shipped(tmp_path / "results").results().empty
+
+
 LOST = {"absent": lambda path: path.unlink(), "damaged": lambda path: path.write_bytes(b"PAR1")}
 
 

@@ -6,9 +6,9 @@ import hashlib
 import os
 import subprocess
 import warnings
-from collections.abc import Collection, Iterable
-from contextlib import suppress
-from functools import cached_property
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property, lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -98,8 +98,8 @@ class Shipped:
     @cached_property
     def _files(self) -> list[tuple[Path, pd.DataFrame]]:
         paths = sorted(self.folder.glob("*/*.runs.parquet"))
-        tables = [(path, read(path, ROWS)) for path in paths]
-        return [(path, table.to_pandas()) for path, table in tables if table is not None]
+        tables = [(path, _rows_of(path)) for path in paths]
+        return [(path, rows) for path, rows in tables if rows is not None]
 
     @cached_property
     def _rows(self) -> pd.DataFrame:
@@ -108,22 +108,53 @@ class Shipped:
         return pd.concat(frames).drop_duplicates("key").reset_index(drop=True)
 
 
+def _rows_of(path: Path) -> pd.DataFrame | None:
+    """A file's rows, or None and a warning, as `read` gives them."""
+    with _warned(path):
+        return _read_rows(path, _stamp(path), _stamp(path.with_name(SUMS)))
+    return None
+
+
+@lru_cache(256)  # a page looks runs up a dozen times, each time in all files
+def _read_rows(path: Path, *stamps: tuple[int, ...]) -> pd.DataFrame:
+    """A file's rows; `stamps` tell whether it is the file that was read before."""
+    return _load(path, ROWS).to_pandas()
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    with suppress(OSError):  # whoever reads it says so
+        found = path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return ()
+
+
 def _curves_of(path: Path) -> Path:
     return path.with_name(path.name.replace(".runs.", ".curves."))
 
 
 def read(path: Path, schema: pa.Schema) -> pa.Table | None:
     """A shipped file, or None and a warning where it cannot be used."""
+    with _warned(path):
+        return _load(path, schema)
+    return None
+
+
+def _load(path: Path, schema: pa.Schema) -> pa.Table:
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest not in digests(path.parent).get(path.name, ()):
+        raise Damaged(f"does not match its digest in {SUMS}")
+    return decode(data, schema, schema.names)
+
+
+@contextmanager
+def _warned(path: Path) -> Iterator[None]:
+    """Whatever makes a shipped file unusable becomes a warning."""
     try:
-        data = path.read_bytes()
-        digest = hashlib.sha256(data).hexdigest()
-        if digest not in digests(path.parent).get(path.name, ()):
-            raise Damaged(f"does not match its digest in {SUMS}")
-        return decode(data, schema, schema.names)
+        yield
     except (Damaged, OSError) as error:
         reason = str(error) if isinstance(error, Damaged) else f"cannot be read ({error.strerror})"
-        warnings.warn(f"the shipped results {path}: {reason}; they are ignored", stacklevel=2)
-        return None
+        warnings.warn(f"the shipped results {path}: {reason}; they are ignored", stacklevel=4)
 
 
 def digests(folder: Path) -> dict[str, set[str]]:
