@@ -537,13 +537,15 @@ def means_of(
         return (
             counts.astype(float) @ column / seeds
         )  # of two types the product takes 18 times as long
-    order = column.argsort(axis=0)
-    below = counts[:, order].cumsum(axis=1, dtype=np.int16)  # (resamples, seeds, points), by rank
-    middle = ((seeds - 1) // 2, seeds // 2)
-    ranks = [(below > place).argmax(axis=1) for place in middle]  # (resamples, points)
-    return np.mean(
-        [np.take_along_axis(column, order, 0)[r, np.arange(r.shape[1])] for r in ranks], 0
-    )
+    order = column.argsort(axis=0)  # (seeds, points)
+    drawn = np.ascontiguousarray(counts.T)
+    below = np.zeros((column.shape[1], resamples), counts.dtype)  # draws of this rank or a lower
+    middle = np.array([(seeds - 1) // 2, seeds // 2])[:, None, None]
+    ranks = np.zeros((2, *below.shape), np.int16)  # of the two in the middle
+    for places in order:
+        below += drawn[places]
+        ranks += below <= middle
+    return np.take_along_axis(np.take_along_axis(column, order, 0).T[None], ranks, -1).mean(0).T
 
 
 def _bounds(resampled: np.ndarray, seeds: int, level: float) -> tuple[float, float]:

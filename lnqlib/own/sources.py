@@ -11,6 +11,7 @@ import ast
 import hashlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from sysconfig import get_path
@@ -75,7 +76,7 @@ def sources(module: str) -> dict[str, Path]:
             continue
         files[name] = path
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        waiting += [name.rpartition(".")[0], *_imports(path, package)]
+        waiting += [name.rpartition(".")[0], *_imports(path.read_bytes(), package)]
     return files
 
 
@@ -110,15 +111,18 @@ def _find(name: str, folders: Sequence[str] | None) -> ModuleSpec | None:
     return next(filter(None, (find(name, None) for find in finders if find)), None)
 
 
-def _imports(path: Path, package: str) -> Iterator[str]:
+@lru_cache(1024)  # several compiled modules depend on the same files
+def _imports(source: bytes, package: str) -> list[str]:
     """The names of all modules that a file may import, and some that are none."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    names: dict[str, None] = {}
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names |= dict.fromkeys(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
             base = ".".join([*above, *filter(None, [node.module])])
-            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
+            names |= dict.fromkeys([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    return list(names)
 
 
 def _edited(name: str, path: Path) -> bool:
