@@ -20,6 +20,13 @@ from ...mechanisms import (
 )
 from ...numbers import interval
 
+BEARING = {
+    ACCOUNTS: ACCOUNTS,
+    PART: "accounts for part of the gain",
+    NOT: "does not account for the gain",
+    UNDECIDED: UNDECIDED,
+}
+
 
 def in_tasks(envs: Iterable[str], every: int) -> str:
     """`in all 4 tasks`, `in CartPole and Pendulum`."""
@@ -56,12 +63,18 @@ def main(two: pd.DataFrame) -> str:
             f"{in_tasks(by.get(''.join(everywhere), ()), tasks)}.",
         ),
         (
-            bool(by),
-            "Accounts for LN's gain, which is to bring more than half of it when added and to cost "
-            f"more than half when removed: {told}.",
+            len(by) == 1,
+            f"In some tasks LN's gain is made of its {''.join(by)}: added to a network without LN "
+            "it brings more than half of the gain, and taken from LN it costs more than half, "
+            f"{in_tasks(by.get(''.join(by), ()), tasks)}.",
         ),
-        "No mechanism studied here accounts for LN's gain in any task: of none is it sure that it "
-        "brings more than half when added and costs more than half when removed.",
+        (
+            bool(by),
+            "Several mechanisms account for LN's gain, each of which brings more than half of it "
+            f"when added and costs more than half when removed: {told}.",
+        ),
+        "No mechanism studied here accounts for LN's gain in any task: none surely brings more "
+        "than half of it when added and costs more than half when removed.",
     )
 
 
@@ -76,7 +89,8 @@ def excluded(two: pd.DataFrame) -> str:
     return case(
         ((two["verdict"] == NO_SHARE).all(), ""),
         (out.empty, "None of the mechanisms can be ruled out in any task."),
-        f"Ruled out, for one of the two shares lies below a fifth: {told}.",
+        "Not what the gain is made of, for adding it brings or removing it costs less than a "
+        f"fifth: {told}.",
     )
 
 
@@ -85,17 +99,19 @@ def rest(found: pd.DataFrame) -> str:
     two = found[(found["kind"] == "two-sided") & (found["verdict"] != NO_SHARE)]
     if two.empty:
         return ""
-    words = {PART: "in part", UNDECIDED: "undecided"}
-    counts = {words[word]: int((two["verdict"] == word).sum()) for word in words}
+    words = {
+        PART: ("accounts", "account", " for part of the gain"),
+        UNDECIDED: ("is", "are", " undecided"),
+    }
+    counts = {word: int((two["verdict"] == word).sum()) for word in words}
+    told = " and ".join(
+        f"{n} {one if n == 1 else more}{rest}"
+        for (one, more, rest), n in zip(words.values(), counts.values(), strict=True)
+        if n
+    )
     left = case(
-        (
-            any(counts.values()),
-            f"Of the {len(two)} pairs of mechanism and task, "
-            + " and ".join(
-                f"{n} {'is' if n == 1 else 'are'} {word}" for word, n in counts.items() if n
-            ),
-        ),
-        "No pair of mechanism and task stays open",
+        (told, f"Of the {len(two)} combinations of mechanism and task, {told}"),
+        "No combination of mechanism and task stays open",
     )
     kept = found[found["kind"] == "placebo"]
     passes = case(
@@ -111,15 +127,16 @@ def placebo_first(found: pd.DataFrame) -> str:
     mine = found[found["kind"] == "placebo"]
     failed = mine[mine["verdict"] == FAILS]
     moved = failed[[any(s and s.sign for s in (row.S, row.N)) for row in failed.itertuples()]]
-    number = f"{len(moved) or len(failed)} of {len(mine)} placebos and tasks"
+    number = f"{len(moved) or len(failed)} of {len(mine)} combinations of placebo and task"
     return case(
         (failed.empty, ""),
         (
             len(moved),
-            f"A placebo moves the return, which it should not, in {number}, most of all "
-            f"{_worst(moved)}; what the mechanism beside it does there is not all its own.",
+            f"In {number} the placebo moves the return, which it should not, most of all "
+            f"{_worst(moved)}. What the mechanism with the same form does there is not all due to "
+            "its content.",
         ),
-        f"A placebo does not pass in {number}, for its interval is wider than the fifth of LN's "
+        f"In {number} the placebo does not pass, because its interval leaves the fifth of LN's "
         f"gain that the rule allows, most of all {_worst(failed)}.",
     )
 
@@ -167,7 +184,7 @@ def changed(best: pd.DataFrame, average: pd.DataFrame) -> str:
             "Averaged over the learning rates, as in Table 1, every verdict is the same.",
         ),
         f"Averaged over the learning rates, as in Table 1, {len(other)} of {len(both)} verdicts "
-        f"are others: {told}.",
+        f"change: {told}.",
     )
 
 
@@ -182,12 +199,13 @@ def cleanness(moved: pd.DataFrame) -> str:
         (moved.empty, ""),
         (
             clean.empty,
-            f"None of the {len(moved)} arms and tasks is clean: each misses its own mediator or "
-            "moves another, so a share says what the arm does, not what its mediator does alone.",
+            f"None of the {len(moved)} combinations of arm and task is clean: each misses its own "
+            "mediator or moves another, so a share says what the arm does, not what its mediator "
+            "does alone.",
         ),
-        (len(clean) == len(moved), f"All {len(moved)} arms and tasks are clean."),
-        f"Clean are {len(clean)} of {len(moved)} arms and tasks: {told}; the others miss their own "
-        "mediator or move another, by the numbers in the table.",
+        (len(clean) == len(moved), f"All {len(moved)} combinations of arm and task are clean."),
+        f"{len(clean)} of {len(moved)} combinations of arm and task are clean: {told}. The others "
+        "miss their own mediator or move another, as the table shows.",
     )
 
 
@@ -204,8 +222,8 @@ def order(ranked: pd.DataFrame) -> str:
         if row.ahead and row.ahead.low > 0
     ]
     contrasts = case(
-        (not clear, "no neighbour is clear of the next"),
-        f"clear of the next: {'; '.join(clear)}",
+        (not clear, "no mechanism is surely ahead of the next"),
+        f"surely ahead of the next: {'; '.join(clear)}",
     )
     return f"By the mean over tasks of the smaller share: {', '.join(names)}; {contrasts}."
 
@@ -214,11 +232,11 @@ def placebos(found: pd.DataFrame) -> str:
     """How many placebos pass, and which do not."""
     mine = found[(found["kind"] == "placebo") & (found["verdict"] != NO_SHARE)]
     failed = mine[mine["verdict"] == FAILS]
-    every = f"{len(mine)} placebos and tasks"
+    every = f"{len(mine)} combinations of placebo and task"
     return case(
         (mine.empty, "There is no gain of LN against which a placebo could be held."),
         (failed.empty, f"All {every} pass."),
-        f"{len(mine) - len(failed)} of {every} pass. Furthest from it is {_worst(failed)}.",
+        f"{len(mine) - len(failed)} of {every} pass. Furthest from passing is {_worst(failed)}.",
     )
 
 
@@ -243,8 +261,8 @@ def bearing(found: pd.DataFrame) -> list[str]:
         rows = found[(found["mechanism"] == name) & (found["verdict"] != NO_SHARE)]
         every = len(rows)
         parts = [
-            f"{verdict} {in_tasks(rows.loc[rows['verdict'] == verdict, 'env'], every)}"
-            for verdict in (ACCOUNTS, PART, NOT, UNDECIDED)
+            f"{says} {in_tasks(rows.loc[rows['verdict'] == verdict, 'env'], every)}"
+            for verdict, says in BEARING.items()
             if (rows["verdict"] == verdict).any()
         ]
         told.append(f"{label}: {'; '.join(parts)}." if parts else "")
