@@ -47,18 +47,25 @@ def both(forward: str, decay: str, envs: tuple[str, ...] = ("CartPole", "Pendulu
 
 def test_one_mechanism_that_accounts_for_the_gain_everywhere() -> None:
     told = words.answer(both(ACCOUNTS, NOT))
-    assert told[0].startswith("LN's gain is made of its forward pass:")
-    assert told[0].endswith("more than half, in all 2 tasks.")
+    assert told[0] == (
+        "LN's gain is made of its forward pass: added to a network without LN it brings 50% of the "
+        "gain, and taken from LN it costs 50%, each surely more than half, in all 2 tasks."
+    )
     assert told[1].endswith("less than a fifth: learning-rate decay in all 2 tasks.")
     assert told[2] == "No combination of mechanism and task stays open." and len(told) == 3
     assert words.answer(both(ACCOUNTS, NOT, ("Acrobot",)))[0].endswith("half, in Acrobot.")
+
+
+def test_sizes_are_one_number_or_a_range() -> None:
+    assert words._sizes(pd.Series([of(0.8, 0.9), of(0.5, 0.7)])) == "60% to 85%"
+    assert words._sizes(pd.Series([of(0.8, 0.9)] * 2)) == "85%"
 
 
 def test_mechanisms_that_account_for_it_in_some_tasks() -> None:
     found = pd.concat([both(ACCOUNTS, UNDECIDED, ("CartPole",)), both(PART, PART, ("Pendulum",))])
     told = words.answer(found)
     assert told[0].startswith("In some tasks LN's gain is made of its forward pass: added")
-    assert told[0].endswith("costs more than half, in CartPole.")
+    assert told[0].endswith("costs 50%, each surely more than half, in CartPole.")
     assert told[1] == "None of the mechanisms can be ruled out in any task."
     assert told[2] == (
         "Of the 4 combinations of mechanism and task, 2 account for part of the gain and 1 is "

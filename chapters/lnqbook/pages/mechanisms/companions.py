@@ -18,9 +18,9 @@ ONLY_THE_STUDY = "This is asked of the study's runs alone."
 LABELS = {
     "seem": "SEEM index",
     "seem_scaled": "SEEM index / (tr K / B)",
-    "lr x seem": "learning rate x SEEM index",
+    "lr x seem": "learning rate \N{MULTIPLICATION SIGN} SEEM index",
     "lr": "learning rate",
-    "lr x grad_norm2": "learning rate x mean squared gradient norm",
+    "lr x grad_norm2": "learning rate \N{MULTIPLICATION SIGN} mean squared gradient norm",
     "gi2_scaled": "GI2 / loss",
     "iso_p": "ISO_p",
 }

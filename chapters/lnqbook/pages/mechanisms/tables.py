@@ -108,8 +108,7 @@ def anchors(scores: dict[str, Scores], judged: bool) -> pd.DataFrame:
 def astray(runs: pd.DataFrame) -> pd.DataFrame:
     """`mechanisms.counted` as text, the networks of which nothing went astray left out."""
     found = counted(runs)
-    found = found[(found.drop(columns="runs") > 0).any(axis=1)]
-    found.index = [(env, ARMS[name]) for env, name in found.index]
+    found = found[(found.drop(columns="runs") > 0).any(axis=1)].rename(index=ARMS, level="name")
     shares = found.drop(columns="runs").map(lambda x: f"{x:.0%}" if x == 0 or x > 0.005 else "<1%")
     return shares.assign(runs=found["runs"]).rename(columns={"no_return": "no return"})
 

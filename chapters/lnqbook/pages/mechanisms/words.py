@@ -51,22 +51,19 @@ def main(two: pd.DataFrame) -> str:
     judged = two[two["verdict"] != NO_SHARE]
     everywhere = [name for name, envs in by.items() if len(envs) == judged["env"].nunique()]
     told = "; ".join(f"the {name} {in_tasks(envs, tasks)}" for name, envs in by.items())
+    one = next(iter(by), "")
+    mine = two[(two["mechanism"] == one) & (two["verdict"] == ACCOUNTS)]
     return case(
         (
             judged.empty,
             "LN's gain is not clear of zero in any task shown, so there is none to be shared out.",
         ),
         (
-            len(everywhere) == 1 and len(by) == 1,
-            f"LN's gain is made of its {''.join(everywhere)}: added to a network without LN it "
-            f"brings more than half of the gain, and taken from LN it costs more than half, "
-            f"{in_tasks(by.get(''.join(everywhere), ()), tasks)}.",
-        ),
-        (
             len(by) == 1,
-            f"In some tasks LN's gain is made of its {''.join(by)}: added to a network without LN "
-            "it brings more than half of the gain, and taken from LN it costs more than half, "
-            f"{in_tasks(by.get(''.join(by), ()), tasks)}.",
+            f"{'' if everywhere else 'In some tasks '}LN's gain is made of its {one}: added to a "
+            f"network without LN it brings {_sizes(mine['S'])} of the gain, and taken from LN it "
+            f"costs {_sizes(mine['N'])}, each surely more than half, "
+            f"{in_tasks(by.get(one, ()), tasks)}.",
         ),
         (
             bool(by),
@@ -76,6 +73,12 @@ def main(two: pd.DataFrame) -> str:
         "No mechanism studied here accounts for LN's gain in any task: none surely brings more "
         "than half of it when added and costs more than half when removed.",
     )
+
+
+def _sizes(shares: pd.Series) -> str:
+    """`86%` or `86% to 92%`; nothing for none."""
+    ends = dict.fromkeys(f"{end(s.value for s in shares):.0%}" for end in (min, max) if len(shares))
+    return " to ".join(ends)
 
 
 def excluded(two: pd.DataFrame) -> str:
