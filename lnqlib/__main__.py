@@ -19,7 +19,8 @@ from .store import shipped as shipping
 from .store.agreement import same_in_law
 from .store.cluster import connected
 from .store.local import in_repository
-from .store.shipped import Shipped, ship
+from .store.ship import ship
+from .store.shipped import Shipped
 from .store.verify import ROUNDING, trained_again
 from .studies import STUDIES
 from .sweep import SweepError, backend_store, finished, shipped_of, train_missing

@@ -20,7 +20,7 @@ from lnqlib.results import CURVES
 from lnqlib.run import dataset_of, initial_params_of
 from lnqlib.spec import RunSpec, SpecError
 from lnqlib.store import Store, verify
-from lnqlib.store import shipped as shipped_results
+from lnqlib.store.ship import ship
 from lnqlib.store.verify import foreign_modules, sample, spec_of
 from lnqlib.sweep import SweepError, curves, lookup, sweep
 
@@ -344,4 +344,4 @@ def test_verify_and_status_leave_a_named_module_alone(project, change, monkeypat
 
 
 def test_shipping_knows_no_module(project):
-    assert shipped_results.ship([TIMES], project / "results" / "mine", Store()) == []
+    assert ship([TIMES], project / "results" / "mine", Store()) == []

@@ -27,9 +27,9 @@ from lnqlib.results import CURVES
 from lnqlib.spec import grid
 from lnqlib.store import Store, StoreError
 from lnqlib.store import local as store_module
-from lnqlib.store import shipped as shipped_results
 from lnqlib.store.local import ROOT
 from lnqlib.store.parquet import Damaged
+from lnqlib.store.ship import ship
 from lnqlib.store.shipped import Shipped
 from lnqlib.sweep import SweepError, backend_store, sweep
 
@@ -321,7 +321,7 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shipped")
     made = Store(folder / "store")
     made.write([standin.train(spec) for spec in SPECS])
-    shipped_results.ship(SPECS, folder / "results" / "tiny", made)
+    ship(SPECS, folder / "results" / "tiny", made)
     return folder / "results"
 
 
@@ -473,7 +473,7 @@ def test_a_diverged_run_comes_back_as_it_was(tmp_path):
         result.curves[name][1:] = values[name]
     made = Store(tmp_path / "store")
     made.write([result])
-    shipped_results.ship(SPECS[:1], tmp_path / "results" / "tiny", made)
+    ship(SPECS[:1], tmp_path / "results" / "tiny", made)
     for source in (made, Shipped(tmp_path / "results")):
         row, curves = source.results(SPECS[:1]).iloc[0], source.curves(SPECS[:1])
         for name, value in values.items():

@@ -17,6 +17,7 @@ from lnqlib import engine, run, spec, training
 from lnqlib.spec import FIELDS, RunSpec, SpecError
 from lnqlib.store import Store
 from lnqlib.store import shipped as shipped_results
+from lnqlib.store.ship import ship
 from lnqlib.store.shipped import Shipped
 from lnqlib.sweep import sweep
 
@@ -205,7 +206,7 @@ def test_a_run_that_diverges_is_kept_and_counted_everywhere(tmp_path, monkeypatc
     effect = stats.paired_effect(frame, "loss").iloc[0]
     assert (effect["count"], effect["left_out"]) == (2, 1)
 
-    shipped_results.ship(specs, tmp_path / "results" / "tiny", Store(tmp_path / "sick"))
+    ship(specs, tmp_path / "results" / "tiny", Store(tmp_path / "sick"))
     shipped = Shipped().results(specs)
     assert list(shipped["diverged_step"]) == list(frame["diverged_step"])
     np.testing.assert_array_equal(shipped["loss"], frame["loss"])

@@ -20,8 +20,10 @@ from lnqbook.mediators import KEPT
 from lnqlib.results import COMPANIONS, COUNTS, CURVES, INJECTED
 from lnqlib.spec import FIELDS, grid
 from lnqlib.store import Store, StoreError, local, parquet
+from lnqlib.store import ship as shipping
 from lnqlib.store import shipped as shipped_results
-from lnqlib.store.shipped import Shipped, downsample, rounded
+from lnqlib.store.ship import downsample, rounded, ship
+from lnqlib.store.shipped import Shipped
 
 SPECS = grid(env="Pendulum", norm=("none", "layer"), lr=(1e-2, 1e-3), seed=range(3), checkpoints=8)
 
@@ -210,7 +212,7 @@ def test_a_file_from_before_a_field_lacks_no_measured_column(filled):
 
 
 def test_shipped_files_hold_what_the_store_held(filled, tmp_path):
-    written = shipped_results.ship(SPECS, tmp_path / "results" / "tiny", filled)
+    written = ship(SPECS, tmp_path / "results" / "tiny", filled)
     assert [path.name for path in written] == ["Pendulum.runs.parquet", "Pendulum.curves.parquet"]
     shipped = Shipped(tmp_path / "results")
     pd.testing.assert_frame_equal(shipped.results(SPECS), filled.results(SPECS))
@@ -231,7 +233,7 @@ def test_what_was_not_measured_is_nan_and_not_null_in_every_file(filled, tmp_pat
     """pyarrow 11 and older take nulls in columns encoded as ours for damage."""
     paths = [
         *filled.path.glob("*.parquet"),
-        *shipped_results.ship(SPECS, tmp_path / "r" / "tiny", filled),
+        *ship(SPECS, tmp_path / "r" / "tiny", filled),
     ]
     for path in paths:
         for column in pq.read_table(path):
@@ -251,25 +253,25 @@ def clone(tmp_path, monkeypatch):
     identity = ["-c", "user.name=x", "-c", "user.email=x@x"]
     for command in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "x"]):
         subprocess.run(["git", "-C", outer, *command], check=True)
-    monkeypatch.setattr(shipped_results, "ROOT", outer / "lnqlib")
+    monkeypatch.setattr(shipping, "ROOT", outer / "lnqlib")
     return outer / "lnqlib"
 
 
 def test_the_commit_is_that_of_this_repository_alone(clone, monkeypatch):
-    assert shipped_results.commit() == "unknown"
-    monkeypatch.setattr(shipped_results, "ROOT", clone.parent)
+    assert shipping.commit() == "unknown"
+    monkeypatch.setattr(shipping, "ROOT", clone.parent)
     head = subprocess.run(
         ["git", "-C", clone.parent, "rev-parse", "HEAD"], capture_output=True, text=True
     )
-    assert shipped_results.commit() == head.stdout.strip()
+    assert shipping.commit() == head.stdout.strip()
     monkeypatch.setenv("GIT_DIR", str(clone.parent / ".git"))  # as within a hook of another one
-    monkeypatch.setattr(shipped_results, "ROOT", clone)
-    assert shipped_results.commit() == "unknown"
+    monkeypatch.setattr(shipping, "ROOT", clone)
+    assert shipping.commit() == "unknown"
 
 
 def test_without_git_the_commit_is_unknown(clone, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert shipped_results.commit() == "unknown"
+    assert shipping.commit() == "unknown"
 
 
 def test_a_column_that_is_newer_than_some_of_the_runs_is_not_shipped_as_not_measured(
@@ -283,7 +285,7 @@ def test_a_column_that_is_newer_than_some_of_the_runs_is_not_shipped_as_not_meas
     store = Store(tmp_path / "store")
     store.write([standin.train(spec) for spec in SPECS[1:]])
     assert store.lacking([SPECS[1]]) == set() and store.lacking(SPECS) == {"iso_p_used"}
-    shipped_results.ship(SPECS, tmp_path / "results" / "tiny", store)
+    ship(SPECS, tmp_path / "results" / "tiny", store)
     shipped = Shipped(tmp_path / "results")
     assert shipped.lacking(SPECS) == {spec.key: {"iso_p_used"} for spec in SPECS}
     assert shipped.lacking(SPECS, curves=True) == shipped.lacking(SPECS)
@@ -292,17 +294,17 @@ def test_a_column_that_is_newer_than_some_of_the_runs_is_not_shipped_as_not_meas
 
 def test_shipping_is_deterministic_complete_and_repeatable(filled, tmp_path):
     extra = grid(env="Pendulum", seed=7, checkpoints=8)
-    assert shipped_results.ship(SPECS + extra, tmp_path / "a" / "tiny", filled) == []
-    shipped_results.ship(SPECS + extra, tmp_path / "a" / "tiny", filled, partial=True)
-    shipped_results.ship(SPECS, tmp_path / "b" / "tiny", filled)
+    assert ship(SPECS + extra, tmp_path / "a" / "tiny", filled) == []
+    ship(SPECS + extra, tmp_path / "a" / "tiny", filled, partial=True)
+    ship(SPECS, tmp_path / "b" / "tiny", filled)
     for name in ("runs", "curves"):
         a, b = (tmp_path / x / "tiny" / f"Pendulum.{name}.parquet" for x in "ab")
         assert a.read_bytes() == b.read_bytes()
-    assert shipped_results.ship(SPECS, tmp_path / "b" / "tiny", filled) == []
+    assert ship(SPECS, tmp_path / "b" / "tiny", filled) == []
     # what is missing is added from another store; what is there stays
     late = Store(tmp_path / "late")
     late.write([standin.train(spec) for spec in extra])
-    assert len(shipped_results.ship(SPECS + extra, tmp_path / "a" / "tiny", late)) == 2
+    assert len(ship(SPECS + extra, tmp_path / "a" / "tiny", late)) == 2
     both = Shipped(tmp_path / "a")
     assert list(both.results(SPECS + extra)["key"]) == [s.key for s in SPECS + extra]
     assert both.curves(SPECS + extra)["key"].nunique() == 13
@@ -316,8 +318,8 @@ def test_a_study_may_ship_fewer_checkpoints(tmp_path):
     specs = grid(env="Pendulum", checkpoints=30)
     made = Store(tmp_path / "store")
     made.write([standin.train(spec) for spec in specs])
-    for study, count in (("tiny", shipped_results.CHECKPOINTS), ("target", 12), ("online", 12)):
-        shipped_results.ship(specs, tmp_path / study / study, made)
+    for study, count in (("tiny", shipping.CHECKPOINTS), ("target", 12), ("online", 12)):
+        ship(specs, tmp_path / study / study, made)
         shipped = Shipped(tmp_path / study)
         assert len(shipped.curves(specs)) == count
         pd.testing.assert_frame_equal(shipped.results(specs), made.results(specs))
@@ -327,7 +329,7 @@ def test_the_mechanisms_ship_the_checkpoints_and_curves_that_their_plan_reads(tm
     specs = grid(env="Pendulum", seed=(1, 2))
     made = Store(tmp_path / "store")
     made.write([standin.train(spec) for spec in specs])
-    shipped_results.ship(specs, tmp_path / "results" / "mechanisms", made)
+    ship(specs, tmp_path / "results" / "mechanisms", made)
     shipped = Shipped(tmp_path / "results")
     curves, whole = shipped.curves(specs), made.curves(specs)
     steps = specs[0].checkpoint_steps
@@ -340,15 +342,13 @@ def test_the_mechanisms_ship_the_checkpoints_and_curves_that_their_plan_reads(tm
     file = pq.read_schema(tmp_path / "results" / "mechanisms" / "Pendulum.curves.parquet").names
     assert asked < set(file) and not set(INJECTED) & set(file)
     assert curves["injected_gi2"].isna().all()
-    assert shipped.lacking(specs, curves=True)[specs[0].key] == set(
-        shipped_results.LEFT_OUT["mechanisms"]
-    )
+    assert shipped.lacking(specs, curves=True)[specs[0].key] == set(shipping.LEFT_OUT["mechanisms"])
     losses = whole["loss"].to_numpy()[:100]
     assert curves["loss"].iloc[3] == pytest.approx(losses[4:8].mean(), rel=1e-6)
 
 
 def test_rows_are_read_once_as_long_as_their_file_and_its_digest_stay(filled, tmp_path):
-    path, _ = shipped_results.ship(SPECS, tmp_path / "results" / "tiny", filled)
+    path, _ = ship(SPECS, tmp_path / "results" / "tiny", filled)
     first = Shipped(tmp_path / "results")
     assert len(first.results()) == len(SPECS)
     first.results()["loss"] = 0.0  # a caller's changes are the caller's own
@@ -370,11 +370,11 @@ LOST = {"absent": lambda path: path.unlink(), "damaged": lambda path: path.write
 @pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
 def test_shipped_curves_that_were_lost_come_back_from_the_store(filled, tmp_path, lose):
     folder = tmp_path / "results" / "tiny"
-    *_, path = shipped_results.ship(SPECS, folder, filled)
+    *_, path = ship(SPECS, folder, filled)
     before = path.read_bytes()
     lose(path)
     with pytest.warns(UserWarning, match=path.name):
-        assert len(shipped_results.ship(SPECS, folder, filled)) == 2
+        assert len(ship(SPECS, folder, filled)) == 2
     assert path.read_bytes() == before
     assert Shipped(tmp_path / "results").curves(SPECS)["key"].nunique() == len(SPECS)
 
@@ -382,7 +382,7 @@ def test_shipped_curves_that_were_lost_come_back_from_the_store(filled, tmp_path
 @pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
 def test_shipping_refuses_to_lose_curves_that_are_nowhere(filled, tmp_path, lose):
     folder, late = tmp_path / "results" / "tiny", Store(tmp_path / "late")
-    *_, path = shipped_results.ship(SPECS, folder, filled)
+    *_, path = ship(SPECS, folder, filled)
     lose(path)
     before = {file: file.read_bytes() for file in folder.iterdir()}
     extra = grid(env="Pendulum", seed=7, checkpoints=8)
@@ -390,23 +390,23 @@ def test_shipping_refuses_to_lose_curves_that_are_nowhere(filled, tmp_path, lose
     for partial in (False, True):
         refused = pytest.raises(StoreError, match=f"curves of 7 shipped.*git checkout -- {path}$")
         with pytest.warns(UserWarning, match=path.name), refused:
-            shipped_results.ship(SPECS + extra, folder, late, partial)
+            ship(SPECS + extra, folder, late, partial)
         assert {file: file.read_bytes() for file in folder.iterdir()} == before
 
 
 def test_shipping_refuses_to_replace_runs_that_it_cannot_read(filled, tmp_path):
     folder, late = tmp_path / "results" / "tiny", Store(tmp_path / "late")
-    path, _ = shipped_results.ship(SPECS, folder, filled)
+    path, _ = ship(SPECS, folder, filled)
     path.write_bytes(b"PAR1")
     before = {file: file.read_bytes() for file in folder.iterdir()}
     late.write([standin.train(spec) for spec in SPECS[:5]])
     with pytest.warns(UserWarning, match=path.name):
         refused = pytest.raises(StoreError, match=f"5 of its 12 runs.*git checkout -- {path}")
         with refused:
-            shipped_results.ship(SPECS, folder, late, partial=True)
-        assert shipped_results.ship(SPECS, folder, late) == []
+            ship(SPECS, folder, late, partial=True)
+        assert ship(SPECS, folder, late) == []
         assert {file: file.read_bytes() for file in folder.iterdir()} == before
-        assert len(shipped_results.ship(SPECS, folder, filled)) == 2  # nothing is lost
+        assert len(ship(SPECS, folder, filled)) == 2  # nothing is lost
 
 
 def test_downsampling_keeps_points_and_averages_the_loss():
