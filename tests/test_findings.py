@@ -20,6 +20,7 @@ from lnqbook import (
     link_words,
     placebos,
     power,
+    ranks,
 )
 from lnqbook.claims import board
 from lnqbook.claims.checks import CALM, MEDIANS
@@ -290,8 +291,8 @@ CHANCE = Interval(0.3, 0.2, 0.4, 18)  # clear of 0, and no more than random orde
 
 
 def test_a_side_needs_more_than_chance():
-    assert [front_page.side(x) for x in (ABOVE, BELOW, AROUND, CHANCE)] == [1, -1, 0, 0]
-    assert front_page.side(ABOVE._replace(count=7)) == 0
+    assert [ranks.side(x) for x in (ABOVE, BELOW, AROUND, CHANCE)] == [1, -1, 0, 0]
+    assert ranks.side(ABOVE._replace(count=7)) == 0
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def check(runs: list[RunSpec], steps: tuple[int, ...], bounds: tuple[float, ...]
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("env", ENVS)
 def test_steps_agree_with_torch(env: str, norm: str, optimizer: str) -> None:
-    """All six weights' arrays after one and after three steps; launches continue where one ended."""
+    """All six weights' arrays after one and after three steps; a launch continues the last."""
     check(specs(env=env, norm=norm, optimizer=optimizer), (1, 3), (1e-5, 1e-5))
 
 

@@ -6,21 +6,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from . import ranks, stats
+from . import stats
 from .best_rates import gain_in_words
 from .findings import case, listed
 from .placebos import NAMES, Case, compared
+from .ranks import MIN_POINTS, enough, side
 from .stats import Interval, clear
 
 SIDES = {1: "above 0", -1: "below 0", 0: "contains 0, or is within chance"}
-TOO_FEW = f"fewer than {ranks.MIN_POINTS} points"
-
-
-def side(rho: Interval) -> int:
-    """1 or -1 where rho is clear of 0 and further from it than random order gets, else 0."""
-    if rho.count < ranks.MIN_POINTS or abs(rho.value) < ranks.chance_bound(rho.count):
-        return 0
-    return rho.sign
+TOO_FEW = f"fewer than {MIN_POINTS} points"
 
 
 def correlations(runs: pd.DataFrame) -> pd.DataFrame:
@@ -91,11 +85,6 @@ def second_order(rhos: pd.DataFrame) -> str:
     known = [env for env in gi2.index if enough(calm[env])]
     gone = [env for env in known if side(gi2[env]) and not side(calm[env])]
     return told + case((gone, f" So in {listed(gone)} the link hangs on runs that diverged."), "")
-
-
-def enough(rho: Interval) -> bool:
-    """Whether there are points enough for a correlation."""
-    return rho.count >= ranks.MIN_POINTS
 
 
 def left_few(envs: Sequence[str]) -> str:

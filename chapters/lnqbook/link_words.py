@@ -43,7 +43,7 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
     if max(found.count for found in rho) < ranks.MIN_POINTS:
         return f"There are too few learning rates here for a correlation of {name} and {y}."
     clear, calm = (
-        [env for env, found in some.items() if front_page.side(found) == sign]
+        [env for env, found in some.items() if ranks.side(found) == sign]
         for some in (rho, calm_rho)
     )
     fixed = fixed_rates(runs, x, y, sign)
@@ -65,7 +65,7 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
         (clear or calm or fixed, " All three hold in no task."),
         "",
     )
-    few = [env for env in clear if not front_page.enough(calm_rho[env])]
+    few = [env for env in clear if not ranks.enough(calm_rho[env])]
     return f"{across}{front_page.left_few(few)} {at_single_rates(fixed, y, sign, name)}{together}"
 
 
@@ -103,11 +103,11 @@ def correlations(rho: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
 
 
 def on_sides(rho: pd.Series) -> str:
-    """`above 0 in CartPole`: the sides of `front_page.side`, which chance seldom reaches.
+    """`above 0 in CartPole`: the sides of `ranks.side`, which chance seldom reaches.
 
     **Arguments** `rho`: intervals by task.
     """
-    return sided(rho.map(front_page.side), neither="nowhere clear of 0 and of chance")
+    return sided(rho.map(ranks.side), neither="nowhere clear of 0 and of chance")
 
 
 def none_finished(optimizer: str) -> str:

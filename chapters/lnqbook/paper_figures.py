@@ -8,9 +8,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 from .findings import case, in_tasks, listed, sided
-from .front_page import side
 from .link_words import none_finished, on_sides
 from .numbers import printed
+from .ranks import side
 
 SAYS = {
     "Fig. 1, first row": "“first-order gradient interference (SGI, defined later) positively "
@@ -61,7 +61,7 @@ def signs(name: str, y: str, rho: pd.Series) -> str:
 
 
 def sides(rho: pd.Series) -> pd.Series:
-    """`front_page.side` by task."""
+    """`ranks.side` by task."""
     return rho.map(side).astype(int)
 
 

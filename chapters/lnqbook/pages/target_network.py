@@ -19,7 +19,7 @@ from ..answers import (
     word,
 )
 from ..findings import case, count, in_tasks, led, listed
-from ..front_page import side
+from ..ranks import side
 from ..stats import Interval
 from ..target_statistics import MARGIN
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ... import front_page, link_words, paper_figures, ranks, rates, stats
 from ...findings import case, listed, sided
-from ...front_page import enough, side
 from ...link_words import on_sides
+from ...ranks import enough, side
 from ...stats import NBSP
 
 GI2 = "GI\N{SUBSCRIPT TWO}"
