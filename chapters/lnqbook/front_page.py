@@ -56,8 +56,9 @@ def about_the_task(cases: Sequence[Case], optimizer: str) -> str:
         if (one.pair.x, one.optimizer) != ("gi2", optimizer):
             continue
         word = compared(one)
-        numbers = f"(\u03c1 {one.found.own.value:.2f} and {one.found.others.value:.2f})"
-        link = f"{NAMES['gi2']}'s link with its own task's loss is {word} than with other tasks' "
+        numbers = f"(mean \u03c1 {one.found.own.value:.2f} and {one.found.others.value:.2f})"
+        link = f"{NAMES['gi2']}'s correlation with its own task's loss is {word} than those "
+        link += "with other tasks' "
         start = "With the defaults" if one.reading == "defaults" else one.reading.capitalize()
         told.append(
             f"{start[0].lower()}{start[1:]} it is {word} {numbers}"
@@ -84,7 +85,9 @@ def second_order(rhos: pd.DataFrame) -> str:
     )
     known = [env for env in gi2.index if enough(calm[env])]
     gone = [env for env in known if side(gi2[env]) and not side(calm[env])]
-    return told + case((gone, f" So in {listed(gone)} the link hangs on runs that diverged."), "")
+    return told + case(
+        (gone, f" So in {listed(gone)} the correlation is due to runs that diverged."), ""
+    )
 
 
 def left_few(envs: Sequence[str]) -> str:
@@ -95,7 +98,12 @@ def left_few(envs: Sequence[str]) -> str:
 def _where(rho: pd.Series, up: str, down: str) -> str:
     """`higher in Acrobot; neither clearly higher nor lower in CartPole`: rho in each task."""
     signs = {env: side(rho[env]) if enough(rho[env]) else None for env in rho.index}
-    ways = {1: up, -1: down, 0: f"neither clearly {up} nor {down}", None: "open, for few points,"}
+    ways = {
+        1: up,
+        -1: down,
+        0: f"neither clearly {up} nor {down}",
+        None: "undecided (too few points)",
+    }
     found = {way: [env for env, sign in signs.items() if sign == key] for key, way in ways.items()}
     return "; ".join(f"{way} in {listed(envs)}" for way, envs in found.items() if envs)
 
