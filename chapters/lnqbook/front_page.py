@@ -87,7 +87,7 @@ def second_order(rhos: pd.DataFrame) -> str:
     known = [env for env in gi2.index if enough(calm[env])]
     gone = [env for env in known if side(gi2[env]) and not side(calm[env])]
     return told + case(
-        (gone, f" So in {listed(gone)} the correlation is due to runs that diverged."), ""
+        (gone, f" So in {listed(gone)} the correlation depends on runs that diverged."), ""
     )
 
 
