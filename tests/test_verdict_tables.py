@@ -90,16 +90,18 @@ def test_the_evidence_has_one_row_a_unit(pairs):
             assert (row.get("class") == ["uncounted"]) == (not unit.counts)
             assert ("excepted" in cells[0].get_text()) == (not unit.counts)
             assert (unit.verdict or unit.word) in cells[1].get_text()
-            for view, word in unit.under.items():
-                assert f"{view}: {word}" in cells[2].get_text()
-        assert len(block.select("th")) == (0 if not rows else 3 if second is first else 4)
+            others = [other for other in second.units if other.name == unit.name]
+            for reading, cell in zip((unit, *others), cells[1:], strict=False):
+                for view, word in reading.under.items():
+                    assert f"{view}: {word}" in cell.get_text()
+        assert len(block.select("th")) == (0 if not rows else 2 if second is first else 3)
     assert verdict_tables.OPENER in verdict_tables.details(pairs)
 
 
 def test_every_statistic_of_a_task_is_told_with_its_number(pairs):
     first, _ = pairs[9]
     cell = parsed(verdict_tables.details([pairs[9]])).select("tbody tr")[0].select("td")[1]
-    lines = [line.get_text() for line in cell.select("small")]
+    lines = [line.get_text() for line in cell.select(":scope > small")]
     for line, row in zip(lines, first.units[0].rows, strict=True):
         value = row.evidence.value
         assert f"{value.plus}{NBSP}for, {value.minus}{NBSP}against" in line
@@ -113,9 +115,39 @@ def test_a_view_that_turns_a_task_stands_out():
     unit = Unit("Pendulum", SUPPORTED, True, (row,), {CALM: CONTRADICTED})
     verdict = Verdict(CLAIMS[2], "holds", (unit,))
     cells = parsed(verdict_tables.details([(verdict, verdict)])).select("tbody td")
-    assert cells[2].b.get_text() == CONTRADICTED
-    assert f"{MINUS}0.50 [{MINUS}0.60, {MINUS}0.40]" in cells[2].get_text().replace(NBSP, " ")
+    views = cells[1].select_one(".views")
+    assert views.b.get_text() == CONTRADICTED
+    assert f"{MINUS}0.50 [{MINUS}0.60, {MINUS}0.40]" in views.get_text().replace(NBSP, " ")
     assert verdict.turned == [f"{CALM} (Pendulum)"]
+
+
+def test_a_statistic_that_does_not_decide_is_grey_and_says_why(pairs):
+    def lines(pair, name):
+        rows = parsed(verdict_tables.details([pair])).select("tbody tr")
+        row = next(row for row in rows if row.td.get_text().startswith(name))
+        return row.select("td")[1].select(":scope > small")
+
+    # claim 8: in MountainCar SGI is excepted, the other two are not
+    sgi, *others = lines(pairs[7], "MountainCar")
+    assert sgi["class"] == ["uncounted"] and sgi.get_text().endswith("(excepted)")
+    assert not any(line.get("class") for line in others)
+
+
+def test_a_statistic_that_need_not_hold_in_this_task_is_grey(pairs):
+    rows = [row for pair in pairs for unit in pair[0].units for row in unit.rows]
+    assert not any(row.elsewhere and not row.check.anywhere for row in rows)
+    check = Check("rho(ISO_p, return) > 0", lambda runs, draws: None, anywhere="across")
+    value = Interval(-0.5, -0.6, -0.4, 18)
+    found = [
+        Row(check, env, "SGD", Evidence(word, value), {})
+        for env, word in (("CartPole", CONTRADICTED), ("Pendulum", SUPPORTED))
+    ]
+    units = list(verdicts._units(CLAIMS[17], found, {}))
+    assert [unit.word for unit in units] == [SUPPORTED] * 2
+    page = verdict_tables.details([(Verdict(CLAIMS[17], "holds", tuple(units)),) * 2])
+    here, there = (row.select("td")[1].small for row in parsed(page).select("tbody tr"))
+    assert here["class"] == ["uncounted"] and here.get_text().endswith("(enough elsewhere)")
+    assert there.get("class") is None
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ STYLE = """<style>
 .claims :is(th, td) { padding: 0.25em 0.5em; text-align: left; vertical-align: top; }
 .claims tr { border-bottom: 1px solid var(--pst-color-border, #ccc); }
 .claims .uncounted { opacity: 0.75; }
+.claims .views { margin-top: 0.4em; }
 .claims .verdict { white-space: nowrap; font-weight: 600; }
 .claims small { display: block; }
 .claims td:nth-child(2):not([data-label]) { min-width: 13em; }
@@ -213,7 +214,7 @@ def _alike(verdict: Verdict) -> str:
 
 
 def _evidence(first: Verdict, second: Verdict) -> str:
-    """One row a unit: the primary statistics, what the views say, and the other reading."""
+    """One row a unit: under each reading the primary statistics and what the views say."""
     others = {unit.name: unit for unit in second.units}
     same = second is first
     few = len({(r.check.text, r.optimizer) for u in first.units for r in u.rows}) <= FEW_CHECKS
@@ -222,26 +223,37 @@ def _evidence(first: Verdict, second: Verdict) -> str:
         other = others.get(unit.name)
         name = f"claim {unit.name}" if first.claim.units == "claim" else formula(unit.name)
         excepted = "" if unit.counts else "<small>excepted</small>"
-        cells = [f"<b>{name}</b>{excepted}", _primary(unit, few)]
-        cells.append(_views(unit, few))
-        cells += [] if same else [_primary(other, few) if other else "&ndash;"]
+        cells = [f"<b>{name}</b>{excepted}", _read(unit, few)]
+        cells += [] if same else [_read(other, few) if other else "&ndash;"]
         rows.append(cells)
         dim.append(not unit.counts)
-    heads = (first.claim.units, DEFAULTS, "other views", *([] if same else [PRINTED]))
+    heads = (first.claim.units, DEFAULTS, *([] if same else [PRINTED]))
     return _table(heads, rows, plain=1, dim=dim)
 
 
+def _read(unit: Unit, few: bool) -> str:
+    """A unit under one reading: its word, its statistics, and what the other views say."""
+    views = _views(unit, few)
+    return _primary(unit, few) + (f'<div class="views">{views}</div>' if views else "")
+
+
 def _primary(unit: Unit, few: bool) -> str:
+    """The word, and the primary statistics; grey where one does not count or need not hold."""
     if unit.verdict:
         return mark(unit.verdict)
     alone = few and len(unit.rows) == 1
-    lines = [
-        f"<small>{number(row.evidence.value)}</small>"
-        if alone
-        else f"<small>{MARKS[row.evidence.word]}{NBSP}{_named(row)}: "
-        f"{number(row.evidence.value)}</small>"
-        for row in unit.rows
-    ]
+    lines = []
+    for row in unit.rows:
+        told = number(row.evidence.value)
+        if not alone:
+            told = f"{MARKS[row.evidence.word]}{NBSP}{_named(row)}: {told}"
+        excepted = unit.counts and not row.counts
+        aside = "excepted" if excepted else "enough elsewhere" if row.elsewhere else ""
+        lines.append(
+            f'<small class="uncounted">{told} ({aside})</small>'
+            if aside
+            else f"<small>{told}</small>"
+        )
     return mark(unit.word) + "".join(lines)
 
 
@@ -253,7 +265,7 @@ def _views(unit: Unit, few: bool) -> str:
         numbers = f" ({'; '.join(told)})" if few and not unit.verdict else ""
         changed = f"<b>{word}</b>" if view in unit.turned else word
         lines.append(f"<small>{view}: {changed}{numbers}</small>")
-    return "".join(lines) or "&ndash;"
+    return "".join(lines)
 
 
 def _named(row: Row) -> str:

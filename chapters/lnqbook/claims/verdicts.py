@@ -45,7 +45,10 @@ LEVEL = 0.05
 
 
 class Row(NamedTuple):
-    """One check in one task: what the primary statistic says, and what the views say."""
+    """One check in one task: what the primary statistic says, and what the views say.
+
+    `elsewhere`: whether it need not hold here, since another check of its group does.
+    """
 
     check: Check
     env: str
@@ -54,6 +57,7 @@ class Row(NamedTuple):
     views: dict[str, Evidence]
     counts: bool = True
     claim: int = 0
+    elsewhere: bool = False
 
 
 class Unit(NamedTuple):
@@ -281,7 +285,8 @@ def _units(claim: Claim, rows: list[Row], taken: dict[str, list[Row]]) -> Iterab
             for view in VIEWS
             if any(view in rows[i].views for i in counted or at)
         }
-        yield Unit(key, word, bool(counted), tuple(rows[i] for i in at), seen)
+        told = (rows[i]._replace(elsewhere=words[i] != rows[i].evidence.word) for i in at)
+        yield Unit(key, word, bool(counted), tuple(told), seen)
 
 
 def _claim_unit(part: Claim, rows: list[Row], taken: dict[str, list[Row]]) -> Unit:
