@@ -245,13 +245,13 @@ def resampled(table: pd.DataFrame) -> np.ndarray:
     return np.nanmean(table.to_numpy()[draws], axis=1)
 
 
-def over_half(*changes: pd.Series, sign: int = 1) -> pd.Series:
-    """Where the changes' product has this sign at over half of the lrs, the interval included."""
+def over_half(change: pd.Series, sign: int = 1) -> pd.Series:
+    """Where the change clearly has this sign at over half of the lrs, twice as many as not."""
     found = {}
     for env in TASKS:
-        tables = [change[env].unstack("lr") for change in changes]
-        product = np.prod([np.sign(resampled(table)) for table in tables], axis=0)
-        found[env] = np.quantile((product * sign > 0).mean(axis=1), 0.025) > 0.5
+        low, high = np.quantile(resampled(change[env].unstack("lr")), [0.025, 0.975], axis=0)
+        mine, other = ((low > 0).sum(), (high < 0).sum())[::sign]
+        found[env] = mine > len(low) / 2 and mine >= 2 * other
     return pd.Series(found)
 
 

@@ -20,19 +20,31 @@ NETWORKS |= {"affine LN": "layer_affine", "LN after ReLU": "layer_after_relu"}
 NETWORKS |= {"projected LN": "project", "None with its own decay": "own_decay"}
 NETWORKS |= {"None with LN's decay": "paired_decay"}
 NETWORKS |= {f"CrossQ, momentum {m}": f"crossq_{m}" for m in (0.01, 0.001)}
+ZEROS = ["qgi_plus_zero", "sgi_zero", "mgi_zero"]
 
 
 @cache
 def table() -> pd.DataFrame:
     """All runs of the claims' studies, one row each, with network and first_order."""
     files = [file for name in STUDIES for file in sorted((RESULTS / name).glob("*.runs.parquet"))]
-    runs = pd.concat([pd.read_parquet(file) for file in files])
+    runs = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
     runs = runs[runs["checkpoints"] == 100].replace([np.inf, -np.inf], np.nan)
     runs["network"] = runs["norm"].where(runs["lr_control"] == "none", runs["lr_control"])
     if "momentum" in runs:
         own = (runs["norm"] == "crossq") & (runs["momentum"].fillna(0.1) != 0.1)
         runs["network"] = runs["network"].mask(own, "crossq_" + runs["momentum"].map("{:g}".format))
-    return runs.assign(first_order=2 * runs["lr"] * runs["dgi"])
+    return _with_zeros(runs.assign(first_order=2 * runs["lr"] * runs["dgi"]))
+
+
+def _with_zeros(runs: pd.DataFrame) -> pd.DataFrame:
+    """Study core lacks the cosines with zeros counted; zero_gradients measured them once more."""
+    files = sorted((RESULTS / "zero_gradients").glob("*.runs.parquet"))
+    again = pd.concat([pd.read_parquet(file) for file in files])
+    same = ["env", "network", "optimizer", "bias", "lr", "seed"]
+    again = again.assign(network=again["norm"])[[*same, *ZEROS]].drop_duplicates(same)
+    found = runs[same].merge(again, on=same, how="left")
+    zeros = {name: runs[name].fillna(pd.Series(found[name].array, runs.index)) for name in ZEROS}
+    return runs.assign(**zeros)
 
 
 @cache
@@ -147,6 +159,11 @@ def statistic(text: str, view: str, env: str, optimizer: str, bias: bool):
     """The number that the board shows for a formula; a pair of counts where it counts rates."""
     text = text.removeprefix("not so: ")
     two = pair(env, optimizer, bias)
+    if view == "zeros counted":
+        for name in (name for name in ("qgi_plus", "sgi", "mgi") if _named(name) in text):
+            known = two[f"{name}_zero"].notna().groupby(two["seed"]).transform("all")
+            two = two[known].assign(**{name: two[f"{name}_zero"]})
+        view = ""
     if found := re.fullmatch(r"rho\((.+), (\w+)\) [<>] 0", text):
         return rho(found[1], found[2], view, two)
     if found := re.fullmatch(r"rho\((.+), (\w+)\) > rho\((.+), (\w+)\)", text):
@@ -157,14 +174,11 @@ def statistic(text: str, view: str, env: str, optimizer: str, bias: bool):
     if "LN raises" in text or "LN lowers" in text or "LN moves" in text:
         return sides(text, view, two)
     runs = of(env, optimizer, bias)
-    if found := re.fullmatch(r"return: (.+) [<>] (.+)", text.partition(" / ")[0]):
-        a, b = (NETWORKS[name] for name in found.groups())
-        mean = returns(runs, [a, b], view)
-        return mean[a] - mean[b]
-    if found := re.match(r"return: \((.+) - (.+)\) / \(LN - None\)", text):
-        a, b = (NETWORKS[name] for name in found.groups())
-        mean = returns(runs, list(dict.fromkeys([a, b, "layer", "none"])), view)
-        return (mean[a] - mean[b]) / (mean["layer"] - mean["none"])
+    if text.startswith("return: "):
+        a, b = (NETWORKS[name] for name in _compared(text))
+        share = "(LN - None)" in text
+        mean = returns(runs, list(dict.fromkeys([a, b, *["layer", "none"] * share])), view)
+        return (mean[a] - mean[b]) / (mean["layer"] - mean["none"] if share else 1)
     if found := re.fullmatch(r"decay: (.+) > (.+)", text):
         grown = runs.assign(grown=runs["key"].map(growth()))
         a, b = (NETWORKS[name] for name in found.groups())
@@ -173,6 +187,29 @@ def statistic(text: str, view: str, env: str, optimizer: str, bias: bool):
     if "run is clamped" in text:
         return float((two["clamped_steps"] > 0).sum())
     raise AssertionError(f"no other route to {text}")
+
+
+def _named(column: str) -> str:
+    return next(name for name, other in METRICS.items() if other == column)
+
+
+def return_interval(text: str, env: str, optimizer: str, bias: bool) -> np.ndarray:
+    """The ends of what `statistic` has of returns averaged over learning rates."""
+    a, b = (NETWORKS[name] for name in _compared(text))
+    share = "(LN - None)" in text
+    names = list(dict.fromkeys([a, b, "layer", "none"] if share else [a, b]))
+    runs = of(env, optimizer, bias)
+    by_seed = runs[runs["network"].isin(names)].groupby(["seed", "network"])["return"].mean()
+    some = by_seed.unstack().dropna()
+    means = pd.DataFrame(some.to_numpy()[draws(len(some))].mean(axis=1), columns=some.columns)
+    value = means[a] - means[b]
+    return ends(value / (means["layer"] - means["none"]) if share else value)
+
+
+def _compared(text: str) -> tuple[str, str]:
+    if found := re.match(r"return: \((.+) - (.+)\) / \(LN - None\)", text):
+        return found.groups()
+    return re.fullmatch(r"return: (.+) [<>] (.+)", text).groups()
 
 
 def rho_interval(x: str, y: str, runs: pd.DataFrame) -> np.ndarray:
@@ -184,14 +221,12 @@ def rho_interval(x: str, y: str, runs: pd.DataFrame) -> np.ndarray:
     return ends((centred[0] * centred[1]).sum(1) / scale)
 
 
-def placebo(x: str, y: str, optimizer: str, bias: bool) -> tuple[float, float]:
-    """Mean rho with the own task's loss or return, and with the others'."""
+def placebo(x: str, y: str, optimizer: str, bias: bool) -> pd.DataFrame:
+    """Spearman's rho of each task's metric (rows) with each task's loss or return."""
     some = {env: points(pair(env, optimizer, bias)) for env in TASKS}
-    matrix = pd.DataFrame(
+    return pd.DataFrame(
         {b: {a: some[a][x].corr(some[b][y], method="spearman") for a in TASKS} for b in TASKS}
     )
-    own = np.diag(matrix).mean()
-    return own, (matrix.to_numpy().sum() - np.trace(matrix)) / 12
 
 
 def share_from_clamped(env: str) -> float:

@@ -283,8 +283,10 @@ def test_coverage_of_a_mean():
 
 
 def test_power_and_coverage_in_words():
-    low, high = pd.DataFrame({10: [0.85, 0.95]}), pd.DataFrame({30: [0.93, 0.95]})
-    assert "The smallest is 85%: intervals from few seeds are" in power.coverage_in_words(low)
+    low = pd.DataFrame({5: [0.85, 0.95], 30: [0.93, 0.91]})
+    high = pd.DataFrame({30: [0.93, 0.95]})
+    said = "With 30 seeds each is at least 91%, the smallest of all 85%: intervals from few seeds"
+    assert said in power.coverage_in_words(low)
     assert "None is below 93%, so" in power.coverage_in_words(high)
     assert power.coverage_in_words(pd.DataFrame()) == ""
     assert "*undecided* is no evidence" in power.seen_in_words(low)

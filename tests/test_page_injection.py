@@ -7,11 +7,8 @@ from points import runs
 
 from lnqbook import stats
 from lnqbook.pages import injection
-from lnqbook.stats import Interval
+from lnqbook.rates import Sides
 from lnqlib.results import INTERFERENCE
-
-LOW, HIGH = Interval(0.2, 0.1, 0.3, 9), Interval(0.9, 0.7, 1.0, 9)
-MISSING = Interval(1.0, np.nan, np.nan, 1)
 
 
 def switched(env: str = "Pendulum", change: float = 1.0) -> pd.DataFrame:
@@ -73,18 +70,20 @@ def test_the_first_checkpoints():
 
 
 @pytest.mark.parametrize(
-    ("shares", "answer"),
+    ("found", "answer"),
     [
-        ({"MountainCar": LOW, "B": HIGH, "C": HIGH}, "yes"),
-        ({"MountainCar": Interval(0.6, 0.3, 0.7, 9), "B": HIGH}, "open"),  # around one half
-        ({"MountainCar": LOW, "B": HIGH, "C": LOW}, "no"),  # not alone
-        ({"MountainCar": HIGH, "B": HIGH}, "no"),
-        ({"MountainCar": LOW}, "open"),
-        ({"MountainCar": LOW, "B": MISSING}, "open"),
+        ({"MountainCar": (2, 5, 2), "B": (9, 0, 0), "C": (5, 2, 2)}, "yes"),
+        ({"MountainCar": (2, 2, 5), "B": (9, 0, 0)}, "open"),  # most learning rates undecided
+        ({"MountainCar": (2, 5, 2), "B": (9, 0, 0), "C": (0, 9, 0)}, "no"),  # not alone
+        ({"MountainCar": (2, 5, 2), "B": (9, 0, 0), "C": (5, 4, 0)}, "no"),  # five against four
+        ({"MountainCar": (9, 0, 0), "B": (9, 0, 0)}, "no"),
+        ({"MountainCar": (2, 5, 2)}, "open"),
+        ({"MountainCar": (2, 5, 2), "B": (0, 0, 9)}, "open"),
     ],
 )
-def test_an_exception_alone_is_not_above_one_half(shares, answer):
-    assert injection.exception(pd.Series(shares, dtype=object)) == answer
+def test_an_exception_alone_is_not_raised(found, answer):
+    sides = {env: Sides(*counts) for env, counts in found.items()}
+    assert injection.exception(pd.Series(sides, dtype=object)) == answer
 
 
 def test_exceptions_by_measure_and_optimizer():
@@ -93,7 +92,7 @@ def test_exceptions_by_measure_and_optimizer():
     assert list(cases.index) == [("SGD", "GI₂"), ("SGD", "GI₂ / loss")]
     row = cases.loc[("SGD", "GI₂")]
     assert row[["raised", "lowered", "both sides"]].tolist() == [0, 9, 0]
-    assert (row["others over half"], row["exception"]) == ("1 of 1", "yes")
+    assert (row["others raised"], row["exception"]) == ("1 of 1", "yes")
     assert injection.exceptions({"SGD": switched()}).empty
 
 

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from lnqlib.spec import ENVS
 
 from . import stats
-from .findings import case
+from .findings import case, count
 
 LEVEL, POWER = 0.05, 0.8
 
@@ -103,12 +103,16 @@ def coverage_in_words(covered: pd.DataFrame) -> str:
 
     **Arguments** `covered`: shares of intervals that cover, empty where there are too few runs.
     """
-    least = covered.min(axis=None) if len(covered) else np.nan
+    if covered.empty:
+        return ""
+    least, most = covered.min(axis=None), covered.columns.max()
+    there = covered[most].min()
     return case(
         (
             least < 0.9,
-            f"Means over the tasks shown. The smallest is {least:.0%}: intervals from few seeds "
-            "are too narrow, and some of the verdicts that rest on them are chance.",
+            f"Means over the tasks shown. With {count(most, 'seed')} each is at least {there:.0%}, "
+            f"the smallest of all {least:.0%}: intervals from few seeds are too narrow, and some "
+            "of the verdicts that rest on them are chance.",
         ),
         (
             least >= 0.9,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from .. import stats, summaries
+from .. import rates, stats
 from ..findings import case, count, listed, tasks
 from ..numbers import number
 
@@ -50,14 +50,13 @@ def by_run(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def sides(four: pd.DataFrame) -> dict[str, pd.Series]:
-    """Whether the tasks' shares lie above one half, interval included.
+    """Whether LN switched moves a metric as claimed, task by task, by the rule of `rates.Sides`.
 
     **Returns** `raised` and `scaled`, of LN injected, and `lowered`, of LN removed, by task.
     """
-    injected, removed = table(four, "injected"), table(four, "removed")
-    shares = {"raised": injected.iloc[:, 0], "scaled": injected.iloc[:, 1]}
-    shares |= {"lowered": removed.iloc[:, 0]}
-    return {name: _above_half(some) for name, some in shares.items()}
+    asked = {"raised": ("gi2", "injected"), "scaled": ("gi2_scaled", "injected")}
+    asked |= {"lowered": ("gi2", "removed")}
+    return {name: _sides(four, *what).map(lambda s: s.sign > 0) for name, what in asked.items()}
 
 
 def answer(found: Mapping[str, pd.Series], optimizer: str) -> list[str]:
@@ -69,8 +68,8 @@ def answer(found: Mapping[str, pd.Series], optimizer: str) -> list[str]:
     both = raised & lowered
     gi2, ratio = MEASURES.values()
     return [
-        f"Injected without any training, with {optimizer}, LN raises {gi2} at over half of the "
-        f"learning rates in {tasks(raised)}, and {ratio} in {tasks(scaled)}.",
+        f"Injected without any training, with {optimizer}, LN clearly raises {gi2} at over half of "
+        f"the learning rates in {tasks(raised)}, and {ratio} in {tasks(scaled)}.",
         f"Removing LN from networks that were trained with it lowers {gi2} in {tasks(lowered)}.",
         case(
             (
@@ -147,39 +146,40 @@ def exceptions(by_optimizer: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     **Arguments** `by_optimizer`: one row a run each; empty ones are left out.
 
     **Returns** by (optimizer, measure): at how many learning rates the interval is above 0, below
-    it, or on both sides; share raised; others over half; exception, "yes", "no", or "open" where
-    it is undecided. Empty without MountainCar.
+    it, or on both sides; others raised; exception, "yes", "no", or "open" where it is undecided.
+    Empty without MountainCar.
     """
     rows = {}
     for optimizer, runs in by_optimizer.items():
         if CAR not in set(runs.get("env", ())):
             continue
         four = stats.with_switched(runs)
-        found, pair = table(four, "injected"), {"norm": "injected", "baseline": "none"}
-        for place, (x, name) in enumerate(MEASURES.items()):
-            share = found.iloc[:, place]
-            others = _above_half(share).drop(CAR)
-            rows[optimizer, name] = summaries.effect_sides(four, [CAR], x, **pair).loc[
-                CAR
-            ].to_dict() | {
-                "share raised": share[CAR],
-                "others over half": f"{others.sum()} of {len(others)}",
-                "exception": exception(share),
+        for x, name in MEASURES.items():
+            found = _sides(four, x, "injected")
+            plus, minus, left, _ = found[CAR]
+            others = found.drop(CAR).map(lambda s: s.sign > 0)
+            rows[optimizer, name] = {"raised": plus, "lowered": minus, "both sides": left}
+            rows[optimizer, name] |= {
+                "others raised": f"{others.sum()} of {len(others)}",
+                "exception": exception(found),
             }
-    return pd.DataFrame.from_dict(rows, orient="index").rename(columns={"open": "both sides"})
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def exception(share: pd.Series) -> str:
-    """ "yes" where every task's share lies above one half and MountainCar's does not, clearly.
+def exception(found: pd.Series) -> str:
+    """ "yes" where LN raises the mean in every task but MountainCar, and there it does not.
 
-    "no" where MountainCar's clearly does, or another task's clearly does not, else "open".
+    "no" where it does there, too, or does not in another task, else "open": in a task with more
+    than half of its learning rates undecided, it is not known.
+
+    **Arguments** `found`: `rates.Sides` by task.
     """
-    if len(share) < 2 or not np.isfinite([x.low for x in share]).all():
-        return "open"
-    above, below = _above_half(share), share.map(lambda x: x.high <= 0.5)
-    if above[CAR] or below.drop(CAR).any():
+    raised = found.map(lambda s: s.sign > 0).astype(bool)
+    not_raised = ~raised & found.map(lambda s: s.open <= s.rates / 2).astype(bool)
+    if raised[CAR] or not_raised.drop(CAR).any():
         return "no"
-    return "yes" if above.drop(CAR).all() and below[CAR] else "open"
+    alone = len(found) > 1 and raised.drop(CAR).all() and not_raised[CAR]
+    return "yes" if alone else "open"
 
 
 def exceptions_in_words(cases: pd.DataFrame) -> str:
@@ -222,5 +222,13 @@ def _means(found: pd.DataFrame) -> list[float]:
     return [np.mean([share.value for share in column]) for _, column in found.items()]
 
 
-def _above_half(share: pd.Series) -> pd.Series:
-    return share.map(lambda x: x.low > 0.5).astype(bool)
+def _sides(four: pd.DataFrame, metric: str, kind: str) -> pd.Series:
+    """By task, at how many learning rates switching LN moves a metric as the paper says."""
+    pair = {"norm": kind, "baseline": BASELINES[kind]}
+    return pd.Series(
+        {
+            env: rates.effect_sides(some, metric, SIGNS[kind], **pair)
+            for env, some in four.groupby("env", sort=False)
+        },
+        dtype=object,
+    )

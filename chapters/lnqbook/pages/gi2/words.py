@@ -96,7 +96,7 @@ def sides(runs: pd.DataFrame, metric: str = "gi2") -> pd.DataFrame:
 
 
 def rate_by_rate(found: pd.DataFrame) -> str:
-    """At how many learning rates LN raises GI2 for sure, and how many without a clamped run.
+    """At how many learning rates LN clearly raises GI2, and how many without a clamped run.
 
     **Arguments** `found`: of `sides`.
     """

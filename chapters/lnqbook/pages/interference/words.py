@@ -80,7 +80,7 @@ def goals_compared(table: pd.DataFrame) -> str:
     turned = [name for name, (a, b) in pairs if a.sign * b.sign < 0]
     told = case(
         (apart, f"The two kinds of dataset differ in {listed(apart)}: their intervals lie apart"),
-        "The two kinds of dataset do not differ for sure: all intervals overlap",
+        "The two kinds of dataset do not clearly differ: all intervals overlap",
     )
     return told + case((turned, f", on opposite sides of 0 in {listed(turned)}."), ".")
 
