@@ -20,7 +20,6 @@ from .store.agreement import same_in_law
 from .store.cluster import connected
 from .store.local import in_repository
 from .store.ship import ship
-from .store.shipped import Shipped
 from .store.verify import ROUNDING, trained_again
 from .studies import STUDIES
 from .sweep import SweepError, backend_store, finished, shipped_of, train_missing
@@ -69,7 +68,7 @@ def status(options: argparse.Namespace) -> int:
         in_repository()
     except StoreError as error:
         print(f"Only local runs are counted: {error}", file=sys.stderr)
-    shipped, local = Shipped().keys(), Store().keys()
+    shipped, local = shipping.Shipped().keys(), Store().keys()
     width = max(map(len, STUDIES))
     for name in STUDIES:
         keys = {spec.key for spec in study(name)}
@@ -115,7 +114,7 @@ def page(options: argparse.Namespace) -> int:
     return subprocess.run([*command, "--repository", in_repository()]).returncode
 
 
-def _count(specs: list[RunSpec], store: Store, shipped: Shipped | None) -> str:
+def _count(specs: list[RunSpec], store: Store, shipped: shipping.Shipped | None) -> str:
     total = len({spec.key for spec in specs})
     return f": {len(finished(specs, store, shipped))} of {total} runs are finished and kept"
 

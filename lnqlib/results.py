@@ -25,9 +25,9 @@ INTERFERENCE = {
     "gi2_minibatch": "GI2 of one step on the mean of the batch's semi-gradients",
     "td_loss": "mean squared TD error of the metrics' batch",
     "qgi_plus_zero": "QGI+ with the cosine of a zero gradient counted as 0 instead of left out",
-    "sgi_zero": "SGI, likewise",
-    "sgi_off_zero": "SGI without self pairs, likewise",
-    "mgi_zero": "MGI, likewise",
+    "sgi_zero": "SGI with the cosine of a zero gradient counted as 0",
+    "sgi_off_zero": "SGI without self pairs, with the cosine of a zero gradient counted as 0",
+    "mgi_zero": "MGI with the cosine of a zero gradient counted as 0",
     "grad_norm2": "mean squared norm of the Q-gradient",
 }
 ISOMETRY = {
@@ -71,7 +71,7 @@ CURVES = (
         "weight_norm": "Frobenius norm of the hidden layer's (W, b)",
         "effective_lr": "lr in use, divided by squared weight_norm under layer normalization",
         "gi2_used": "GI2 at the rate in use, and in the direction that an arm gives the step",
-        "gi2_minibatch_used": "gi2_minibatch, likewise",
+        "gi2_minibatch_used": "gi2_minibatch at that rate and in that direction",
         "iso_p_used": "iso_p of the features as an isometry arm weighs them, else iso_p",
         "arm_setting": "rate of (W, b) over lr, mean to the next one kept; isometry arms: alpha",
     }

@@ -137,7 +137,7 @@ def shown_seeds(page: str) -> int:
 
 @cache
 def more(norm: str, other: str) -> str:
-    """The tasks in which a variant surely returns more than another, paired by seed."""
+    """The tasks in which a variant clearly returns more than another, paired by seed."""
     seeds = shown_seeds("normalizations")
     some = pd.concat([runs(), by_default("table1", "variants")]).query(f"seed < {seeds}")
     table = some.groupby(["env", "seed", "norm"])["return"].mean().unstack()
@@ -180,7 +180,7 @@ def weights_growth() -> str:
     return (
         f"the weights end between {ends[0]} as long with LN (the median run of a learning rate, "
         f"all tasks together), and between {ends[1]} without; only with LN does this slow the "
-        "layer down. The norm need not rise always: with LN it falls in "
+        "layer down. The norm does not always rise: with LN it falls in "
         f"{falls().iloc[0]:.1%} of the stretches"
     )
 
@@ -218,7 +218,7 @@ def largest_shifts() -> str:
 
 
 def surviving() -> str:
-    """Under how many combinations of protocol and task LN surely gains."""
+    """Under how many combinations of protocol and task LN clearly gains."""
     table = protocol_returns().unstack("norm")
     gaps = (table["layer"] - table["none"]).groupby(["env", "protocol"])
     low = gaps.apply(lambda gap: np.quantile(resampled(gap.to_frame()), 0.025))
@@ -315,8 +315,8 @@ def goal_compared() -> str:
 
 
 def goal_gain() -> str:
-    told = {True: "Without a goal in the data, too, LN's gain is above 0. That part cannot come "}
-    told[True] += "from learning rewards better."
+    told = {True: "LN's gain is above 0 even without a goal in the data. That part cannot come "}
+    told[True] += "from learning the rewards better."
     told[False] = "Without a goal in the data LN's gain is not shown to be above 0."
     return told[bool(gain_ends(acrobot(False))[0] > 0)]
 
@@ -355,7 +355,7 @@ def clamped_points() -> str:
     ]
     return (
         f"There are {len(points)} points (task, network and learning rate) at which every run was "
-        f"clamped. At {(~points['good'].astype(bool)).sum()} of them the return is surely lower "
+        f"clamped. At {(~points['good'].astype(bool)).sum()} of them the return is clearly lower "
         "than at the network's best learning rate. At the others it is as good as this network "
         f"gets in its task: {', '.join(told[:-1])} and {told[-1]}."
     )
@@ -446,7 +446,7 @@ def side_by_side(x: str, **how) -> str:
         tasks = clear(x, sign, **how)
         if tasks != "none":
             parts.append(f"{word} 0 in {' and '.join(tasks.rsplit(', ', 1))}")
-    return ", and ".join(parts) or "nowhere clear of 0 and of chance"
+    return ", and ".join(parts) or "nowhere clear of 0 and beyond chance"
 
 
 def free_points() -> str:
@@ -506,7 +506,8 @@ def in_tasks(which: pd.Series) -> str:
 def both_ways() -> str:
     both = over_half(switch("none", "gi2")) & over_half(switch("layer", "gi2"), sign=-1)
     return (
-        f"Where both happen, in {in_tasks(both)}, LN itself is enough, at weights of either kind."
+        f"Both happen in {in_tasks(both)}: there LN by itself is enough, whether the weights were "
+        "trained with it or without."
     )
 
 
@@ -525,7 +526,7 @@ def beside_target_network(free: bool = False) -> pd.DataFrame:
 
 
 def ln_alone(free: bool = False) -> tuple[dict[str, float], dict[str, float]]:
-    """Where LN without a target network surely returns more, less, than None with, and by how much.
+    """Where LN without a target network clearly returns more, or less, than None with, and by what.
 
     None's period is the best one on the other half of the seeds.
     """
@@ -559,7 +560,7 @@ def sized(gaps: dict[str, float]) -> str:
 
 
 def ln_online(target_period: int) -> str:
-    """The tasks in which LN surely returns more online, averaged over learning rates."""
+    """The tasks in which LN clearly returns more online, averaged over learning rates."""
     some = by_default("online").query("target_period == @target_period")
     table = some.groupby(["env", "seed", "norm"])["return"].mean().unstack()
     gaps = (table["layer"] - table["none"]).groupby("env")
@@ -569,11 +570,11 @@ def ln_online(target_period: int) -> str:
 SAID = {
     "normalizations": {
         "whose": half_of_the_gain,
-        "which": lambda: f"than subtracting the mean alone in {more('rms', 'center')}",
+        "which": lambda: f"than subtracting the mean on its own in {more('rms', 'center')}",
         "beyond": lambda: (
             f"it returns more in {more('rms', 'layer')} and less in {more('layer', 'rms')}."
         ),
-        "affine": lambda: f"A trained gain and shift {lost('layer_affine')}",
+        "affine": lambda: f"LN with a trained scale and shift {lost('layer_affine')}",
         "crossq": lambda: f"{lost('crossq')}. CrossQ's running statistics",
         "momenta": lambda: f"With 0.01 it {momentum(0.01)} With 0.001 it {momentum(0.001)}",
         "best": lambda: (
@@ -597,7 +598,7 @@ SAID = {
             f"Online, averaged over learning rates, LN raises the return in {ln_online(0)}."
         ),
         "beside": lambda: (
-            f"Beside a target network, averaged. LN raises the return in {ln_online(1_000)}."
+            f"With a target network, averaged. LN raises the return in {ln_online(1_000)}."
         ),
     },
     "target_network": {
@@ -636,7 +637,7 @@ SAID = {
         ),
         "raised": lambda: f"learning rates in {in_tasks(over_half(switch('none', 'gi2')))}, and",
         "lowered": lambda: (
-            f"it lowers GI₂ in {in_tasks(over_half(switch('layer', 'gi2'), sign=-1))}."
+            f"trained with it lowers GI₂ in {in_tasks(over_half(switch('layer', 'gi2'), sign=-1))}."
         ),
         "both ways": both_ways,
     },

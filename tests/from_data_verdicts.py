@@ -74,7 +74,7 @@ def ends(means: np.ndarray) -> np.ndarray:
 
 
 def signs(effects: pd.DataFrame) -> np.ndarray:
-    """For each learning rate whether the mean over seeds is surely above 0 (1), below (-1)."""
+    """For each learning rate whether the mean over seeds is clearly above 0 (1), below (-1)."""
     values = effects.to_numpy()[draws(len(effects))]  # (draws, seeds, rates)
     low, high = ends(np.nanmean(values, axis=1))
     return (low > 0).astype(int) - (high < 0)

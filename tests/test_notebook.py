@@ -14,6 +14,7 @@ from lnqlib import engine
 from lnqlib.results import Result
 from lnqlib.spec import ENVS, RunSpec
 from lnqlib.store import Store, shipped
+from lnqlib.store.ship import ship
 
 
 def parameters(**changes) -> Parameters:
@@ -197,7 +198,7 @@ def test_curves_are_those_of_the_runs_whose_rows_were_returned(tmp_path, monkeyp
 
     made = Store(tmp_path / "made")
     made.write([trained(run, 1.0) for run in specs])
-    shipped.ship(specs, tmp_path / "results" / "tiny", made)
+    ship(specs, tmp_path / "results" / "tiny", made)
     monkeypatch.setattr(engine, "train", lambda run: trained(run, 2.0))
     rows, curves = p.sweep(specs), p.curves(specs)
     assert set(rows["loss"]) == set(curves["loss"]) == {2.0 if refresh else 1.0}

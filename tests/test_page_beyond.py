@@ -49,7 +49,7 @@ def test_answers_by_statistic() -> None:
             "less than None with its best one in Pendulum, and still more in Acrobot.",
         ),
         ({"Pendulum": (-2.0, 1.0), "Acrobot": (1.0, 2.0)}, "still returns more than None with its"),
-        ({"Pendulum": (-2.0, 1.0)}, "open in every task which of the two returns more."),
+        ({"Pendulum": (-2.0, 1.0)}, "undecided in every task which of the two returns more."),
         ({}, "there is nothing to compare, for no learning rate is left."),
     ],
 )
@@ -156,13 +156,19 @@ def test_metrics_with_the_target_held_are_counted_beside_the_usual_ones() -> Non
     assert found[target_network.RHO, "gi2"].iloc[0].value == pytest.approx(1)
     assert found[target_network.RHO, "gi2_target"].iloc[0].value == pytest.approx(-1)
     sgi, _, gi2, linked = target_network.held_told(found)
-    assert sgi.endswith("learning rates in 1 of 1 pair; with the target held in 1 of 1 pair.")
-    assert gi2.endswith("learning rates in 1 of 1 pair; with the target held in 0 of 1 pair.")
+    assert sgi.endswith(
+        "learning rates in 1 of 1 pair of task and period; with the target held in 1 of 1 pair."
+    )
+    assert gi2.endswith(
+        "learning rates in 1 of 1 pair of task and period; with the target held in 0 of 1 pair."
+    )
     assert linked.endswith(
         "above 0 in 1 and below 0 in 0 of 1 pair; with the target held above 0 in 0 and below 0 "
         "in 1 of 1 pair."
     )
-    assert target_network.held_told(found, [10])[0].endswith("learning rates in 1 of 1 pair.")
+    assert target_network.held_told(found, [10])[0].endswith(
+        "learning rates in 1 of 1 pair of task and period."
+    )
     assert target_network.held_told(found, [10])[2] == gi2
     assert target_network.bar(found).endswith("5% of cases: 0.74 for 8 points.")
 
@@ -175,8 +181,12 @@ def test_half_of_the_learning_rates_is_not_over_half() -> None:
     row["lower with LN", "sgi_target"] = Interval(0.8, 0.6, 0.9, 9)
     found = pd.DataFrame.from_dict({("Pendulum", "10"): row}, orient="index")
     sgi, _, gi2, _ = target_network.held_told(found)
-    assert sgi.endswith("learning rates in 0 of 1 pair; with the target held in 1 of 1 pair.")
-    assert gi2.endswith("learning rates in 0 of 1 pair; with the target held in 0 of 1 pair.")
+    assert sgi.endswith(
+        "learning rates in 0 of 1 pair of task and period; with the target held in 1 of 1 pair."
+    )
+    assert gi2.endswith(
+        "learning rates in 0 of 1 pair of task and period; with the target held in 0 of 1 pair."
+    )
 
 
 def test_answers_by_setting() -> None:
@@ -194,7 +204,10 @@ def test_answers_by_setting() -> None:
     ]
     replayed, at_best, free, change = online.in_short(found, found, {})
     assert replayed.endswith("learning rates, LN raises the return in Pendulum.") and not free
-    assert change == "LN's gain against that offline: smaller by both in Pendulum."
+    assert change == (
+        "Compared with offline, averaged over learning rates and at the best ones, LN's gain is "
+        "smaller both times in Pendulum."
+    )
     assert "best learning rate, LN raises the return in Pendulum." in at_best
     assert at_best.endswith("1,000 steps, LN lowers the return in Pendulum.")
     mirrored = {"Pendulum": online_statistics.online_statistics(J[:, ::-1])}
@@ -202,7 +215,8 @@ def test_answers_by_setting() -> None:
     assert replayed.endswith("learning rates, LN raises the return in Pendulum.")
     assert free.endswith("no run was clamped, LN lowers the return in Pendulum.")
     assert change == (
-        "LN's gain against that offline: larger by one and smaller by the other in Pendulum."
+        "Compared with offline, averaged over learning rates and at the best ones, LN's gain is "
+        "larger once and smaller once in Pendulum."
     )
     assert online.view(found) == (
         "LN raises the return in Pendulum. LN's gain is smaller than offline in Pendulum."
@@ -313,12 +327,13 @@ def test_what_becomes_of_the_claims_is_told() -> None:
     after = pd.DataFrame({"A": ["supported", "contradicted"], "B": ["supported", ""]}, index=[3, 6])
     text = fates_told(before, after)
     assert text == (
-        "Of 3 pairs of a claim of the paper and a task that a setting decides, 2 are decided in "
-        "both, 1 of them alike; not so [claim 6](claims.ipynb#claim-6) in A; 1 only online."
+        "Each claim of the paper is judged in each of its tasks. Of the 3 combinations of claim "
+        "and task decided in at least one setting, 2 are decided in both, 1 of them with the same "
+        "result, but not [claim 6](claims.ipynb#claim-6) in A; 1 only online."
     )
     assert fates_told(before, before) == (
-        "Of 2 pairs of a claim of the paper and a task that a setting decides, 2 are decided in "
-        "both, all alike."
+        "Each claim of the paper is judged in each of its tasks. Of the 2 combinations of claim "
+        "and task decided in at least one setting, 2 are decided in both, all with the same result."
     )
     assert "none is decided in both; 1 only online." in fates_told(before[["B"]], after[["B"]])
     assert fates_told(before[["B"]], before[["B"]]) == (

@@ -55,9 +55,10 @@ def test_what_the_page_answers():
     assert all(list(some.index[some]) == ["Pendulum"] for some in found.values())
     raises, lowers, enough, _ = injection.answer(found, "SGD")
     assert raises.endswith("in Pendulum, and GI₂ / loss in Pendulum.") and "with SGD, LN" in raises
-    assert lowers.endswith("it lowers GI₂ in Pendulum.")
+    assert lowers.endswith("trained with it lowers GI₂ in Pendulum.")
     assert enough == (
-        "Where both happen, in Pendulum, LN itself is enough, at weights of either kind."
+        "Both happen in Pendulum: there LN by itself is enough, whether the weights were trained "
+        "with it or without."
     )
     nothing = injection.answer(found | {"lowered": found["lowered"] & False}, "SGD")
     assert nothing[1].endswith("in no task.") and nothing[2] == ""
@@ -100,9 +101,9 @@ def test_exceptions_in_words():
     index = pd.MultiIndex.from_tuples([("SGD", "GI₂"), ("Adam", "GI₂")])
     told = injection.exceptions_in_words
     for words, said in (
-        (["yes", "no"], "It is one by GI₂ with SGD, and not by GI₂ with Adam."),
-        (["yes", "yes"], "It is one by GI₂ with SGD and GI₂ with Adam."),
-        (["no", "no"], "It is none, by GI₂ with SGD and GI₂ with Adam."),
+        (["yes", "no"], "It is an exception by GI₂ with SGD, but not by GI₂ with Adam."),
+        (["yes", "yes"], "It is an exception by GI₂ with SGD and GI₂ with Adam."),
+        (["no", "no"], "It is not an exception by GI₂ with SGD and GI₂ with Adam."),
         (["open", "open"], "With these runs the rule decides nothing."),
     ):
         assert told(pd.DataFrame({"exception": words}, index)) == said

@@ -67,7 +67,7 @@ def test_nothing_differs():
 
 def test_a_gain_without_a_goal_is_told(runs):
     table = interference.split_by_goal
-    assert "cannot come from learning rewards better" in gain_without_goal(table(runs))
+    assert "cannot come from learning the rewards better" in gain_without_goal(table(runs))
     one = (runs["goal_transitions"] > 0) | (runs["seed"] == 1)  # of eight seeds without a goal
     some = runs.assign(**{"return": runs["return"].where(one, 0.0)})
     assert gain_without_goal(table(some)).endswith("not shown to be above 0.")  # the mean is

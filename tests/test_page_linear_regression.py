@@ -42,13 +42,13 @@ def test_the_answer():
     assert one.endswith("for the loss where norm and direction are independent.")
     assert bound == "None of 2 random distributions breaks that."
     assert end.startswith("Over 1,000 steps with SGD on the features of networks without LN, the ")
-    assert end.endswith("ends with is higher in Pendulum, and lower in CartPole.")
+    assert end.endswith("own norms, is higher in Pendulum, and lower in CartPole.")
     assert "a spread of 0.50 without LN, and of at most 0.03 with it." in spread
     assert caution == ""
     few = SimpleNamespace(**vars(P) | {"seeds": 2})
     broken = words.answer(laws(1.5), networks(end=(OPEN, OPEN)), few)
     assert broken[1] == "A random distribution breaks that, by 0.5."
-    assert broken[2].endswith("is nowhere surely another.")
+    assert broken[2].endswith("is nowhere clearly different.")
     assert broken[4].startswith("These runs have 2 seeds.")
 
 
@@ -104,10 +104,10 @@ def test_features_and_their_norms():
 def test_where_a_constant_norm_is_better():
     r_spread, _, l_spread, _ = words.constant_norms(networks())
     assert r_spread == (
-        "In R, than spread norms: in one step better in all 2 tasks; at the end worse in Pendulum, "
-        "and better in CartPole."
+        "In R, a constant norm compared with spread norms: in one step better in all 2 tasks; at "
+        "the end worse in Pendulum, and better in CartPole."
     )
-    assert l_spread.startswith("In L, than spread norms: in one step not decided; at the end wor")
+    assert "with spread norms: in one step not decided; at the end wor" in l_spread
     one_seed = Interval(0.5, np.nan, np.nan, 1)
     alone = words.constant_norms(networks(("CartPole",), (one_seed,)))
     assert alone[0].endswith("at the end better in CartPole.")

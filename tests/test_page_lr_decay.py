@@ -22,17 +22,17 @@ def shares(*rows) -> pd.DataFrame:
     ("average", "best", "said"),
     [
         (((FULL, FULL, PART), (PART, FULL, FULL)), ((PART,) * 3,) * 2, "Averaged over learning "
-         "rates, the decay could be all of LN's gain in A: LN loses more than its gain without the "
-         "decay, and the network without LN gains more than that with one. At each network's own "
-         "best learning rate it is that in no task."),
+         "rates, the decay could explain all of LN's gain in A: without it LN loses more than its "
+         "whole gain, and None given a decay gains more than LN does. At each network's own best "
+         "learning rate it could explain all of it in no task."),
         (((PART,) * 3,) * 2, ((FULL, PART, FULL),) * 2, "At each network's own best learning rate, "
-         "the decay could be all of LN's gain in all 2 tasks: LN loses more than its gain without "
-         "the decay, and the network without LN gains more than that with one. Averaged over "
-         "learning rates it is that in no task."),
+         "the decay could explain all of LN's gain in all 2 tasks: without it LN loses more than "
+         "its whole gain, and None given a decay gains more than LN does. Averaged over learning "
+         "rates it could explain all of it in no task."),
         (((FULL, PART, PART), (PART,) * 3), ((PART,) * 3,) * 2, "The decay is not shown to be all "
          "of LN's gain in any task, neither averaged over learning rates nor at each network's own "
-         "best one: nowhere does LN lose all of its gain without the decay, and the network "
-         "without LN gain all of it with one. By every test here it is less than "
+         "best one: in no task does LN lose its whole gain without the decay and the network "
+         "without LN reach all of it when given one. By every test here it is less than "
          "all of the gain in B."),
         (((FEW,) * 3,), ((FEW,) * 3,), "LN has no clear gain here that a decay could account for."),
     ],
@@ -44,13 +44,14 @@ def test_whether_the_decay_is_all_of_the_gain(average, best, said):
 def test_shares_beyond_the_gain_and_below_none():
     table = shares((FULL, PART, HARM), (PART, HARM, HARM))
     assert words.beyond(table, "on average") == (
-        "On average, these are surely more than all of LN's gain: projection loses 1.40 of it in A."
+        "On average, these are clearly more than all of LN's gain: projection loses 1.40 of it "
+        "in A."
     )
     assert words.harm(table, "on average") == (
-        "On average, a decay surely harms: own decay in B and LN's decay in A and B."
+        "On average, a decay clearly harms: own decay in B and LN's decay in A and B."
     )
     calm = shares((PART,) * 3)
-    assert words.beyond(calm, "here") == "Here, nothing is surely more than all of LN's gain."
+    assert words.beyond(calm, "here") == "Here, nothing is clearly more than all of LN's gain."
     assert words.harm(calm, "here") == ""
 
 
@@ -138,8 +139,8 @@ def test_counts_of_learning_rates():
             ("raised", "lowered"), both, strict=True)}
     )  # fmt: skip
     said = words.counted(counts, 18)
-    assert "Of 18 pairs" in said and "without LN at 7 and lowers it at 3; LN's decay raises" in said
-    assert said.endswith("Without its decay LN returns more at 1 and less at 8.")
+    assert "Over 18 pairs" in said and "own decay at 7 and lowered at 3; LN's decay raises" in said
+    assert said.endswith("LN without its decay returns clearly more at 1 and less at 8.")
 
 
 def by_lr() -> pd.DataFrame:

@@ -44,13 +44,13 @@ def test_where_the_return_is_as_good_in_words():
     points = normalizations.all_clamped(runs())
     said = normalizations.clamped_return(points, NAMES)
     assert (
-        said.startswith("There are 4 points") and "At 2 of them the return is surely lower" in said
+        said.startswith("There are 4 points") and "At 2 of them the return is clearly lower" in said
     )
     assert (
         "as good as this network gets in its task: LN in CartPole (at 0.001, 0.01). There" in said
     )
     worse = normalizations.clamped_return(points[~points["as_good"]], NAMES)
-    assert worse.endswith("Each time the return is surely lower than at the network's best "
+    assert worse.endswith("Each time the return is clearly lower than at the network's best "
                           "learning rate.")  # fmt: skip
     alone = normalizations.clamped_return(points.assign(low=np.nan), NAMES)
     assert alone.endswith("cannot be said: one seed has no interval.")
@@ -91,15 +91,15 @@ def test_whose_gain_it_is(batch, weight, said):
 @pytest.mark.parametrize(
     ("scaling", "over_ln", "said"),
     [
-        ((UP, UP), (UP, DOWN), "all 2 tasks; beside LN it returns more in A and less in B."),
-        ((UP, OPEN), (OPEN, OPEN), "operations dividing by the spread alone returns more in A."),
+        ((UP, UP), (UP, DOWN), "all 2 tasks; compared with LN it returns more in A and less in B."),
+        ((UP, OPEN), (OPEN, OPEN), "operations, dividing by the spread alone returns more in A."),
         ((UP, UP), (UP, UP), "in all 2 tasks, and more than LN itself in all 2 tasks."),
         ((UP, UP), (DOWN, OPEN), "in all 2 tasks, and less than LN in A."),
-        ((DOWN, DOWN), (DOWN, DOWN), "subtracting the mean does the work: alone it returns more "
-         "than None, and than dividing by the spread alone in all 2 tasks."),
-        ((DOWN, OPEN), (DOWN, DOWN), "operations subtracting the mean alone returns more in A."),
+        ((DOWN, DOWN), (DOWN, DOWN), "subtracting the mean does the work: on its own it returns "
+         "more than None and more than dividing by the spread on its own in all 2 tasks."),
+        ((DOWN, OPEN), (DOWN, DOWN), "operations, subtracting the mean alone returns more in A."),
         ((UP, DOWN), (OPEN, OPEN), "returns more in A, subtracting the mean alone in B."),
-        ((OPEN, OPEN), (UP, UP), "Which of its two operations does the work is undecided."),
+        ((OPEN, OPEN), (UP, UP), "Which of LN's two operations does the work is undecided."),
     ],
 )  # fmt: skip
 def test_which_part_does_the_work(scaling, over_ln, said):
@@ -118,7 +118,7 @@ def test_which_part_does_the_work(scaling, over_ln, said):
          "fifth beyond it in B."),
         ((LITTLE, LITTLE), "It loses more than a fifth of LN's gain in all 2 tasks."),
         ((MUCH, UP._replace(low=0.9)), "It brings more than a fifth beyond LN's gain in A."),
-        ((OPEN, OPEN), "It surely loses or brings more than a fifth of LN's gain in no task."),
+        ((OPEN, OPEN), "It clearly loses or brings more than a fifth of LN's gain in no task."),
     ],
 )  # fmt: skip
 def test_a_margin_of_a_fifth(shares, said):
@@ -134,7 +134,9 @@ def test_a_variant_beside_ln():
     )
     neither = by_task(OPEN, OPEN)
     said = normalizations.beside("center", neither, neither, shares)
-    assert said == "**Centring alone** is told apart neither from the network without LN nor LN."
+    assert (
+        said == "**Centring alone** does not differ clearly from the network without LN or from LN."
+    )
 
 
 def test_crossq_with_another_momentum():
@@ -153,7 +155,7 @@ def test_crossq_with_another_momentum():
     assert {m: share["A"].value for m, share in shares.items()} == {0.01: 0.5, 0.001: 0.9}
     told = normalizations.momenta(shares)
     assert told.startswith("CrossQ's running statistics have a momentum of 0.1 there")
-    assert "With 0.01 it loses more than a fifth of LN's gain in A. With 0.001 it surely" in told
+    assert "With 0.01 it loses more than a fifth of LN's gain in A. With 0.001 it clearly" in told
 
 
 def returns(**by_norm) -> pd.DataFrame:
@@ -231,7 +233,7 @@ def test_acrobots_datasets_without_a_goal():
         ((UP, DOWN), "return more than an untrained network in A and less in B."),
         ((UP, OPEN), "return more than an untrained network in A."),
         ((OPEN, DOWN), "return less than an untrained network in B."),
-        ((OPEN, OPEN), "are not told apart"),
+        ((OPEN, OPEN), "do not differ clearly"),
     ],
 )
 def test_random_in_two_readings(gaps, said):
@@ -239,11 +241,11 @@ def test_random_in_two_readings(gaps, said):
     both = normalizations.two_readings(by_task(*gaps), numbers)
     assert said in both
     assert both.endswith(
-        "Held against the intervals, of the paper's 2 known numbers 2 lie in that of an untrained "
-        "network and none lies in that of uniform actions."
+        "Of the paper's 2 known numbers, 2 lie in the interval of an untrained "
+        "network and none lies in the interval of uniform actions."
     )
     one = normalizations.two_readings(by_task(*gaps), numbers[:2])
-    assert "the paper's one known number 1 lies in that of an" in one
+    assert "the paper's one known number, 1 lies in the interval of an" in one
     assert "known" not in normalizations.two_readings(by_task(*gaps), numbers[:0])
 
 

@@ -163,11 +163,11 @@ def test_the_nearest_in_words():
     ).assign(low=0.2, high=0.6, within=[1, 2])
     said = words.nearest(away)
     assert "is b (at a distance of 0.25, the defaults at 0.50), in 90.0% of the resamples." in said
-    assert said.endswith("which of them is the paper's is undecided.")
+    assert said.endswith("which protocol the paper used is undecided.")
     said = words.nearest(away.assign(value=[0.2, 0.25], nearest=[0.96, 0.04]))
     assert "is that of the defaults, in 96.0% of the resamples. That is past the 95%" in said
     one = words.nearest(away.assign(nearest=np.nan))
-    assert one.endswith("; one seed cannot say how surely.")
+    assert one.endswith("; one seed cannot say how clearly.")
     assert words.nearest(away[:0]).startswith("None of the tasks shown")
     table = protocols.distance_table(away)
     row = [text.replace(NBSP, " ") for text in table.loc["b"]]

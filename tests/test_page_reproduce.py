@@ -85,6 +85,6 @@ def test_a_sweep_and_its_continuation():
     assert said.endswith(
         "are the same bits. Asking once more takes 0.13 s: everything is looked up."
     )
-    assert "differ: that must not be" in reproduce.resumed(specs, False, 1)
+    assert "differ. That should not happen" in reproduce.resumed(specs, False, 1)
     times = predicted_seconds(specs[0], "reference") / predicted_seconds(specs[0])
     assert f"about {times:.0f} times slower" in reproduce.not_covered()

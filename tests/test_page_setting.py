@@ -42,10 +42,10 @@ def test_lead(layer, text):
 def test_clamping():
     assert setting.clamping(rows((0, -1), (0, -1))) == "No weight reaches the bound."
     assert setting.clamping(rows((1000, 3000), (0, -1))) == (
-        "Weights reach the bound without LN first at step 3,000 and in 25% of all steps."
+        "Weights reach the bound: without LN first at step 3,000 and in 25% of all steps."
     )
     assert setting.clamping(rows((1000, 3000), (3999, 1))) == (
-        "Weights reach the bound without LN first at step 3,000 and in 25% of all steps, "
+        "Weights reach the bound: without LN first at step 3,000 and in 25% of all steps; "
         "with LN first at step 1 and in 100% of all steps."
     )
 
@@ -53,17 +53,17 @@ def test_clamping():
 def test_a_return_that_lasts_while_the_loss_explodes():
     text = setting.parting(series(1, 2, 3, 1.5e9), series(-9, -5, -1, -2), "with LN")
     assert text == (
-        "Loss and return part with LN: both end higher than they began, the loss at "
-        f"1.5{NBSP}\N{MULTIPLICATION SIGN}{NBSP}10⁹ after 1, "
-        "the return at \N{MINUS SIGN}2 after \N{MINUS SIGN}9."
+        "Loss and return disagree with LN: both end higher than they began, the loss rising from 1 "
+        f"to 1.5{NBSP}\N{MULTIPLICATION SIGN}{NBSP}10⁹ and "
+        "the return from \N{MINUS SIGN}9 to \N{MINUS SIGN}2."
     )
 
 
 def test_a_return_that_is_lost_while_the_loss_falls():
     text = setting.parting(series(1, 3, 2, 0.5), series(0, 1, 8, 2), "without LN")
     assert text == (
-        "Loss and return part without LN: from the checkpoint with the highest return, step 2,000, "
-        "to the last one the loss falls from 2 to 0.5, and the return from 8 to 2."
+        "Loss and return disagree without LN: from the checkpoint with the highest return, step "
+        "2,000, to the last one the loss falls from 2 to 0.5, and the return from 8 to 2."
     )
 
 

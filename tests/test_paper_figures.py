@@ -35,18 +35,19 @@ def test_a_table_of_two_columns():
         (
             (ABOVE, BELOW),
             (ABOVE, ABOVE),
-            "above 0 in CartPole, and below 0 in Pendulum. That is its side with SGD only in "
-            "CartPole.",
+            "above 0 in CartPole, and below 0 in Pendulum. With SGD its sign is clearly the "
+            "same only in CartPole.",
         ),
         (
             (AROUND, AROUND),
             (AROUND, BELOW),
-            "nowhere clear of 0 and of chance. In no task is that surely its side with SGD.",
+            "nowhere clear of 0 and beyond chance. In no task is its sign clearly the same with "
+            "SGD.",
         ),
         (
             (BELOW, BELOW),
             (BELOW, BELOW),
-            "below 0 in all 2 tasks. That is its side with SGD in all 2 tasks.",
+            "below 0 in all 2 tasks. With SGD its sign is the same in all 2 tasks.",
         ),
     ],
 )
@@ -58,7 +59,7 @@ def test_adam_beside_sgd(adam, sgd, said):
 def test_a_correlation_that_chance_gives_is_open():
     some = rho(ABOVE, CHANCE)["loss"]
     assert paper_figures.signs("SGI", "loss", some) == (
-        "\u03c1(SGI, loss) is above 0 in CartPole; in Pendulum that is open."
+        "\u03c1(SGI, loss) is above 0 in CartPole; in Pendulum its sign is undecided."
     )
 
 
@@ -116,4 +117,4 @@ def test_fig_3():
     )
     cases = pd.DataFrame({"exception": ["yes"]}, pd.MultiIndex.from_tuples([("SGD", "GI₂")]))
     told = injection.paper_beside({"SGD": raised}, cases)["Fig. 3"]
-    assert told.endswith("Is MountainCar an exception? It is one by GI₂ with SGD.")
+    assert told.endswith("Is MountainCar an exception? It is an exception by GI₂ with SGD.")

@@ -18,6 +18,7 @@ from lnqlib.results import COUNTS, CURVES
 from lnqlib.spec import FIELDS, RunSpec, grid, study
 from lnqlib.store import Store, StoreError, shipped
 from lnqlib.store.chunks import chunked, predicted_seconds
+from lnqlib.store.ship import ship
 from lnqlib.store.shipped import Shipped
 from lnqlib.sweep import SweepError, backend_store, curves, lookup, sweep
 
@@ -96,7 +97,7 @@ def test_shipped_goes_before_stored(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, "RESULTS", tmp_path / "results")
     made = Store(tmp_path / "maker")
     made.write([standin.train(spec) for spec in SPECS[20:]])
-    shipped.ship(SPECS[20:], tmp_path / "results" / "tiny", made)
+    ship(SPECS[20:], tmp_path / "results" / "tiny", made)
     local, other = Store(tmp_path / "local"), standin.train(SPECS[20])
     other.row["return"] = -7.0
     local.write([other, standin.train(SPECS[0])])

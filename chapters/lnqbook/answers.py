@@ -132,9 +132,9 @@ def narrow(seeds: int) -> str:
         (
             seeds >= 4,
             f"Intervals here resample the two halves of {seeds} seeds and are too narrow: of "
-            f"normally distributed values they would hold the mean in {coverage(seeds):.0%} of "
-            "cases, not in 95%. An answer whose interval ends close to 0 is less sure than it "
-            "says.",
+            f"normally distributed values they would contain the mean in {coverage(seeds):.0%} of "
+            "cases, not in 95%. An answer whose interval ends close to 0 is less certain than it "
+            "appears.",
         ),
         "",
     )

@@ -81,11 +81,11 @@ def clamped_in_words(shares: pd.Series) -> str:
             "No part of LN's gain, averaged over learning rates, comes from rates at which every "
             "network without LN was clamped.",
         ),
-        "Of LN's gain, averaged over learning rates, those at which every network without LN was "
-        f"clamped make up {listed(parts)}.",
+        "Averaged over learning rates, the rates at which every run without LN was "
+        f"[clamped](glossary.md#term-clamped) account for {listed(parts)} of LN's gain.",
     )
-    rest = f"over the other rates LN loses in {listed(beyond)}"
-    return told + case((beyond, f" A part above 100% says that {rest}."), "")
+    rest = f"over the other rates LN has the lower return in {listed(beyond)}"
+    return told + case((beyond, f" A share above 100% means that {rest}."), "")
 
 
 def shares_at_best(

@@ -6,21 +6,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from . import ranks, stats
+from . import stats
 from .best_rates import gain_in_words
 from .findings import case, listed
 from .placebos import NAMES, Case, compared
+from .ranks import MIN_POINTS, enough, side
 from .stats import Interval, clear
 
 SIDES = {1: "above 0", -1: "below 0", 0: "contains 0, or is within chance"}
-TOO_FEW = f"fewer than {ranks.MIN_POINTS} points"
-
-
-def side(rho: Interval) -> int:
-    """1 or -1 where rho is clear of 0 and further from it than random order gets, else 0."""
-    if rho.count < ranks.MIN_POINTS or abs(rho.value) < ranks.chance_bound(rho.count):
-        return 0
-    return rho.sign
+TOO_FEW = f"fewer than {MIN_POINTS} points"
 
 
 def correlations(runs: pd.DataFrame) -> pd.DataFrame:
@@ -62,8 +56,9 @@ def about_the_task(cases: Sequence[Case], optimizer: str) -> str:
         if (one.pair.x, one.optimizer) != ("gi2", optimizer):
             continue
         word = compared(one)
-        numbers = f"(\u03c1 {one.found.own.value:.2f} and {one.found.others.value:.2f})"
-        link = f"{NAMES['gi2']}'s link with its own task's loss is {word} than with other tasks' "
+        numbers = f"(mean \u03c1 {one.found.own.value:.2f} and {one.found.others.value:.2f})"
+        link = f"{NAMES['gi2']}'s correlation with its own task's loss is {word} than those "
+        link += "with other tasks' "
         start = "With the defaults" if one.reading == "defaults" else one.reading.capitalize()
         told.append(
             f"{start[0].lower()}{start[1:]} it is {word} {numbers}"
@@ -90,12 +85,9 @@ def second_order(rhos: pd.DataFrame) -> str:
     )
     known = [env for env in gi2.index if enough(calm[env])]
     gone = [env for env in known if side(gi2[env]) and not side(calm[env])]
-    return told + case((gone, f" So in {listed(gone)} the link hangs on runs that diverged."), "")
-
-
-def enough(rho: Interval) -> bool:
-    """Whether there are points enough for a correlation."""
-    return rho.count >= ranks.MIN_POINTS
+    return told + case(
+        (gone, f" So in {listed(gone)} the correlation is due to runs that diverged."), ""
+    )
 
 
 def left_few(envs: Sequence[str]) -> str:
@@ -106,7 +98,12 @@ def left_few(envs: Sequence[str]) -> str:
 def _where(rho: pd.Series, up: str, down: str) -> str:
     """`higher in Acrobot; neither clearly higher nor lower in CartPole`: rho in each task."""
     signs = {env: side(rho[env]) if enough(rho[env]) else None for env in rho.index}
-    ways = {1: up, -1: down, 0: f"neither clearly {up} nor {down}", None: "open, for few points,"}
+    ways = {
+        1: up,
+        -1: down,
+        0: f"neither clearly {up} nor {down}",
+        None: "undecided (too few points)",
+    }
     found = {way: [env for env, sign in signs.items() if sign == key] for key, way in ways.items()}
     return "; ".join(f"{way} in {listed(envs)}" for way, envs in found.items() if envs)
 

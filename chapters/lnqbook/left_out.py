@@ -20,7 +20,7 @@ def in_words(defaults: pd.Series, printed: pd.Series) -> str:
 
     **Arguments** of `shares`; `printed` is empty where there are no such runs.
     """
-    told = "A gradient of zero has no cosine, so its pairs are left out of the three means."
+    told = "A gradient of zero has no cosine, so its pairs are left out of QGI\u208a, SGI and MGI."
     told += case(
         (
             len(defaults) and defaults.max() > 0,
@@ -36,9 +36,9 @@ def in_words(defaults: pd.Series, printed: pd.Series) -> str:
     return told + case(
         (
             max(defaults.max() if len(defaults) else 0, printed.max() if len(printed) else 0) > 0.1,
-            " Where it is many, the measure is about the transitions that still have a gradient, "
-            "and counting the others as a cosine of 0 can turn a sign: the board has that as a "
-            "view of its own where it was measured.",
+            " Where there are many such pairs, the measure describes only transitions that still "
+            "have a gradient, and counting the others as a cosine of 0 can reverse a sign; [the "
+            "claims page](claims.ipynb) shows this as a separate view where it was measured.",
         ),
         "",
     )

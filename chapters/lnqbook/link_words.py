@@ -13,7 +13,7 @@ _VERBS = {1: "raise", -1: "lower"}
 
 
 def moved(runs: pd.DataFrame, metrics: Mapping[str, str], sign: int) -> str:
-    """Where LN moves each metric the claimed way at over half of the learning rates, surely.
+    """Where LN moves each metric the claimed way at over half of the learning rates, clearly.
 
     **Arguments** `metrics`: columns of the runs and what the sentence calls them.
     """
@@ -23,10 +23,10 @@ def moved(runs: pd.DataFrame, metrics: Mapping[str, str], sign: int) -> str:
     return case(
         (
             not parts,
-            f"In no task does LN surely {_VERBS[sign]} {' or '.join(rest)} at over half of the "
+            f"In no task does LN clearly {_VERBS[sign]} {' or '.join(rest)} at over half of the "
             "learning rates.",
         ),
-        f"At over half of the learning rates LN surely {_VERBS[sign]}s {'; '.join(parts)}"
+        f"At over half of the learning rates LN clearly {_VERBS[sign]}s {'; '.join(parts)}"
         + case((rest, f"; {listed(rest)} in none."), "."),
     )
 
@@ -43,7 +43,7 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
     if max(found.count for found in rho) < ranks.MIN_POINTS:
         return f"There are too few learning rates here for a correlation of {name} and {y}."
     clear, calm = (
-        [env for env, found in some.items() if front_page.side(found) == sign]
+        [env for env, found in some.items() if ranks.side(found) == sign]
         for some in (rho, calm_rho)
     )
     fixed = fixed_rates(runs, x, y, sign)
@@ -61,30 +61,30 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
         ".",
     )
     together = case(
-        (every, f" All three hold in {listed(every)}."),
-        (clear or calm or fixed, " All three hold in no task."),
+        (every, f" All three statements hold in {listed(every)}."),
+        (clear or calm or fixed, " In no task do all three statements hold."),
         "",
     )
-    few = [env for env in clear if not front_page.enough(calm_rho[env])]
+    few = [env for env in clear if not ranks.enough(calm_rho[env])]
     return f"{across}{front_page.left_few(few)} {at_single_rates(fixed, y, sign, name)}{together}"
 
 
 def fixed_rates(runs: pd.DataFrame, x: str, y: str, sign: int) -> list[str]:
-    """The tasks in which LN surely moves both so at over half of the learning rates."""
+    """The tasks in which LN clearly moves both so at over half of the learning rates."""
     return _tasks(runs, rates.joint_sides, x, y, sign=sign)
 
 
 def at_single_rates(fixed: list[str], y: str, sign: int, name: str) -> str:
     """The sentence on what `fixed_rates` finds."""
-    way = {1: "the same way", -1: "opposite ways"}[sign]
+    way = {1: "in the same direction", -1: "in opposite directions"}[sign]
     return case(
         (
             fixed,
-            f"Taken one by one, over half of the learning rates have LN surely move {name} and {y} "
+            f"At over half of the learning rates, taken singly, LN clearly moves {name} and {y} "
             f"{way} in {listed(fixed)}.",
         ),
-        f"In no task do over half of the learning rates, taken one by one, have LN surely move "
-        f"{name} and {y} {way}.",
+        f"In no task does LN clearly move {name} and {y} {way} at over half of the learning "
+        "rates, taken singly.",
     )
 
 
@@ -103,11 +103,11 @@ def correlations(rho: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
 
 
 def on_sides(rho: pd.Series) -> str:
-    """`above 0 in CartPole`: the sides of `front_page.side`, which chance seldom reaches.
+    """`above 0 in CartPole`: the sides of `ranks.side`, which chance seldom reaches.
 
     **Arguments** `rho`: intervals by task.
     """
-    return sided(rho.map(front_page.side), neither="nowhere clear of 0 and of chance")
+    return sided(rho.map(ranks.side), neither="nowhere clear of 0 and beyond chance")
 
 
 def none_finished(optimizer: str) -> str:
@@ -122,7 +122,7 @@ def before_training(gains: pd.Series, name: str) -> str:
     """Where LN raises a metric before any training, by the interval of the paired difference."""
     signs = gains.map(lambda gain: gain.sign)
     if not signs.any():
-        return f"Before any training LN surely moves {name} in no task."
+        return f"Before any training LN clearly moves {name} in no task."
     return f"Before any training LN {sided(signs, f'raises {name}', f'lowers {name}')}."
 
 

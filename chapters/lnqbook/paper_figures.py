@@ -8,9 +8,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 from .findings import case, in_tasks, listed, sided
-from .front_page import side
 from .link_words import none_finished, on_sides
 from .numbers import printed
+from .ranks import side
 
 SAYS = {
     "Fig. 1, first row": "“first-order gradient interference (SGI, defined later) positively "
@@ -56,12 +56,12 @@ def signs(name: str, y: str, rho: pd.Series) -> str:
     found = sides(rho)
     rest = found.index[found == 0]
     return f"\u03c1({name}, {y}) is {on_sides(rho)}" + case(
-        (0 < len(rest) < len(found), f"; in {listed(rest)} that is open."), "."
+        (0 < len(rest) < len(found), f"; in {listed(rest)} its sign is undecided."), "."
     )
 
 
 def sides(rho: pd.Series) -> pd.Series:
-    """`front_page.side` by task."""
+    """`ranks.side` by task."""
     return rho.map(side).astype(int)
 
 
@@ -75,9 +75,9 @@ def alike(name: str, y: str, rho: pd.Series | None, other: pd.Series | None) -> 
     adam, sgd = sides(rho), sides(other)
     same = [env for env in adam.index if env in sgd and adam[env] == sgd[env] != 0]
     return f"{signs(name, y, rho)} " + case(
-        (len(same) == len(adam), f"That is its side with SGD {in_tasks(same, len(adam))}."),
-        (same, f"That is its side with SGD only {in_tasks(same, len(adam))}."),
-        "In no task is that surely its side with SGD.",
+        (len(same) == len(adam), f"With SGD its sign is the same {in_tasks(same, len(adam))}."),
+        (same, f"With SGD its sign is clearly the same only {in_tasks(same, len(adam))}."),
+        "In no task is its sign clearly the same with SGD.",
     )
 
 

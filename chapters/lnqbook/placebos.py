@@ -1,4 +1,4 @@
-"""The placebo on the pages: a metric held against every task's loss or return.
+"""The placebo on the pages: a metric correlated with every task's loss or return.
 
 What a metric knows about its own task it cannot know about another's: only learning rate and
 network are common to the two. A correlation that is as strong with other tasks' losses needs
@@ -35,7 +35,7 @@ NAMES |= {f"iso_{k}": f"ISO{sub}" for k, sub in zip("opt3", "ₒₚₜ₃", stri
 
 
 class Pair(NamedTuple):
-    """A metric, what it is held against, and the sign that the paper gives the correlation."""
+    """A metric, what it is correlated with, and the sign that the paper gives the correlation."""
 
     x: str
     y: str
@@ -168,24 +168,26 @@ def _sentence(one: Case) -> str:
     name, y = NAMES[one.pair.x], one.pair.y
     side = gap.sign * one.pair.sign
     small = abs(gap.value) < SMALL
-    numbers = f"\u03c1 is {own.value:.2f} with the own task's {y} and {others.value:.2f} with the "
-    numbers += f"other tasks', means over tasks; own minus others is {gap:.2f}. "
+    numbers = f"Averaged over tasks, \u03c1 is {own.value:.2f} with the same task's {y} and "
+    numbers += f"{others.value:.2f} with the other tasks'; own minus others is {gap:.2f}. "
     meaning = case(
         (
             side > 0 and small and others.value * one.pair.sign > MOST * abs(own.value),
-            "That is clear of 0 and small: most of the link is there with another task's "
-            f"{y}, too.",
+            f"That is clear of 0 but small: most of the link is there with other tasks' {y}, too.",
         ),
         (side > 0 and small, "That is clear of 0, and small."),
         (
             side and compared(one) not in ("stronger", "weaker"),
-            f"So its link with its own task's {y} is {compared(one)} than those with others', and "
-            "not as claimed.",
+            f"So its link with its own task's {y} is {compared(one)} than those with other tasks', "
+            "and does not lie on that side.",
         ),
-        (side > 0, f"So {name} goes with its own task's {y} more than with another's, as claimed."),
-        (side < 0, f"So it goes with another task's {y} more than with its own."),
-        f"The interval contains 0: {name} is not shown to go with its own task's {y} more than "
-        "with another's.",
+        (
+            side > 0,
+            f"So {name} is linked more strongly to its own task's {y} than to others', as claimed.",
+        ),
+        (side < 0, f"So {name} is linked more strongly to other tasks' {y} than to its own."),
+        f"The interval contains 0: {name} is not shown to be linked more strongly to its own "
+        f"task's {y} than to other tasks'.",
     )
     signs = one.found.excess.map(lambda excess: excess.sign * one.pair.sign)
     ahead, behind = list(signs.index[signs > 0]), list(signs.index[signs < 0])
@@ -195,9 +197,9 @@ def _sentence(one: Case) -> str:
             ahead and behind,
             f"{task} on the claimed side in {listed(ahead)}, and on the other in {listed(behind)}.",
         ),
-        (ahead, f"{task} on the claimed side in {listed(ahead)}, and nowhere on the other."),
-        (behind, f"{task} on the other side than claimed in {listed(behind)}, nowhere on that."),
-        " No single task decides it.",
+        (ahead, f"{task} on the claimed side in {listed(ahead)}, and on the other in none."),
+        (behind, f"{task} on the claimed side in none, and on the other in {listed(behind)}."),
+        " In no single task is it clear of 0.",
     )
     return f"**{name} and {y}, {one.optimizer}, {one.reading}.** {numbers}{meaning}{where}"
 

@@ -48,6 +48,16 @@ def chance_bound(points: int, level: float = CHANCE) -> float:
     return float(values[np.argmax(shares <= level)])
 
 
+def enough(rho: Interval) -> bool:
+    """Whether there are points enough for a correlation."""
+    return rho.count >= MIN_POINTS
+
+
+def side(rho: Interval) -> int:
+    """1 or -1 where rho is clear of 0 and further from it than random order gets, else 0."""
+    return rho.sign if enough(rho) and abs(rho.value) >= chance_bound(rho.count) else 0
+
+
 def rho(
     runs: pd.DataFrame,
     x: str,

@@ -14,7 +14,7 @@ LEVEL = 0.05
 
 
 class Sides(NamedTuple):
-    """At how many learning rates an effect is surely positive, surely negative, or undecided.
+    """At how many learning rates an effect is clearly positive, clearly negative, or undecided.
 
     `p`: the level at which the more frequent side would still be more than half of them.
     """

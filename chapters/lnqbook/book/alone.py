@@ -12,7 +12,7 @@ def in_words(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.Element
 ) -> nodes.Element:
     """The text of a link to another page; for a figure that is there, words."""
-    if node.get("reftype") in ("numref", "ref"):
+    if node.get("reftype") in ("numref", "ref") and not node.get("refexplicit"):
         return nodes.inline("", "a figure of the book")
     return nodes.inline("", contnode.astext())
 

@@ -15,7 +15,7 @@ GOOD = (HOLDS, MOSTLY)
 
 
 def answers(pairs: Pairs) -> list[str]:
-    """What holds under both readings, what fails, what hangs on the reading, what is not known."""
+    """What holds under both readings, what fails, what depends on the reading, what is open."""
     words = {first.claim.number: (first.word, second.word) for first, second in pairs}
     good = [n for n, both in words.items() if set(both) <= set(GOOD)]
     fail = [n for n, both in words.items() if both == (FAILS, FAILS)]
@@ -30,11 +30,11 @@ def answers(pairs: Pairs) -> list[str]:
             "No claim fails under both readings.",
         ),
         case(
-            (turned, f"With biases and without, the verdicts differ on {_some(turned)}."),
-            "No verdict differs with biases and without.",
+            (turned, f"The two readings give different verdicts on {_some(turned)}."),
+            "No verdict differs between the two readings.",
         ),
-        case((other, f"In between under both readings: {_some(other)}."), ""),
-        case((open_, f"Without runs in one reading, or not to be tested: {_some(open_)}."), ""),
+        case((other, f"Neither confirmed nor refuted under either reading: {_some(other)}."), ""),
+        case((open_, f"Lacking runs under a reading, or not testable: {_some(open_)}."), ""),
     ]
 
 
@@ -51,9 +51,9 @@ def firmness(pairs: Pairs) -> str:
     return told + case(
         (
             calm,
-            f" Leaving out the points and rates with a clamped run turns a task's word in "
-            f"{count(len(calm), 'claim')}, and is the only view that does in "
-            f"{len(alone) or 'none'} of these.",
+            " Leaving out the points and learning rates with a clamped run changes the result of "
+            f"some task in {count(len(calm), 'claim')}; in {len(alone) or 'none'} of these it is "
+            "the only view that does.",
         ),
         "",
     )

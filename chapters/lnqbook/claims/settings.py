@@ -115,11 +115,13 @@ def fates_told(
     which = listed(f"[claim {n}](claims.ipynb#claim-{n}) in {task}" for n, task in turned)
     return case(
         (not decided, "No claim of the paper is decided in any task."),
-        f"Of {count(decided, 'pair')} of a claim of the paper and a task that a setting decides, "
+        "Each claim of the paper is judged in each of its tasks. Of the "
+        f"{count(decided, 'combination')} of claim and task decided in at least one setting, "
         + case(
             (not both, "none is decided in both"),
-            (not len(turned), f"{both} are decided in both, all alike"),
-            f"{both} are decided in both, {len(kept)} of them alike; not so {which}",
+            (not len(turned), f"{both} are decided in both, all with the same result"),
+            f"{both} are decided in both, {len(kept)} of them with the same result, but not "
+            f"{which}",
         )
         + case((alone, f"; {alone}."), "."),
     )

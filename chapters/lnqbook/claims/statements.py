@@ -113,7 +113,7 @@ CLAIMS = (
     ),
     Claim(
         5,
-        "The same for the dot product without its norms (DGI).",
+        "The same for the unnormalized dot product (DGI).",
         "Sec. 3.2, Fig. 7",
         (rho("dgi", "loss", 1, **CAR),),
     ),
@@ -228,7 +228,7 @@ CLAIMS = (
     Claim(20, "LN raises isometry.", "App. C", tuple(moves(k, 1) for k in ISOMETRY)),
     Claim(
         21,
-        "A trained gain and shift has little effect on LN's return, LN after the ReLU is no "
+        "A trained scale and shift has little effect on LN's return, LN after the ReLU is no "
         "better, and CrossQ returns about the same (within a fifth of LN's gain).",
         "Sec. 2, App. G",
         (
@@ -239,8 +239,9 @@ CLAIMS = (
             ),
             equivalent_somehow(("crossq",), "layer", MARGIN, tried_all=False, readings=(False,)),
         ),
-        note="The paper does not say which momentum CrossQ had. Three are tried, of which one is "
-        "to return about the same; as printed one, which cannot refute the claim.",
+        note="The paper does not say which momentum CrossQ had. Three are tried, and it "
+        "is enough that one returns about the same; as printed only one is tried, which cannot "
+        "refute the claim.",
     ),
     Claim(
         22,
@@ -293,7 +294,7 @@ CLAIMS = (
     ),
     Claim(
         27,
-        "The second-order term, and not the use of the dot product, turns the sign of the link "
+        "The second-order term, and not the use of the dot product, reverses the sign of the link "
         "with the loss (MountainCar excepted).",
         "Sec. 3.2",
         (
@@ -304,15 +305,15 @@ CLAIMS = (
     ),
     Claim(
         28,
-        "Learning-rate decay alone cannot explain why WN helps less: WN decays at least as much as "
-        "LN and brings less than half of its gain.",
+        "Learning-rate decay alone cannot explain why WN helps less: WN's rate decays at least as "
+        "much as LN's, yet WN brings less than half of LN's gain.",
         "App. A",
         (decays_more("weight", "layer"), gain_share("weight", "none", -1, HALF)),
     ),
     Claim(
         29,
-        "GI2 is no side effect of training with LN: injected, LN raises it with the scale of the "
-        "loss taken out, too (MountainCar excepted).",
+        "The higher GI2 is not a side effect of training with LN: injected LN raises GI2 even with "
+        "the scale of the loss divided out (MountainCar excepted).",
         "Sec. 3.3",
         tuple(injection("gi2_scaled", optimizer=optimizer, **CAR) for optimizer in OPTIMIZERS),
     ),

@@ -71,17 +71,17 @@ def answer(found: Mapping[str, pd.Series], optimizer: str) -> list[str]:
     return [
         f"Injected without any training, with {optimizer}, LN raises {gi2} at over half of the "
         f"learning rates in {tasks(raised)}, and {ratio} in {tasks(scaled)}.",
-        f"Taken away from networks that were trained with it, it lowers {gi2} in {tasks(lowered)}.",
+        f"Removing LN from networks that were trained with it lowers {gi2} in {tasks(lowered)}.",
         case(
             (
                 both.any(),
-                f"Where both happen, in {tasks(both)}, LN itself is enough, at weights of either "
-                "kind.",
+                f"Both happen in {tasks(both)}: there LN by itself is enough, whether the weights "
+                "were trained with it or without.",
             ),
             "",
         ),
-        f"Whether a higher {gi2} is why training goes better, an experiment without training "
-        "cannot say.",
+        f"An experiment without training cannot say whether a higher {gi2} is why training goes "
+        "better.",
     ]
 
 
@@ -170,9 +170,9 @@ def exceptions(by_optimizer: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def exception(share: pd.Series) -> str:
-    """ "yes" where every task's share lies above one half and MountainCar's does not, surely.
+    """ "yes" where every task's share lies above one half and MountainCar's does not, clearly.
 
-    "no" where MountainCar's surely does, or another task's surely does not, else "open".
+    "no" where MountainCar's clearly does, or another task's clearly does not, else "open".
     """
     if len(share) < 2 or not np.isfinite([x.low for x in share]).all():
         return "open"
@@ -193,11 +193,11 @@ def exceptions_in_words(cases: pd.DataFrame) -> str:
         [f"{name} with {optimizer}" for optimizer, name in cases.index[cases["exception"] == word]]
         for word in ("yes", "no", "open")
     )
-    rest = case((left, f" By {listed(left)} it is open."), "")
+    rest = case((left, f" By {listed(left)} this is undecided."), "")
     return case(
-        (yes and no, f"It is one by {listed(yes)}, and not by {listed(no)}.{rest}"),
-        (yes, f"It is one by {listed(yes)}.{rest}"),
-        (no, f"It is none, by {listed(no)}.{rest}"),
+        (yes and no, f"It is an exception by {listed(yes)}, but not by {listed(no)}.{rest}"),
+        (yes, f"It is an exception by {listed(yes)}.{rest}"),
+        (no, f"It is not an exception by {listed(no)}.{rest}"),
         "With these runs the rule decides nothing.",
     )
 

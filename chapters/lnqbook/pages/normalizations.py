@@ -19,7 +19,7 @@ PARTS = {
     "center": "Centring alone",
     "rms": "Scaling alone",
     "layer_affine": "Affine LN",
-    "layer_after_relu": "LN behind the ReLU",
+    "layer_after_relu": "LN after the ReLU",
     "crossq": "CrossQ",
 }
 """LN's operations and variants, as a sentence begins with them."""
@@ -81,30 +81,33 @@ def which_part(scaling: pd.Series, over_none: pd.DataFrame, over_ln: pd.Series) 
     told = case(
         (
             len(more) == of and helps["rms"],
-            "Of its two operations dividing by the spread does the work: alone it returns more "
-            f"than None, and than subtracting the mean alone {in_tasks(more, of)}",
+            "Of LN's two operations, dividing by the spread does the work: on its own it returns "
+            f"more than None and more than subtracting the mean on its own {in_tasks(more, of)}",
         ),
         (
             len(less) == of and helps["center"],
-            "Of its two operations subtracting the mean does the work: alone it returns more than "
-            f"None, and than dividing by the spread alone {in_tasks(less, of)}",
+            "Of LN's two operations, subtracting the mean does the work: on its own it returns "
+            f"more than None and more than dividing by the spread on its own {in_tasks(less, of)}",
         ),
         (
             more and less,
-            f"Of its two operations dividing by the spread alone returns more in {listed(more)}, "
+            f"Of LN's two operations, dividing by the spread alone returns more in {listed(more)}, "
             f"subtracting the mean alone in {listed(less)}",
         ),
         (
             more,
-            f"Of its two operations dividing by the spread alone returns more in {listed(more)}",
+            f"Of LN's two operations, dividing by the spread alone returns more in {listed(more)}",
         ),
-        (less, f"Of its two operations subtracting the mean alone returns more in {listed(less)}"),
-        "Which of its two operations does the work is undecided",
+        (
+            less,
+            f"Of LN's two operations, subtracting the mean alone returns more in {listed(less)}",
+        ),
+        "Which of LN's two operations does the work is undecided",
     )
     beside = case(
         (
             beyond and short,
-            f"; beside LN it returns more in {listed(beyond)} and less in {listed(short)}.",
+            f"; compared with LN it returns more in {listed(beyond)} and less in {listed(short)}.",
         ),
         (beyond, f", and more than LN itself {in_tasks(beyond, of)}."),
         (short, f", and less than LN {in_tasks(short, of)}."),
@@ -129,7 +132,7 @@ def margin(name: str, shares: pd.Series) -> str:
         ),
         (lost, f"{name} loses more than {fifth} of LN's gain {in_tasks(lost, len(shares))}."),
         (won, f"{name} brings more than {fifth} beyond LN's gain {in_tasks(won, len(shares))}."),
-        f"{name} surely loses or brings more than {fifth} of LN's gain in no task.",
+        f"{name} clearly loses or brings more than {fifth} of LN's gain in no task.",
     )
 
 
@@ -140,7 +143,10 @@ def beside(norm: str, over_none: pd.Series, over_ln: pd.Series, shares: pd.Serie
     """
     of, none = len(over_none), "the network without LN"
     told = case(
-        (not any(clear(over_none) + clear(over_ln)), f"is told apart neither from {none} nor LN"),
+        (
+            not any(clear(over_none) + clear(over_ln)),
+            f"does not differ clearly from {none} or from LN",
+        ),
         f"{_against(over_none, none, of)}, and {_against(over_ln, 'LN', of)}",
     )
     told = f"**{PARTS[norm]}** {told}."
@@ -244,8 +250,8 @@ def barren(runs: pd.DataFrame) -> str:
         (
             none,
             f"**What do the data hold?** In {none} of Acrobot's {len(acrobot)} datasets no "
-            "transition reaches the goal. There every reward is the same, and what a network "
-            "returns it did not learn from rewards ([more](interference.ipynb)).",
+            "transition reaches the goal. There every reward is the same, so a network's "
+            "return there was not learned from rewards ([more](interference.ipynb)).",
         ),
         "",
     )
@@ -266,16 +272,18 @@ def two_readings(gaps: pd.Series, compared: pd.DataFrame) -> str:
         ),
         (more, f"Uniform actions return more than an untrained network in {listed(more)}."),
         (less, f"Uniform actions return less than an untrained network in {listed(less)}."),
-        "The two are not told apart in the tasks shown.",
+        "The two do not differ clearly in the tasks shown.",
     )
     known = compared[compared["agrees"].isin(["yes", "no"])]
     if known.empty:
         return told
     inside = {norm: int((rows["agrees"] == "yes").sum()) for norm, rows in known.groupby("norm")}
     of = len(known) // known["norm"].nunique()
-    both = [f"{_some(inside.get(p, 0))} in that of {NAMED[p]}" for p in ("untrained", "uniform")]
+    both = [
+        f"{_some(inside.get(p, 0))} in the interval of {NAMED[p]}" for p in ("untrained", "uniform")
+    ]
     paper = "the paper's one known number" if of == 1 else f"the paper's {of} known numbers"
-    return f"{told} Held against the intervals, of {paper} {listed(both)}."
+    return f"{told} Of {paper}, {listed(both)}."
 
 
 def all_clamped(runs: pd.DataFrame) -> pd.DataFrame:
@@ -314,9 +322,9 @@ def clamped_return(points: pd.DataFrame, names: Mapping[str, str]) -> str:
     )
     if points["low"].isna().all() and len(points):
         return f"{told}What that did to the return cannot be said: one seed has no interval."
-    better = f"as good as this network gets in its task: {listed(where)}. There the loss is lost, "
-    better += "and what the greedy policy needs is not."
-    lower = "the return is surely lower than at the network's best learning rate."
+    better = f"as good as this network gets in its task: {listed(where)}. There the loss "
+    better += "means nothing, but the order of actions that the greedy policy needs survives."
+    lower = "the return is clearly lower than at the network's best learning rate."
     return case(
         (points.empty, "At no point was every run clamped."),
         (worse and where, f"{told}At {worse} of them {lower} At the others it is {better}"),
@@ -384,7 +392,7 @@ def _against(gaps: pd.Series, other: str, of: int) -> str:
         (more and less, f"returns more than {other} in {listed(more)} and less in {listed(less)}"),
         (more, f"returns more than {other} {in_tasks(more, of)}"),
         (less, f"returns less than {other} {in_tasks(less, of)}"),
-        f"is not told apart from {other}",
+        f"does not differ clearly from {other}",
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from .. import answers
 from ..answers import TOO_FEW, Phrases, answer, phrases, unanswered
-from ..findings import case, in_tasks, led, listed
+from ..findings import case, in_tasks, led
 from ..online_statistics import PERIOD, SETTINGS
 from ..stats import Interval
 
@@ -25,7 +25,7 @@ QUESTIONS: dict[str, Phrases] = {
         0.0,
         "LN's gain is larger than offline",
         "LN's gain is smaller than offline",
-        "whether LN's gain is another than offline",
+        "whether LN's gain differs from that offline",
     ),
     "target": phrases(
         1,
@@ -78,7 +78,7 @@ def in_short(
     return (
         led("Online, averaged over learning rates,", said),
         led("Online, with each network at its own best learning rate,", at_best)
-        + led(f" Beside a target network renewed every {PERIOD:,} steps,", beside),
+        + led(f" With a target network updated every {PERIOD:,} steps,", beside),
         case((free, led("Counting only learning rates at which no run was clamped,", free)), ""),
         against_offline(average, best),
     )
@@ -96,12 +96,19 @@ def against_offline(
         env: [found[env]["change"]["online"].sign for found in (average, best)] for env in average
     }
     ways = {
-        "larger by both averages": [e for e, s in pairs.items() if s == [1, 1]],
-        "smaller by both": [env for env, signs in pairs.items() if signs == [-1, -1]],
-        "larger by one and smaller by the other": [e for e, (a, b) in pairs.items() if a * b < 0],
+        "larger both times": [e for e, s in pairs.items() if s == [1, 1]],
+        "smaller both times": [env for env, signs in pairs.items() if signs == [-1, -1]],
+        "larger once and smaller once": [e for e, (a, b) in pairs.items() if a * b < 0],
     }
     parts = [f"{way} {in_tasks(some, len(pairs))}" for way, some in ways.items() if some]
-    return f"LN's gain against that offline: {'; '.join(parts)}." if parts else ""
+    return case(
+        (
+            parts,
+            "Compared with offline, averaged over learning rates and at the best ones, LN's gain "
+            f"is {'; '.join(parts)}.",
+        ),
+        "",
+    )
 
 
 def beside_target(found: Mapping[str, Mapping[str, Mapping[str, Interval]]]) -> str:
@@ -175,8 +182,8 @@ def unreached(runs: pd.DataFrame) -> str:
     return case(
         (
             parts,
-            f"Online runs that never reached the goal: {listed(parts)}. In these every reward is "
-            "the same, and what the network returns it did not learn from rewards.",
+            f"Online runs that never reached the goal: {'; '.join(parts)}. In these every reward "
+            "is the same, so whatever return the network reaches was not learned from rewards.",
         ),
         "",
     )

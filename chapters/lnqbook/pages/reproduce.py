@@ -61,7 +61,7 @@ def there(studies: pd.DataFrame, cores: int) -> str:
         (
             finished,
             f"Of the {runs:,} runs of this book's studies {finished:,} are here to be looked up; "
-            "the others are one command a study.",
+            "the others take one command per study.",
         ),
         f"None of the {runs:,} runs of this book's studies is here; each study is one command.",
     )
@@ -122,7 +122,7 @@ def resumed(specs: Sequence[RunSpec], same: bool, seconds: float) -> str:
             "trained without a break and in reverse order in another, are the same bits.",
         ),
         f"The {len(specs)} runs ({first.env}, {first.optimizer}), continued in one store and "
-        "trained without a break in another, differ: that must not be; please report it.",
+        "trained without a break in another, differ. That should not happen; please report it.",
     )
     return f"{told} Asking once more takes {seconds:.2f} s: everything is looked up."
 

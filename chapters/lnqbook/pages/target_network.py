@@ -19,7 +19,7 @@ from ..answers import (
     word,
 )
 from ..findings import case, count, in_tasks, led, listed
-from ..front_page import side
+from ..ranks import side
 from ..stats import Interval
 from ..target_statistics import MARGIN
 
@@ -51,7 +51,7 @@ QUESTIONS: dict[str, Phrases] = {
         1 - MARGIN,
         "LN alone brings at least four fifths of what a target network brings to None",
         "LN alone brings less than four fifths of what a target network brings to None",
-        "what share of it LN alone brings",
+        "what share of a target network's gain LN alone brings",
     ),
     "gain_layer": phrases(
         1,
@@ -121,7 +121,7 @@ def catch(calm: Mapping[str, Mapping[str, Interval]], by_task: Mapping[str, pd.D
         ),
         (less, f"it returns less than None with its best one {lower}."),
         (more, f"it still returns more than None with its best one {higher}."),
-        "it is open in every task which of the two returns more.",
+        "it is undecided in every task which of the two returns more.",
     )
     fair = [task for task in less if only_none_clamped(by_task[task])]
     unlike = f" At the rates left out in {listed(fair)} only runs without LN were clamped."
@@ -196,7 +196,7 @@ def renewed(fresh: Sequence[int]) -> str:
         (
             fresh,
             f"At the {periods} every checkpoint is a multiple of the period and finds a target "
-            "that has just been renewed: SGI is the same both ways, and of GI₂ only the gradient "
+            "that has just been updated: SGI is the same both ways, and of GI₂ only the gradient "
             "of h differs. A target that has grown old is measured at the other periods alone.",
         ),
         "",
@@ -212,9 +212,9 @@ def held_told(found: pd.DataFrame, fresh: Sequence[int] = ()) -> tuple[str, ...]
     for metric in ("sgi", "gi2"):
         known = ~found.index.get_level_values(1).isin([f"{period:,}" for period in fresh])
         aged = found[known] if metric == "sgi" else found
-        side_told = f"is {_effect(HELD[metric])} at surely over half of the learning rates"
+        side_told = f"is {_effect(HELD[metric])} at clearly over half of the learning rates"
         told.append(
-            f"{NAMES[metric]} {side_told} in {_moved(found, metric)}"
+            f"{NAMES[metric]} {side_told} in {_moved(found, metric)} of task and period"
             + case((len(aged), f"; with the target held in {_moved(aged, f'{metric}_target')}"), "")
             + "."
         )

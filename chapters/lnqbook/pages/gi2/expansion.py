@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...numbers import MINUS
+from ...ranks import side
 from ...stats import by_env, spearman_interval
 
 RATIOS = {
@@ -85,8 +86,8 @@ def turns(chain: pd.DataFrame) -> dict[str, list[str]]:
     """The tasks in which rho changes its side of 0 on the way from MGI to GI2, with the new side.
 
     The way leads from MGI over DGI (the dot product) and 2 lr DGI (its factor) to GI2 (the
-    second-order term). Steps with an interval around 0 are skipped: a turn counts at the step that
-    reaches the other side.
+    second-order term). Steps that are on no side (`ranks.side`) are skipped: a turn counts at the
+    step that reaches the other side.
 
     **Arguments** `chain`: as `chain` gives it.
 
@@ -94,15 +95,15 @@ def turns(chain: pd.DataFrame) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {"dgi": [], "first_order": [], "gi2": []}
     for env, rhos in chain.iterrows():
-        side = rhos["mgi"].sign
+        last = side(rhos["mgi"])
         for step, envs in found.items():
-            now = rhos[step].sign
-            if now * side < 0:
+            now = side(rhos[step])
+            if now * last < 0:
                 envs.append(f"{env} (to {'+' if now > 0 else MINUS})")
-            side = now or side
+            last = now or last
     return found
 
 
 def same_side(chain: pd.DataFrame, x: str, y: str) -> int:
-    """How many tasks have the intervals of `x` and `y`, two of `CHAIN`, on the same side of 0."""
-    return int(sum(a.sign * b.sign > 0 for a, b in zip(chain[x], chain[y], strict=True)))
+    """How many tasks have rho of `x` and of `y`, two of `CHAIN`, on the same side of 0."""
+    return sum(side(a) * side(b) > 0 for a, b in zip(chain[x], chain[y], strict=True))

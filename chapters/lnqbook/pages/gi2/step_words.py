@@ -15,8 +15,8 @@ from .words import GI2
 
 CHAIN = (
     "Spearman's \u03c1 with the loss. Each row changes one thing from the row before, except the "
-    "kept second-order term, which stands alone so that the sum below it can be read. *Held* is a "
-    "step after which the greedy next actions are those of before."
+    "kept second-order term, which stands alone so that the sum below it can be read. *Held* "
+    "means that the greedy next actions are kept as they were before the step."
 )
 
 
@@ -76,17 +76,17 @@ def sizes(points: int, outweighs: float, deferred: float, large: float) -> str:
 def prediction(same_sign: float, commoner: float) -> str:
     """Whether GI2 has the sign of what a step does.
 
-    **Arguments**: shares of checkpoints: with the right sign; with the commoner sign.
+    **Arguments**: shares of checkpoints: with the right sign; with the more common sign.
     """
     return case(
         (
             same_sign > commoner,
             f"{GI2} does what its derivation says: at {same_sign:.1%} of the checkpoints it has "
             "the sign of what a step on one sample does to the loss of the others; always naming "
-            f"the commoner sign would be right at {commoner:.1%}.",
+            f"the more common sign would be right at {commoner:.1%}.",
         ),
         f"{GI2} has the sign of what a step on one sample does to the loss of the others at "
-        f"{same_sign:.1%} of the checkpoints, no more than always naming the commoner sign "
+        f"{same_sign:.1%} of the checkpoints, no more than always guessing the more common sign "
         f"({commoner:.1%}).",
     )
 
@@ -117,7 +117,7 @@ def measured(terms: pd.DataFrame, checkpoints: int, optimizer: str, other: str) 
         )
     seeds = terms["seed"].nunique()
     return (
-        f"They measured it at {checkpoints} checkpoints, with {count(seeds, 'seed')} and "
+        f"These runs measured it at {checkpoints} checkpoints, with {count(seeds, 'seed')} and "
         f"{optimizer} (`-p optimizer {other}` asks the same of {other}). {few_seeds(seeds)}"
     ).strip()
 
@@ -150,8 +150,8 @@ def orders(errors: pd.DataFrame) -> str:
     share = errors["gi2"].iloc[0] / errors["first order"].iloc[0]
     return (
         f"The measured orders are {slope['first order']:.2f} to first order, {slope['gi2']:.2f} "
-        f"for {GI2} and {slope['all of Eq. (10)']:.2f} for all of Eq. (10). The error that {GI2} "
-        f"leaves is {share:.2f} of the first-order one: the rest is the deferred part."
+        f"for {GI2} and {slope['all of Eq. (10)']:.2f} for all of Eq. (10). The error of {GI2} "
+        f"is {share:.2f} times the first-order one; what it still lacks is the deferred part."
     )
 
 

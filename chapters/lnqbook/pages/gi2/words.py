@@ -9,8 +9,8 @@ import pandas as pd
 
 from ... import front_page, link_words, paper_figures, ranks, rates, stats
 from ...findings import case, listed, sided
-from ...front_page import enough, side
 from ...link_words import on_sides
+from ...ranks import enough, side
 from ...stats import NBSP
 
 GI2 = "GI\N{SUBSCRIPT TWO}"
@@ -71,17 +71,17 @@ def at_most_rates(found: pd.DataFrame) -> str:
     all_, calm = (found[name].map(lambda share: share.sign) for name in ("all", "calm"))
     told = case(
         (all_.any(), f"At over half of the learning rates LN {sided(all_, **way)}"),
-        "In no task does LN surely move it at over half of the learning rates",
+        "In no task does LN clearly move it at over half of the learning rates",
     )
     return told + case(
         (calm.equals(all_), "."),
         (calm.any(), f"; at over half of those at which no run diverged, it {sided(calm, **way)}."),
-        "; at those at which no run diverged, it surely does neither.",
+        "; at those at which no run diverged, it clearly does neither.",
     )
 
 
 def sides(runs: pd.DataFrame, metric: str = "gi2") -> pd.DataFrame:
-    """By task: at how many learning rates LN surely raises or lowers a metric, `rates.Sides`.
+    """By task: at how many learning rates LN clearly raises or lowers a metric, `rates.Sides`.
 
     **Returns** columns "all" and "calm", the latter over rates without a clamped run.
     """
@@ -104,7 +104,7 @@ def rate_by_rate(found: pd.DataFrame) -> str:
         listed(f"{share.plus} of {share.rates} in {env}" for env, share in found[name].items())
         for name in ("all", "calm")
     )
-    told = f"How many learning rates have an interval above 0: {all_}"
+    told = f"Learning rates at which the interval of the difference lies above 0: {all_}"
     return told + case(
         (calm == all_, "; no run was clamped."),
         f"; of those at which no run of either network was clamped, {calm}.",
@@ -126,9 +126,9 @@ def clamped_rates(runs: pd.DataFrame) -> str:
     return case(
         (
             found,
-            f"The learning rates that raise it in {listed(tasks)} are exactly those at which every "
-            "network without LN was clamped: there a run that exploded is compared with one that "
-            "did not.",
+            f"The learning rates at which LN raises it in {listed(tasks)} are exactly those at "
+            "which every run without LN was clamped: there a run that exploded is compared with "
+            "one that did not.",
         ),
         "",
     )
@@ -141,10 +141,10 @@ def mean_shares(means: Mapping[str, float], envs: tuple[str, ...]) -> str:
     """
     where = case((len(envs) > 1, "Averaged over the tasks"), f"In {envs[0]}")
     return (
-        f"{where}, the mean difference LN minus **None** raises {GI2} at {means['gi2']:.0%} of the "
-        f"learning rates, lowers the loss at {means['loss']:.0%} and raises the return at "
-        f"{means['return']:.0%}; {GI2} and loss move in opposite directions at "
-        f"{means['opposite']:.0%}."
+        f"{where}, by the mean difference LN minus **None**, LN raises {GI2} at "
+        f"{means['gi2']:.0%} of the learning rates, lowers the loss at {means['loss']:.0%} and "
+        f"raises the return at {means['return']:.0%}; {GI2} and loss move in opposite directions "
+        f"at {means['opposite']:.0%}."
     )
 
 
@@ -176,7 +176,7 @@ def diverged(rho: pd.DataFrame) -> str:
     return case(
         (
             hangs,
-            f"In {listed(hangs)} the correlation hangs on diverged runs: it says that a run whose "
+            f"In {listed(hangs)} the correlation is due to diverged runs: it says that a run whose "
             "loss exploded overshot, and little about the runs that learned.",
         ),
         "",

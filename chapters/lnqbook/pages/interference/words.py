@@ -92,8 +92,8 @@ def gain_without_goal(table: pd.DataFrame) -> str:
     return case(
         (
             table.loc[WITHOUT, GAIN].sign > 0,
-            "Without a goal in the data, too, LN's gain is above 0. That part cannot come from "
-            "learning rewards better.",
+            "LN's gain is above 0 even without a goal in the data. That part cannot come from "
+            "learning the rewards better.",
         ),
         "Without a goal in the data LN's gain is not shown to be above 0.",
     )

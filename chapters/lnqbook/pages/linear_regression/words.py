@@ -36,7 +36,7 @@ def answer(laws: pd.DataFrame, networks: pd.DataFrame, p: Parameters) -> list[st
     worst = max(laws.distance_ratio.max(), laws.loss_ratio[laws.independent].max()) - 1
     none, layer = (networks.xs(norm, level="norm") for norm in ("none", "layer"))
     end = _sides(networks, "loss", "spread")
-    lower = sided(end, "higher", "lower", "nowhere surely another")
+    lower = sided(end, "higher", "lower", "nowhere clearly different")
     return [
         "For one step, a given error and given directions, a constant norm is best: for the "
         "distance to the solution always, for the loss where norm and direction are independent.",
@@ -45,7 +45,7 @@ def answer(laws: pd.DataFrame, networks: pd.DataFrame, p: Parameters) -> list[st
             f"A random distribution breaks that, by {number(worst, 2)}.",
         ),
         f"Over {p.steps:,} steps with {p.optimizer} on the features of networks without LN, the "
-        f"loss that a constant norm ends with is {lower}.",
+        f"final loss with a constant norm, compared with the features' own norms, is {lower}.",
         "Before any training the squared norms of a task's features have a spread of "
         f"{_span(none)} without LN, and of at most {layer['spread'].max():.2f} with it.",
         stats.few_seeds(p.seeds),
@@ -178,7 +178,10 @@ def constant_norms(networks: pd.DataFrame) -> list[str]:
                 sided(_sides(networks, x, kind), "worse", "better", "not decided")
                 for x in (f"one_step_{name}", name)
             )
-            told.append(f"In {letter}, than {kind} norms: in one step {once}; at the end {end}.")
+            told.append(
+                f"In {letter}, a constant norm compared with {kind} norms: in one step {once}; "
+                f"at the end {end}."
+            )
     return told
 
 

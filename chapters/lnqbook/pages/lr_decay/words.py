@@ -21,24 +21,24 @@ def whole_gain(shares: Mapping[str, pd.DataFrame]) -> str:
     """
     average, best = shares["average"], shares["best"]
     on_average, at_best = both_ways(average), both_ways(best)
-    both = "LN loses more than its gain without the decay, and the network without LN gains more "
+    both = "without it LN loses more than its whole gain, and None given a decay gains more "
     told = case(
         (not _known(average).any(), "LN has no clear gain here that a decay could account for."),
         (
             on_average,
-            "Averaged over learning rates, the decay could be all of LN's gain "
-            f"{in_tasks(on_average, len(average))}: {both}than that with one. At each network's "
-            f"own best learning rate it is that {in_tasks(at_best, len(best))}.",
+            "Averaged over learning rates, the decay could explain all of LN's gain "
+            f"{in_tasks(on_average, len(average))}: {both}than LN does. At each network's own best "
+            f"learning rate it could explain all of it {in_tasks(at_best, len(best))}.",
         ),
         (
             at_best,
-            "At each network's own best learning rate, the decay could be all of LN's gain "
-            f"{in_tasks(at_best, len(best))}: {both}than that with one. Averaged over learning "
-            "rates it is that in no task.",
+            "At each network's own best learning rate, the decay could explain all of LN's gain "
+            f"{in_tasks(at_best, len(best))}: {both}than LN does. Averaged over learning "
+            "rates it could explain all of it in no task.",
         ),
         "The decay is not shown to be all of LN's gain in any task, neither averaged over learning "
-        "rates nor at each network's own best one: nowhere does LN lose all of its gain without "
-        "the decay, and the network without LN gain all of it with one.",
+        "rates nor at each network's own best one: in no task does LN lose its whole gain without "
+        "the decay and the network without LN reach all of it when given one.",
     )
     envs = list(shares["average"].index)
     part = [env for env in envs if _is_part(shares, env)]
@@ -54,7 +54,7 @@ def both_ways(table: pd.DataFrame) -> list[str]:
 
 
 def beyond(table: pd.DataFrame, over: str) -> str:
-    """Which of the shares are surely more than all of LN's gain.
+    """Which of the shares are clearly more than all of LN's gain.
 
     **Arguments** `table`: intervals; what they are shares of is said by their names.
     """
@@ -65,19 +65,19 @@ def beyond(table: pd.DataFrame, over: str) -> str:
         if share.low > 1
     ]
     return case(
-        (above, f"{_upper(over)}, these are surely more than all of LN's gain: {listed(above)}."),
-        f"{_upper(over)}, nothing is surely more than all of LN's gain.",
+        (above, f"{_upper(over)}, these are clearly more than all of LN's gain: {listed(above)}."),
+        f"{_upper(over)}, nothing is clearly more than all of LN's gain.",
     )
 
 
 def harm(table: pd.DataFrame, over: str) -> str:
-    """Where a decay surely harms the network without LN: its share lies below 0."""
+    """Where a decay clearly harms the network without LN: its share lies below 0."""
     parts = [
         f"{name.removesuffix(' brings')} in {listed(envs)}"
         for name in list(table)[1:]
         if (envs := [env for env, share in table[name].items() if share.high < 0])
     ]
-    return case((parts, f"{_upper(over)}, a decay surely harms: {listed(parts)}."), "")
+    return case((parts, f"{_upper(over)}, a decay clearly harms: {listed(parts)}."), "")
 
 
 def exactness(env: str, gradient_gap: float, by_lr: pd.DataFrame) -> str:
@@ -173,7 +173,7 @@ def norms(grown: pd.DataFrame, fell: pd.Series) -> str:
     return f"{told} " + case(
         (
             fell.max() > 0,
-            "The norm need not rise always: with LN it falls in "
+            "The norm does not always rise: with LN it falls in "
             f"{fell.iloc[0]:.1%} of the stretches between checkpoints at $\\eta$ = "
             f"{number(fell.index[0], 1)}, and in {fell.mean():.1%} of them on average over "
             "learning rates.",
@@ -201,16 +201,16 @@ def counted(counts: pd.DataFrame, points: int) -> str:
     """
     n = {f"{arm} {side}": int(sum_) for (arm, side), sum_ in counts.sum().items()}
     return (
-        f"Of {points} pairs of a task and a learning rate, its own decay surely raises the return "
-        f"of the network without LN at {n['own_decay raised']} and lowers it at "
+        f"Over {points} pairs of a task and a learning rate, the return of the network without LN "
+        f"is clearly raised by its own decay at {n['own_decay raised']} and lowered at "
         f"{n['own_decay lowered']}; LN's decay raises it at {n['paired_decay raised']} and lowers "
-        f"it at {n['paired_decay lowered']}. Without its decay LN returns more at "
+        f"it at {n['paired_decay lowered']}. LN without its decay returns clearly more at "
         f"{n['project raised']} and less at {n['project lowered']}."
     )
 
 
 def _is_part(shares: Mapping[str, pd.DataFrame], env: str) -> bool:
-    """Whether every share of a task is surely less than all of LN's gain, under both averages."""
+    """Whether every share of a task is clearly less than all of LN's gain, under both averages."""
     return all(share.high < 1 for table in shares.values() for share in table.loc[env])
 
 

@@ -38,7 +38,7 @@ def survival(gained: pd.DataFrame) -> str:
 
 
 def sizes(gained: pd.DataFrame) -> str:
-    """How much the gain hangs on the protocol: the task in which it varies most.
+    """How much the gain depends on the protocol: the task in which it varies most.
 
     **Arguments** `gained`: columns env, protocol, value, of more than one protocol a task.
     """
@@ -50,7 +50,7 @@ def sizes(gained: pd.DataFrame) -> str:
     mine = some[some["env"] == spread.idxmax()]
     low, high = mine.loc[mine["value"].idxmin()], mine.loc[mine["value"].idxmax()]
     return (
-        f"The size of its gain hangs on the choice, most of all in {mine['env'].iloc[0]}: from "
+        f"The size of its gain depends on the choice, most of all in {mine['env'].iloc[0]}: from "
         f"{number(low['value'], spec='.0f')} ({low['protocol']}) to "
         f"{number(high['value'], spec='.0f')} ({high['protocol']})."
     )
@@ -90,10 +90,11 @@ def without_end(datasets: pd.DataFrame) -> str:
     return case(
         (
             parts,
-            "**Where can the mask move nothing?** Where a dataset holds no terminated transition: "
-            f"{listed(parts)}.",
+            "**Where does the mask make no difference?** Where a dataset holds no terminated "
+            f"transition: {listed(parts)}.",
         ),
-        "**Where can the mask move nothing?** Every dataset here holds a terminated transition.",
+        "**Where does the mask make no difference?** Every dataset here holds a terminated "
+        "transition.",
     )
 
 
@@ -128,16 +129,17 @@ def nearest(away: pd.DataFrame) -> str:
     usual = away.loc[away["protocol"] == DEFAULTS.name, "value"].iloc[0]
     rival = f" (at a distance of {best['value']:.2f}, the defaults at {usual:.2f})"
     name = "that of the defaults" if best["protocol"] == DEFAULTS.name else best["protocol"]
-    told = f"Nearest to the paper's Table 1 is {name}{rival if name == best['protocol'] else ''}"
+    told = f"The protocol whose table is nearest to the paper's Table 1 is {name}"
+    told += rival if name == best["protocol"] else ""
     return told + case(
-        (np.isnan(best["nearest"]), "; one seed cannot say how surely."),
+        (np.isnan(best["nearest"]), "; one seed cannot say how clearly."),
         (
             best["nearest"] >= LEVEL,
             f", in {best['nearest']:.1%} of the resamples. That is past the {LEVEL:.0%} asked for "
             "here, and says so only of the protocols on this list.",
         ),
         f", in {best['nearest']:.1%} of the resamples. That is short of the {LEVEL:.0%} asked for "
-        "here: which of them is the paper's is undecided.",
+        "here: which protocol the paper used is undecided.",
     )
 
 

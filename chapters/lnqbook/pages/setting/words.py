@@ -138,7 +138,7 @@ def clamping(rows: pd.DataFrame) -> str:
     ]
     if not clamped:
         return "No weight reaches the bound."
-    return f"Weights reach the bound {', '.join(clamped)}."
+    return f"Weights reach the bound: {'; '.join(clamped)}."
 
 
 def parting(loss: pd.Series, returns: pd.Series, network: str) -> str:
@@ -152,14 +152,14 @@ def parting(loss: pd.Series, returns: pd.Series, network: str) -> str:
     lost, gained = returns[best] - returns[last], returns[best] - returns[first]
     if loss[last] > loss[first] and lost < gained / 2:
         return (
-            f"Loss and return part {network}: both end higher than they began, the loss at "
-            f"{number(loss[last])} after {number(loss[first])}, the return at "
-            f"{number(returns[last])} after {number(returns[first])}."
+            f"Loss and return disagree {network}: both end higher than they began, the loss "
+            f"rising from {number(loss[first])} to {number(loss[last])} and the return from "
+            f"{number(returns[first])} to {number(returns[last])}."
         )
     if loss[last] < loss[best] and lost > gained / 2 > 0:
         return (
-            f"Loss and return part {network}: from the checkpoint with the highest return, step "
-            f"{best:,}, to the last one the loss falls from {number(loss[best])} to "
+            f"Loss and return disagree {network}: from the checkpoint with the highest return, "
+            f"step {best:,}, to the last one the loss falls from {number(loss[best])} to "
             f"{number(loss[last])}, and the return from {number(returns[best])} to "
             f"{number(returns[last])}."
         )
