@@ -19,7 +19,7 @@ from lnqlib.own import extensions
 from lnqlib.results import CURVES
 from lnqlib.run import dataset_of, initial_params_of
 from lnqlib.spec import RunSpec, SpecError
-from lnqlib.store import Store, verify
+from lnqlib.store import Store, shipped, verify
 from lnqlib.store.ship import ship
 from lnqlib.store.verify import foreign_modules, sample, spec_of
 from lnqlib.sweep import SweepError, curves, lookup, sweep
@@ -326,7 +326,7 @@ def test_verify_and_status_leave_a_named_module_alone(project, change, monkeypat
     have = {"results": lambda _: frame, "keys": lambda _: set(frame["key"])}
     fake = type("Fake", (), have | {"lacking": lambda *_: {}})
     trained = []
-    for module in (__main__, verify):
+    for module in (shipped, verify):
         monkeypatch.setattr(module, "Shipped", fake)
     monkeypatch.setattr(verify, "backend_for", lambda _: "engine")
     monkeypatch.setattr(verify, "trainer", lambda _: trained.append)

@@ -361,7 +361,7 @@ def test_first_order_on_the_front_page(sgi, said):
         (
             (BELOW,) * 3,
             (BELOW, AROUND, FEW),
-            "So in Acrobot the correlation is due to runs that diverged.",
+            "So in Acrobot the correlation depends on runs that diverged.",
         ),
         (
             (BELOW,) * 3,
@@ -373,7 +373,7 @@ def test_first_order_on_the_front_page(sgi, said):
 def test_second_order_on_the_front_page(gi2, calm, said):
     table = rhos(sgi=(ABOVE,) * 3, gi2=gi2, calm=calm)
     assert said in front_page.second_order(table)
-    assert ("due to" in front_page.second_order(table)) == (FEW not in calm[:2])
+    assert ("depends on" in front_page.second_order(table)) == (FEW not in calm[:2])
     assert front_page.sides_table(table).shape == (3, 4)
 
 

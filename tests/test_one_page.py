@@ -7,8 +7,11 @@ import sys
 import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT
+from docutils import nodes
+from sphinx.addnodes import pending_xref
 from test_book import opened
 
+from lnqbook.book import alone
 from lnqbook.book.inlined import styles, whole
 from lnqlib.__main__ import main
 
@@ -84,3 +87,16 @@ def test_a_script_cannot_end_early(tmp_path):
     html = tmp_path / "page.html"
     html.write_text('<html><body><script src="a.js"></script></body></html>')
     assert whole(html).count("</script>") == 1
+
+
+@pytest.mark.parametrize(
+    ("reftype", "own", "said"),
+    [
+        ("numref", False, "a figure of the book"),
+        ("ref", True, "these seeds"),
+        ("doc", False, "these seeds"),
+    ],
+)
+def test_a_link_to_another_page_keeps_a_text_of_its_own(reftype, own, said):
+    link = pending_xref("", reftype=reftype, refexplicit=own)
+    assert alone.in_words(None, None, link, nodes.inline("", "these seeds")).astext() == said

@@ -205,7 +205,7 @@ def test_shares_and_sides_of_gi2():
     assert calm.endswith("12): above 0 in Acrobot, and below 0 in CartPole.")
     assert medians.endswith("means: nowhere clear of 0 and beyond chance.")
     assert gained.endswith("above 0 in CartPole, and below 0 in Pendulum.")
-    assert words.diverged(rho).startswith("In Acrobot the correlation is due to diverged runs: ")
+    assert words.diverged(rho).startswith("In Acrobot the correlation depends on diverged runs: ")
     free = rho.assign(**{"without clamped": rho["loss"]})
     assert words.diverged(free) == ""
     assert words.correlations(free)[1] == "No point has a clamped seed."

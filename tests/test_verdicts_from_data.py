@@ -119,7 +119,7 @@ def test_the_placebos_by_pandas(x, y):
         assert case.found.others.value == pytest.approx(others)
         assert case.found.difference.value == pytest.approx(own - others)
         text = placebos.sentences([case])[0]
-        assert f"is {own:.2f} with the own" in text and f"and {others:.2f} with the other" in text
+        assert f"is {own:.2f} with the same" in text and f"and {others:.2f} with the other" in text
 
 
 def test_the_best_rates_by_pandas(runs):

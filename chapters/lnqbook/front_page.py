@@ -80,13 +80,14 @@ def second_order(rhos: pd.DataFrame) -> str:
     """What the second-order term does, and what is left of it without clamped points."""
     gi2, calm = rhos["GI\u2082"], rhos["GI\u2082, without clamped"]
     told = (
-        f"**Second order.** With more {NAMES['gi2']} the loss is {_where(gi2, 'higher', 'lower')}. "
+        f"**Second order.** With more [{NAMES['gi2']}](glossary.md#term-gi2) the loss is "
+        f"{_where(gi2, 'higher', 'lower')}. "
         f"Without the points at which a run was clamped it is {_where(calm, 'higher', 'lower')}."
     )
     known = [env for env in gi2.index if enough(calm[env])]
     gone = [env for env in known if side(gi2[env]) and not side(calm[env])]
     return told + case(
-        (gone, f" So in {listed(gone)} the correlation is due to runs that diverged."), ""
+        (gone, f" So in {listed(gone)} the correlation depends on runs that diverged."), ""
     )
 
 

@@ -119,9 +119,12 @@ def make_norm(name: str, width: int) -> nn.Module:
 
 
 def is_installed(module: str) -> bool:
-    """Whether an imported module belongs to an installed package."""
+    """Whether an imported module belongs to an installed package.
+
+    `__main__` never does: under `python -m pytest` it is pytest's file, and what is in it is not.
+    """
     top = sys.modules.get(module.partition(".")[0])
-    return installed(getattr(top, "__file__", None) or "")
+    return module != "__main__" and installed(getattr(top, "__file__", None) or "")
 
 
 def check_source(env: str, homes: Iterable[str]) -> None:

@@ -176,8 +176,8 @@ def diverged(rho: pd.DataFrame) -> str:
     return case(
         (
             hangs,
-            f"In {listed(hangs)} the correlation is due to diverged runs: it says that a run whose "
-            "loss exploded overshot, and little about the runs that learned.",
+            f"In {listed(hangs)} the correlation depends on diverged runs: it says that a run "
+            "whose loss exploded overshot, and little about the runs that learned.",
         ),
         "",
     )
