@@ -371,7 +371,7 @@ def test_runs_agree_in_distribution() -> None:
 @pytest.mark.parametrize("norm", ["none", "layer"])
 @pytest.mark.parametrize("env", ["CartPole", "Pendulum"])
 def test_long_runs_agree_in_distribution(env: str, norm: str) -> None:
-    """Two-sample Kolmogorov-Smirnov tests over seeds, 1 % for all of them together (Bonferroni).
+    """Two-sample Kolmogorov-Smirnov tests over seeds, 1% for all of them together (Bonferroni).
 
     Sixteen seeds of the reference against a hundred of the engine: enough to see a learning rate
     that is off by a factor of two.

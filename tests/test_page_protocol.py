@@ -171,7 +171,7 @@ def test_the_nearest_in_words():
     assert words.nearest(away[:0]).startswith("None of the tasks shown")
     table = protocols.distance_table(away)
     row = [text.replace(NBSP, " ") for text in table.loc["b"]]
-    assert row == ["0.25 [0.20, 0.60]", "90.0 %", "2 of 4"]
+    assert row == ["0.25 [0.20, 0.60]", "90.0%", "2 of 4"]
     assert protocols.distance_table(away[:0]).empty
 
 

@@ -28,7 +28,7 @@ _ORDERS = 200_000
 def chance_bound(points: int, level: float = CHANCE) -> float:
     """The smallest |rho| that `points` in random order reach in at most `level` of the cases.
 
-    0.47 for 18 points at 5 %. Computed over all orders up to 9 points and over 200,000 random
+    0.47 for 18 points at 5%. Computed over all orders up to 9 points and over 200,000 random
     orders beyond.
 
     **Raises** `ValueError` for fewer than 5 points, of which no order is rare enough.

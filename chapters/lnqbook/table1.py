@@ -166,7 +166,7 @@ def side_by_side(compared: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Table 1 as text, one row for each task and norm of `names`: ours beside the paper's."""
     rows = [
         {"task": row["env"], "network": names[row["norm"]]}
-        | {"ours": number(row["value"], spec=".1f"), "95 %": _bounds(row), "paper": printed(row)}
+        | {"ours": number(row["value"], spec=".1f"), "95%": _bounds(row), "paper": printed(row)}
         | {"gap": number(row["difference"], spec="+.1f"), "within": row["agrees"]}
         for _, row in compared[compared["norm"].isin(names)].iterrows()
     ]

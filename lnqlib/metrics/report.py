@@ -32,7 +32,7 @@ class Report:
     **Attributes**
 
     - `frame`: one row a metric: value, standard error, range, how to read it, and the 10, 50 and
-      90 % quantiles of this book's networks.
+      90% quantiles of this book's networks.
     - `layers`: one row a layer: stable rank, dormant share and norm of what it reads, and the mean
       squared gradient of its weights; means over the batches.
     - `batches`, `size`: how many batches of how many transitions.

@@ -18,7 +18,7 @@ SIGNS = {"injected": 1, "removed": -1}
 """The sign that the paper claims for GI2; the batch loss goes the other way."""
 NOTE = (
     "The share of the learning rates at which the mean paired difference has the stated sign, with "
-    "95 % intervals from resampled seeds."
+    "95% intervals from resampled seeds."
 )
 RUNS = "The share of single runs in which injecting LN raises the run's average:"
 

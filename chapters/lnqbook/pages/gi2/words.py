@@ -21,7 +21,7 @@ CATCH = (
 )
 SHARES = (
     "The share of the learning rates at which the mean paired difference has the sign that the "
-    "paper claims, with 95 % intervals from resampled seeds."
+    "paper claims, with 95% intervals from resampled seeds."
 )
 
 

@@ -20,7 +20,7 @@ Terms = tuple[float | Fraction, float | Fraction]
 """First- and second-order term of a decrement."""
 FORMATS = dict.fromkeys(("s", "1/(1+s²)", "A²/B", "C²/D", "L"), ".2f") | {"R": ".3f"}
 TABLE = (
-    "Below 1 a constant norm is better; brackets hold 95 % intervals over seeds. A²/B and C²/D are "
+    "Below 1 a constant norm is better; brackets hold 95% intervals over seeds. A²/B and C²/D are "
     "those of a first step of SGD, spread or shuffled over constant norm. R and L are what is left "
     "of distance and loss after the last step, constant over spread or shuffled norm."
 )

@@ -147,7 +147,7 @@ def distance_table(away: pd.DataFrame) -> pd.DataFrame:
     rows = {
         row["protocol"]: {
             "distance": interval(Interval(*row[["value", "low", "high", "cells"]]), ".2f"),
-            "nearest in": f"{number(100 * row['nearest'], spec='.1f')} %",
+            "nearest in": f"{number(100 * row['nearest'], spec='.1f')}%",
             "paper's numbers in our intervals": f"{row['within']} of {row['cells']}",
         }
         for _, row in away.iterrows()
