@@ -1,4 +1,4 @@
-"""No line begins with a comma or a %, or breaks a name such as Q-learning."""
+"""No line begins with a comma, or breaks a name such as Q-learning."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
-
-from lnqbook.numbers import NBSP
 
 NAMES = re.compile(r"\b([QR]-[a-z]+)\b")
 
@@ -31,7 +29,6 @@ class Typography(SphinxPostTransform):
     def run(self, **kwargs: object) -> None:
         for formula in list(self.document.findall(nodes.math)):
             keep_together(formula)
-        keep_percents(self.document)
 
 
 def keep_names(document: nodes.Element) -> None:
@@ -66,14 +63,6 @@ def keep_together(formula: nodes.math) -> None:
         span = nodes.inline(classes=["unbroken"])
         formula.replace_self(span)
         span += [formula, nodes.Text(mark[0])]
-
-
-def keep_percents(document: nodes.Element) -> None:
-    """Lets no line begin with a percent sign; code stays as it is."""
-    code = nodes.FixedTextElement | nodes.literal | nodes.math
-    for text in list(document.findall(nodes.Text)):
-        if " %" in text and not isinstance(text.parent, code):
-            text.parent.replace(text, nodes.Text(text.replace(" %", f"{NBSP}%")))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
