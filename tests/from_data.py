@@ -128,16 +128,18 @@ def lowering() -> float:
     return (falls > 0)[falls.notna() & (falls != 0)].groupby("key").mean().mean()
 
 
-def shown_seeds(page: str, pattern: str = r"seeds: int = (\d+)") -> int:
+def shown_seeds(page: str) -> int:
     """How many seeds a page asks for by default."""
-    return int(re.search(pattern, (ROOT / "chapters" / f"{page}.ipynb").read_text())[1])
+    return int(
+        re.search(r"seeds: int = (\d+)", (ROOT / "chapters" / f"{page}.ipynb").read_text())[1]
+    )
 
 
 @cache
 def more(norm: str, other: str) -> str:
     """The tasks in which a variant clearly returns more than another, paired by seed."""
-    few = shown_seeds("normalizations", VARIANTS)
-    some = pd.concat([runs(), by_default("table1", "variants")]).query(f"seed < {few}")
+    seeds = shown_seeds("normalizations")
+    some = pd.concat([runs(), by_default("table1", "variants")]).query(f"seed < {seeds}")
     table = some.groupby(["env", "seed", "norm"])["return"].mean().unstack()
     gaps = (table[norm] - table[other]).groupby("env")
     return named(gaps.apply(lambda gap: np.quantile(resampled(gap.to_frame()), 0.025) > 0))
@@ -391,8 +393,24 @@ def shares(norm: str, seeds: int, low: float = -np.inf, high: float = np.inf) ->
 
 
 def lost(norm: str) -> str:
-    seeds = shown_seeds("normalizations", VARIANTS)
+    seeds = shown_seeds("normalizations")
     return f"loses more than a fifth of LN's gain in {shares(norm, seeds, high=0.8)}"
+
+
+def momentum(value: float) -> str:
+    """Where CrossQ with this momentum loses more than a fifth of LN's gain."""
+    files = (RESULTS / "variants").glob("*.runs.parquet")
+    crossq = pd.concat(map(pd.read_parquet, files)).query("momentum == @value and bias")
+    some = pd.concat([runs(), crossq])
+    table = some[some["seed"].isin(crossq["seed"])]
+    table = table.groupby(["env", "seed", "norm"])["return"].mean().unstack()
+    found = {}
+    for env in TASKS:
+        means = pd.DataFrame(resampled(table.loc[env]), columns=table.columns)
+        share = (means["crossq"] - means["none"]) / (means["layer"] - means["none"])
+        found[env] = share.quantile(0.975) < 0.8
+    lost = named(pd.Series(found))
+    return f"loses more than a fifth of LN's gain in {lost}."
 
 
 def half_of_the_gain() -> str:
@@ -405,9 +423,6 @@ def half_of_the_gain() -> str:
 def core_hours() -> float:
     files = RESULTS.glob("*/*.runs.parquet")
     return sum(pd.read_parquet(file, columns=["seconds"])["seconds"].sum() for file in files) / 3600
-
-
-VARIANTS = r"range\(min\(p.seeds, (\d+)\)\)"
 
 
 def datasets_without() -> str:
@@ -560,7 +575,8 @@ SAID = {
             f"it returns more in {more('rms', 'layer')} and less in {more('layer', 'rms')}."
         ),
         "affine": lambda: f"LN with a trained scale and shift {lost('layer_affine')}",
-        "crossq": lambda: f"{lost('crossq')}. Its running statistics",
+        "crossq": lambda: f"{lost('crossq')}. CrossQ's running statistics",
+        "momenta": lambda: f"With 0.01 it {momentum(0.01)} With 0.001 it {momentum(0.001)}",
         "best": lambda: (
             f"The highest return is LN's in {named(best_in_table1() == 'layer')}. One caution"
         ),

@@ -137,7 +137,25 @@ def test_a_variant_beside_ln():
     assert (
         said == "**Centring alone** does not differ clearly from the network without LN or from LN."
     )
-    assert "momentum of 0.1" in normalizations.beside("crossq", by_task(UP), neither[:1], shares)
+
+
+def test_crossq_with_another_momentum():
+    """Its share of LN's gain is taken over the seeds that it has, three of none and LN's four."""
+    frame = pd.DataFrame(
+        {"env": "A", "norm": norm, "seed": seed, "lr": 0.1, "return": value, "momentum": 0.1}
+        for norm, value in (("none", 0.0), ("layer", 10.0))
+        for seed in range(4)
+    )
+    frame.loc[frame["seed"] == 3, "return"] = 1e3
+    rows = frame[(frame["norm"] == "layer") & (frame["seed"] < 3)].assign(norm="crossq")
+    crossq = pd.concat(
+        [rows.assign(momentum=m, **{"return": r}) for m, r in ((0.01, 5), (0.001, 9))]
+    )
+    shares = normalizations.by_momentum(frame, crossq)
+    assert {m: share["A"].value for m, share in shares.items()} == {0.01: 0.5, 0.001: 0.9}
+    told = normalizations.momenta(shares)
+    assert told.startswith("CrossQ's running statistics have a momentum of 0.1 there")
+    assert "With 0.01 it loses more than a fifth of LN's gain in A. With 0.001 it clearly" in told
 
 
 def returns(**by_norm) -> pd.DataFrame:

@@ -23,6 +23,8 @@ PARTS = {
     "crossq": "CrossQ",
 }
 """LN's operations and variants, as a sentence begins with them."""
+MOMENTA = (0.01, 0.001)
+"""CrossQ's, besides the usual one."""
 BESIDE_LN = ("none", "batch", "weight", *PARTS)
 NAMED = {
     "none": "the network without LN",
@@ -150,15 +152,31 @@ def beside(norm: str, over_none: pd.Series, over_ln: pd.Series, shares: pd.Serie
     told = f"**{PARTS[norm]}** {told}."
     if norm in ("center", "rms"):
         return told
-    told = f"{told} {margin('It', shares)}"
-    rate = f"{default('momentum'):g}"
-    return told + case(
-        (
-            norm == "crossq",
-            f" Its running statistics have a momentum of {rate}, PyTorch's default; the paper "
-            "calls it one more hyperparameter and does not state it.",
-        ),
-        "",
+    return f"{told} {margin('It', shares)}"
+
+
+def by_momentum(runs: pd.DataFrame, crossq: pd.DataFrame) -> dict[float, pd.Series]:
+    """CrossQ's shares of LN's gain by task, for each momentum, over the seeds that it has.
+
+    **Arguments** `runs`: with None's and LN's. `crossq`: of one or several momenta.
+    """
+    return {
+        momentum: shares_of_gain(
+            table1.by_seed(pd.concat([runs[runs["seed"].isin(mine["seed"])], mine])), ("crossq",)
+        )["crossq"]
+        for momentum, mine in crossq.groupby("momentum", sort=False)
+    }
+
+
+def momenta(shares: Mapping[float, pd.Series]) -> str:
+    """What another momentum makes of CrossQ, as the last item of the list.
+
+    **Arguments** `shares`: of `by_momentum`.
+    """
+    others = " ".join(margin(f"With {momentum:g} it", by) for momentum, by in shares.items())
+    return (
+        f"CrossQ's running statistics have a momentum of {default('momentum'):g} there, PyTorch's "
+        "default; the paper calls it one more hyperparameter and does not state it. " + others
     )
 
 
