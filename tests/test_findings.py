@@ -363,7 +363,7 @@ def test_first_order_on_the_front_page(sgi, said):
         (
             (BELOW,) * 3,
             (BELOW, AROUND, FEW),
-            "So in Acrobot the correlation depends on runs that diverged.",
+            "So in Acrobot the correlation depends on clamped runs.",
         ),
         (
             (BELOW,) * 3,
@@ -447,18 +447,18 @@ def test_what_a_metric_does_at_the_end_of_a_page():
     said = link_words.linked(both, "sgi", "loss", 1, "SGI")
     assert said == (
         "Across learning rates, runs with more SGI have a clearly higher loss in CartPole and "
-        "Pendulum, also without the points at which a run diverged. At over half of the learning "
-        "rates, taken singly, LN clearly moves SGI and loss in the same direction in CartPole and "
+        "Pendulum, also without the points at which a run was clamped. At over half of the "
+        "learning rates LN clearly moves SGI and loss in the same direction in CartPole and "
         "Pendulum. All three statements hold in CartPole and Pendulum."
     )
     assert link_words.linked(both, "sgi", "loss", -1, "SGI") == (
         "In no task do runs with more SGI have a clearly lower loss across learning rates. In no "
         "task does LN clearly move SGI and loss in opposite directions at over half of the "
-        "learning rates, taken singly."
+        "learning rates."
     )
     hit = both.assign(clamped_steps=1.0 * (both["lr"] < 0.02))  # few points are left
     said = link_words.linked(hit, "sgi", "loss", 1, "SGI")
-    assert "at which a run diverged, in none. In CartPole and Pendulum too few points are" in said
+    assert "a run was clamped, in none. In CartPole and Pendulum too few points are" in said
     assert said.endswith("In no task do all three statements hold.")
     few = link_words.linked(both[both["lr"] > 0.05], "sgi", "loss", 1, "SGI")
     assert few == "There are too few learning rates here for a correlation of SGI and loss."

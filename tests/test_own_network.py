@@ -60,7 +60,7 @@ def test_the_finding_says_what_the_seeds_decide():
     said = finding(curves, "Adam")
     assert "over 5 seeds and 1,000 steps with Adam" in said
     assert "LN raises the return and lowers SGI and the share of dormant units" in said
-    assert "The intervals of GI₂ over the loss, ISO₃ and the stable rank contain 0." in said
+    assert "The intervals of GI₂ / loss, ISO₃ and the stable rank contain 0." in said
     one = finding(runs(**dict.fromkeys([n for n in SHOWN if n != "sgi"], 1)), "Adam")
     assert "The interval of SGI contains 0." in one
     everything = finding(runs(**dict.fromkeys(SHOWN, 1)), "Adam")

@@ -23,7 +23,7 @@ def test_every_question_has_a_sentence_for_every_answer(phrases) -> None:
     up, down = ("High", "Low") if sign > 0 else ("Low", "High")
     assert f"{said['supported']} in {up}".lower() in text.lower()
     assert f"{said['contradicted']} in {down}".lower() in text.lower()
-    assert "open in Wide" in text and "no interval in None" in text
+    assert "undecided in Wide" in text and "no interval in None" in text
     assert text[0].isupper() and text.endswith(".")
 
 
@@ -328,12 +328,14 @@ def test_what_becomes_of_the_claims_is_told() -> None:
     text = fates_told(before, after)
     assert text == (
         "Each claim of the paper is judged in each of its tasks. Of the 3 combinations of claim "
-        "and task decided in at least one setting, 2 are decided in both, 1 of them with the same "
+        "and task decided (supported or contradicted) in at least one setting, 2 are decided in "
+        "both, 1 of them with the same "
         "result, but not [claim 6](claims.ipynb#claim-6) in A; 1 only online."
     )
     assert fates_told(before, before) == (
         "Each claim of the paper is judged in each of its tasks. Of the 2 combinations of claim "
-        "and task decided in at least one setting, 2 are decided in both, all with the same result."
+        "and task decided (supported or contradicted) in at least one setting, 2 are decided in "
+        "both, all with the same result."
     )
     assert "none is decided in both; 1 only online." in fates_told(before[["B"]], after[["B"]])
     assert fates_told(before[["B"]], before[["B"]]) == (

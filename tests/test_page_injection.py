@@ -65,7 +65,7 @@ def test_the_first_checkpoints():
     rows = [("Pendulum", norm, 0, 2.0, 2.0) for norm in ("none", "layer")]
     first = pd.DataFrame(rows, columns=["env", "norm", "seed", "gi2", "injected_gi2"])
     said = injection.checks(first, 1.0, "Pendulum", 1e-3)
-    assert "differs from the number above by a relative 1. Over 1 pair of runs" in said
+    assert "differs from the number above by 1 of its size. Over 1 pair of runs" in said
     assert said.endswith("largest relative difference is 0, and 0 for LN removed.")
 
 
@@ -73,12 +73,12 @@ def test_the_first_checkpoints():
     ("found", "answer"),
     [
         ({"MountainCar": (2, 5, 2), "B": (9, 0, 0), "C": (5, 2, 2)}, "yes"),
-        ({"MountainCar": (2, 2, 5), "B": (9, 0, 0)}, "open"),  # most learning rates undecided
+        ({"MountainCar": (2, 2, 5), "B": (9, 0, 0)}, "undecided"),  # most learning rates undecided
         ({"MountainCar": (2, 5, 2), "B": (9, 0, 0), "C": (0, 9, 0)}, "no"),  # not alone
         ({"MountainCar": (2, 5, 2), "B": (9, 0, 0), "C": (5, 4, 0)}, "no"),  # five against four
         ({"MountainCar": (9, 0, 0), "B": (9, 0, 0)}, "no"),
-        ({"MountainCar": (2, 5, 2)}, "open"),
-        ({"MountainCar": (2, 5, 2), "B": (0, 0, 9)}, "open"),
+        ({"MountainCar": (2, 5, 2)}, "undecided"),
+        ({"MountainCar": (2, 5, 2), "B": (0, 0, 9)}, "undecided"),
     ],
 )
 def test_an_exception_alone_is_not_raised(found, answer):
@@ -102,8 +102,8 @@ def test_exceptions_in_words():
     for words, said in (
         (["yes", "no"], "It is an exception by GI₂ with SGD, but not by GI₂ with Adam."),
         (["yes", "yes"], "It is an exception by GI₂ with SGD and GI₂ with Adam."),
-        (["no", "no"], "It is not an exception by GI₂ with SGD and GI₂ with Adam."),
-        (["open", "open"], "With these runs the rule decides nothing."),
+        (["no", "no"], "By GI₂ with SGD and GI₂ with Adam it is no exception."),
+        (["undecided", "undecided"], "With these runs the rule decides nothing."),
     ):
         assert told(pd.DataFrame({"exception": words}, index)) == said
     assert told(pd.DataFrame()) == "MountainCar is not shown here."

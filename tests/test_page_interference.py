@@ -61,7 +61,7 @@ def test_no_dataset_is_shown(runs):
 def test_nothing_differs():
     row = {"seeds": 3, "a": Interval(1, 0.5, 2, 3), "b": Interval(-1, -2, 0.5, 3)}
     assert words.goals_compared(pd.DataFrame([row, row])) == (
-        "The two kinds of dataset do not differ for sure: all intervals overlap."
+        "The two kinds of dataset do not clearly differ: all intervals overlap."
     )
 
 

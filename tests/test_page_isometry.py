@@ -130,7 +130,7 @@ def test_what_the_output_layer_reads():
     # two vectors of equal length at the cosine c have sqrt(1 - c^2)
     cosines = np.array([34 / 38, 0, 0, 6 / 10, 6 / 10])
     assert table["isometry"].tolist() == pytest.approx(np.sqrt(1 - cosines**2).tolist())
-    assert "centred, (3, 1, -4) and (1, 3, -4), and scaled" in table.index
+    assert "centered, (3, 1, -4) and (1, 3, -4), and scaled" in table.index
 
 
 def test_gains_before_training_are_paired():

@@ -43,7 +43,7 @@ def test_the_answer():
     assert bound == "None of 2 random distributions breaks that."
     assert end.startswith("Over 1,000 steps with SGD on the features of networks without LN, the ")
     assert end.endswith("own norms, is higher in Pendulum, and lower in CartPole.")
-    assert "a spread of 0.50 without LN, and of at most 0.03 with it." in spread
+    assert "over mean) of 0.50 without LN, and of at most 0.03 with it." in spread
     assert caution == ""
     few = SimpleNamespace(**vars(P) | {"seeds": 2})
     broken = words.answer(laws(1.5), networks(end=(OPEN, OPEN)), few)
@@ -107,7 +107,7 @@ def test_where_a_constant_norm_is_better():
         "In R, a constant norm compared with spread norms: in one step better in all 2 tasks; at "
         "the end worse in Pendulum, and better in CartPole."
     )
-    assert "with spread norms: in one step not decided; at the end wor" in l_spread
+    assert "with spread norms: in one step undecided; at the end wor" in l_spread
     one_seed = Interval(0.5, np.nan, np.nan, 1)
     alone = words.constant_norms(networks(("CartPole",), (one_seed,)))
     assert alone[0].endswith("at the end better in CartPole.")

@@ -129,7 +129,7 @@ def test_controls_that_do_what_they_say():
     assert strays["paired"] == pytest.approx(0.02)
     assert strays["compared"] == 6
     said = words.checked(strays, 0.1)
-    assert "by at most a relative 0.01 (float32" in said and "at 6 checkpoints" in said
+    assert "by at most 0.01 of it (float32" in said and "at 6 checkpoints" in said
 
 
 def test_counts_of_learning_rates():
@@ -157,9 +157,9 @@ def by_lr() -> pd.DataFrame:
 
 def test_how_exact_the_lemma_is():
     said = words.exactness("A", 2e-16, by_lr())
-    assert said.startswith("On A this $f$ has the training gradient up to a relative 2")
-    assert "up to a relative 0.2 (" in said or "up to a relative 0.3 (" in said
-    assert "with order 2.00, and its length" in said and said.endswith("up to a relative 0.09.")
+    assert said.startswith("On A this $f$ has the training gradient up to a relative error of 2")
+    assert "relative error of 0.2 (" in said or "relative error of 0.3 (" in said
+    assert "with order 2.00, and its length" in said and said.endswith("relative error of 0.09.")
     table = words.departures(by_lr())
     assert table["order of the direction's error"].tolist() == pytest.approx([2, 1])
     assert table["cos(w, step)"].tolist() == [-0.125] * 2

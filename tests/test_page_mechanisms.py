@@ -280,8 +280,8 @@ def test_tables_of_a_world_made_by_hand() -> None:
     returns = tables.returns(scores, frame)
     assert returns.loc["F", ("Pendulum", "return")] == "40.0"
     assert returns.loc["LN", ("Pendulum", "unclamped")] == "100%" and len(returns) == 17
-    assert tables.anchors(scores, True).loc["centring", "Pendulum"].value == 0
-    assert tables.anchors(scores, False).loc["centring", "Pendulum"] == 0
+    assert tables.anchors(scores, True).loc["centering", "Pendulum"].value == 0
+    assert tables.anchors(scores, False).loc["centering", "Pendulum"] == 0
     frame.loc[frame["name"] == "overshoot", "arm_fallbacks"] = 100
     assert list(tables.astray(frame).index) == [("Pendulum", "S+")]
     assert tables.astray(frame)["fallbacks"].item() == "<1%"

@@ -96,7 +96,8 @@ def test_whose_gain_it_is(batch, weight, said):
         ((UP, UP), (UP, UP), "in all 2 tasks, and more than LN itself in all 2 tasks."),
         ((UP, UP), (DOWN, OPEN), "in all 2 tasks, and less than LN in A."),
         ((DOWN, DOWN), (DOWN, DOWN), "subtracting the mean does the work: on its own it returns "
-         "more than None and more than dividing by the spread on its own in all 2 tasks."),
+         "more than the network without LN and more than dividing by the spread on its own in all "
+         "2 tasks."),
         ((DOWN, OPEN), (DOWN, DOWN), "operations, subtracting the mean alone returns more in A."),
         ((UP, DOWN), (OPEN, OPEN), "returns more in A, subtracting the mean alone in B."),
         ((OPEN, OPEN), (UP, UP), "Which of LN's two operations does the work is undecided."),
@@ -135,7 +136,8 @@ def test_a_variant_beside_ln():
     neither = by_task(OPEN, OPEN)
     said = normalizations.beside("center", neither, neither, shares)
     assert (
-        said == "**Centring alone** does not differ clearly from the network without LN or from LN."
+        said == "**Centering alone** does not differ clearly from the network without LN or from "
+        "LN."
     )
 
 
@@ -242,7 +244,7 @@ def test_random_in_two_readings(gaps, said):
     assert said in both
     assert both.endswith(
         "Of the paper's 2 known numbers, 2 lie in the interval of an untrained "
-        "network and none lies in the interval of uniform actions."
+        "network and none lies in the interval of random actions."
     )
     one = normalizations.two_readings(by_task(*gaps), numbers[:2])
     assert "the paper's one known number, 1 lies in the interval of an" in one

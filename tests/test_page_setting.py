@@ -112,10 +112,10 @@ def two(*returns: tuple[float, float], clamped=(0, 0)) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
-        (two((1, 2), (3, 4)), "at $\\eta$ = 0.001 the return averaged over training is higher with "
+        (two((1, 2), (3, 4)), "rate 0.001 the return averaged over training is higher with "
          "LN in all 2 tasks. No weight was clamped."),
         (two((1, 2), (3, 1), clamped=(0, 7)), "higher with LN in A, and lower in B. 2 of these 4 "
-         "runs diverged so far that weights were clamped."),
+         "runs diverged so far that weights were [clamped](glossary.md#term-clamped)."),
         (two((2, 1)), "is lower with LN in A. No"),
         (two((1, 1)), "averaged over training are equal."),
     ],

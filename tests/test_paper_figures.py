@@ -77,7 +77,7 @@ def test_what_was_not_trained():
         (
             (ABOVE, ABOVE),
             (ABOVE, BELOW),
-            "in Pendulum it depends on k, or is open.",
+            "in Pendulum it depends on k, or is undecided.",
         ),
         ((ABOVE, AROUND), (BELOW, AROUND), "lie on one side of 0 for every k."),
     ],

@@ -159,7 +159,7 @@ def test_a_statistic_that_need_not_hold_in_this_task_is_grey(pairs):
         (Interval(0.5, np.nan, np.nan, 1), "0.50"),
         (Interval(np.nan, np.nan, np.nan, 0), "\N{EN DASH}"),
         (None, "\N{EN DASH}"),
-        (Sides(6, 2, 1), "6 for, 2 against, 1 open"),
+        (Sides(6, 2, 1), "6 for, 2 against, 1 undecided"),
         (Sides(9, 0, 0), "9 for, 0 against"),
     ],
 )

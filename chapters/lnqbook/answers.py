@@ -58,7 +58,7 @@ def sentence(words: pd.Series, phrases: Mapping[str, str], every: bool = True) -
 def phrases(sign: int, against: float, yes: str, no: str, topic: str) -> Phrases:
     """What is said where an interval is on the asked side, on the other, on neither."""
     texts = {SUPPORTED: yes, CONTRADICTED: no, DEPENDS: f"{topic} depends on the average"}
-    texts |= {UNDECIDED: f"{topic} is open", NO_ANSWER: f"{topic} has no interval"}
+    texts |= {UNDECIDED: f"{topic} is undecided", NO_ANSWER: f"{topic} has no interval"}
     return sign, against, texts
 
 

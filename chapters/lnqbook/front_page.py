@@ -71,7 +71,8 @@ def about_the_task(cases: Sequence[Case], optimizer: str) -> str:
 def first_order(rhos: pd.DataFrame) -> str:
     """What SGI does."""
     return (
-        "**First order.** Where the steps on two transitions agree more, the loss is "
+        "**First order.** Where the steps on two transitions agree more (more "
+        "[SGI](glossary.md#term-sgi)), the loss is "
         f"{_where(rhos['SGI'], 'higher', 'lower')}."
     )
 
@@ -87,7 +88,7 @@ def second_order(rhos: pd.DataFrame) -> str:
     known = [env for env in gi2.index if enough(calm[env])]
     gone = [env for env in known if side(gi2[env]) and not side(calm[env])]
     return told + case(
-        (gone, f" So in {listed(gone)} the correlation depends on runs that diverged."), ""
+        (gone, f" So in {listed(gone)} the correlation depends on clamped runs."), ""
     )
 
 

@@ -36,7 +36,7 @@ def in_words(defaults: pd.Series, printed: pd.Series) -> str:
     return told + case(
         (
             max(defaults.max() if len(defaults) else 0, printed.max() if len(printed) else 0) > 0.1,
-            " Where there are many such pairs, the measure describes only transitions that still "
+            " Where there are many such pairs, the metric describes only transitions that still "
             "have a gradient, and counting the others as a cosine of 0 can reverse a sign; [the "
             "claims page](claims.ipynb) shows this as a separate view where it was measured.",
         ),

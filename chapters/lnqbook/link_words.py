@@ -48,7 +48,7 @@ def linked(runs: pd.DataFrame, x: str, y: str, sign: int, name: str) -> str:
     )
     fixed = fixed_rates(runs, x, y, sign)
     every = [env for env in clear if env in calm and env in fixed]
-    without = "without the points at which a run diverged,"
+    without = "without the points at which a run was clamped,"
     level = {1: "higher", -1: "lower"}[sign]
     across = case(
         (clear, f"Across learning rates, runs with more {name} have a clearly {level} {y} in "),
@@ -80,11 +80,10 @@ def at_single_rates(fixed: list[str], y: str, sign: int, name: str) -> str:
     return case(
         (
             fixed,
-            f"At over half of the learning rates, taken singly, LN clearly moves {name} and {y} "
+            f"At over half of the learning rates LN clearly moves {name} and {y} "
             f"{way} in {listed(fixed)}.",
         ),
-        f"In no task does LN clearly move {name} and {y} {way} at over half of the learning "
-        "rates, taken singly.",
+        f"In no task does LN clearly move {name} and {y} {way} at over half of the learning rates.",
     )
 
 

@@ -52,7 +52,7 @@ def beside(seen: Mapping[str, str]) -> Markdown:
 
 
 def signs(name: str, y: str, rho: pd.Series) -> str:
-    """On which side of 0 rho(name, y) lies, and where it is open."""
+    """On which side of 0 rho(name, y) lies, and where it is undecided."""
     found = sides(rho)
     rest = found.index[found == 0]
     return f"\u03c1({name}, {y}) is {on_sides(rho)}" + case(
@@ -95,6 +95,6 @@ def every_size(y: str, rho: pd.DataFrame | None, optimizer: str) -> str:
         (any(one.values()), f"For every k \u03c1 with the {y} is {sided(one)}"),
         f"In no task does \u03c1 with the {y} lie on one side of 0 for every k",
     ) + case(
-        (len(rest) not in (0, len(one)), f"; in {listed(rest)} it depends on k, or is open."),
+        (len(rest) not in (0, len(one)), f"; in {listed(rest)} it depends on k, or is undecided."),
         ".",
     )

@@ -191,7 +191,7 @@ def _sentence(one: Case) -> str:
     )
     signs = one.found.excess.map(lambda excess: excess.sign * one.pair.sign)
     ahead, behind = list(signs.index[signs > 0]), list(signs.index[signs < 0])
-    task = " Task by task own minus others lies"
+    task = " Task by task, own minus others lies"
     where = case(
         (
             ahead and behind,

@@ -167,7 +167,7 @@ def side_by_side(compared: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     rows = [
         {"task": row["env"], "network": names[row["norm"]]}
         | {"ours": number(row["value"], spec=".1f"), "95%": _bounds(row), "paper": printed(row)}
-        | {"gap": number(row["difference"], spec="+.1f"), "within": row["agrees"]}
+        | {"difference": number(row["difference"], spec="+.1f"), "within": row["agrees"]}
         for _, row in compared[compared["norm"].isin(names)].iterrows()
     ]
     return pd.DataFrame(rows).set_index(["task", "network"])

@@ -68,7 +68,8 @@ def badges(pairs: Pairs) -> str:
     one = len(others) == 1
     some = f"Claim{'' if one else 's'} {enumerated(others)} {'is' if one else 'are'}"
     left = case((others, f"{some} not about what is shown here."), "")
-    shown = case((links, f"**The paper's claims, by these runs:** {links}."), "")
+    head = "**[Verdicts](glossary.md#term-verdict) on the paper's claims:**"
+    shown = case((links, f"{head} {links}."), "")
     note = "As printed, without biases, there are no finished runs with these parameters."
     unprinted = case((networks and not printed, note), "")
     return " ".join(text for text in (shown, left, unprinted) if text)

@@ -116,7 +116,8 @@ def fates_told(
     return case(
         (not decided, "No claim of the paper is decided in any task."),
         "Each claim of the paper is judged in each of its tasks. Of the "
-        f"{count(decided, 'combination')} of claim and task decided in at least one setting, "
+        f"{count(decided, 'combination')} of claim and task decided (supported or contradicted) "
+        "in at least one setting, "
         + case(
             (not both, "none is decided in both"),
             (not len(turned), f"{both} are decided in both, all with the same result"),

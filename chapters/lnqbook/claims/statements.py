@@ -314,6 +314,7 @@ CLAIMS = (
         "much as LN's, yet WN brings less than half of LN's gain.",
         "App. A",
         (decays_more("weight", "layer"), gain_share("weight", "none", -1, HALF)),
+        note="The decay is the natural logarithm of the growth of the first layer's squared norm.",
     ),
     Claim(
         29,

@@ -177,10 +177,10 @@ def mark(verdict: str) -> str:
 
 
 def number(value: Interval | Sides | None) -> str:
-    """`0.83 [0.71, 0.90]`, or `6 for, 2 against, 1 open`; a dash for no value."""
+    """`0.83 [0.71, 0.90]`, or `6 for, 2 against, 1 undecided`; a dash for no value."""
     if isinstance(value, Sides):
         told = f"{value.plus} for, {value.minus} against"
-        told += f", {value.open} open" if value.open else ""
+        told += f", {value.open} undecided" if value.open else ""
         return told.replace(" ", NBSP).replace(f",{NBSP}", ", ")
     if value is None:
         return DASH

@@ -82,7 +82,7 @@ def base(rows: int, columns: int) -> Plot:
         "grid": grid,
         "height": 240 * rows + (60 if columns > 1 else 110),
         "font": {"size": 12, "color": INK},
-        "paper_bgcolor": "white",  # as the pictures, so that colours stay what the captions say
+        "paper_bgcolor": "white",  # as the pictures, so that colors stay what the captions say
         "plot_bgcolor": "white",
         "hovermode": "closest",
         "hoverlabel": label | {"font": {"color": INK, "size": 12}},

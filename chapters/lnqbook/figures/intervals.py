@@ -31,7 +31,7 @@ def dots(
 
     **Arguments**
 
-    - `cells`: columns env, row (its label), norm (its colour), value, low, high; optional columns
+    - `cells`: columns env, row (its label), norm (its color), value, low, high; optional columns
       paper (NaN: no bar) and clamped (a triangle instead of a dot).
     - `xlabel`: the measured quantity, with its unit. `envs`: one panel each.
     - `note`: the runs behind the figure, for the foot. `zero`: draw a line at zero.

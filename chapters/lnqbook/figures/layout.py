@@ -30,7 +30,7 @@ def chosen(frame: pd.DataFrame, envs: Sequence[str] | None) -> list[str]:
 def subplots(
     metrics: Sequence[str], envs: Sequence[str], room: float = 0.0
 ) -> tuple[Figure, dict[tuple[str, str], Axes]]:
-    """One panel for each (metric, env), labelled; those of one environment in one row, or two.
+    """One panel for each (metric, env), labeled; those of one environment in one row, or two.
 
     **Arguments** `room`: inches more for each row, as for long titles.
     """

@@ -1,6 +1,6 @@
 """The book's figures: one function a figure, a frame in, a `Figure` out.
 
-A network has one colour, mark and dash in the whole book (`style`). A triangle marks points with at
+A network has one color, mark and dash in the whole book (`style`). A triangle marks points with at
 least one clamped seed, a band is the 95% bootstrap interval over seeds, and the line at the foot
 names the runs. Decades beyond a dotted line, where diverged runs lie, are drawn closer together.
 """

@@ -1,7 +1,7 @@
-"""The look of the book's figures: a name, colour, mark and dash for each network, and the style.
+"""The look of the book's figures: a name, color, mark and dash for each network, and the style.
 
 None is blue, hollow and dashed, LN orange, filled and solid. Variants of either have shades of
-their own: violet and dark blues for None, browns for LN. Colours in one figure can be told apart
+their own: violet and dark blues for None, browns for LN. Colors in one figure can be told apart
 without red or without green; where there are many, dashes and marks differ, too.
 """
 
@@ -59,7 +59,7 @@ LOOKS = {
     "constant": Look("#cc78bc", "#cc78bc", "--", "s"),
 }
 NAMES = {norm: NETWORKS[norm] for norm in LOOKS if norm in NETWORKS}
-NAMES |= {"center": "centring", "rms": "scaling (RMS)"}
+NAMES |= {"center": "centering", "rms": "scaling (RMS)"}
 NAMES |= {"injected": "None, LN injected", "removed": "LN, removed"}
 NAMES |= {kind: f"{kind} norm" for kind in ("spread", "shuffled", "constant")}
 LABELS = {
@@ -72,11 +72,11 @@ LABELS = {
     "gi2_scaled": r"$\mathrm{GI}_2\,/\,\ell$",
     "td_loss": r"batch loss $\ell$",
     "injected_gi2": r"$\mathrm{GI}_2$, LN injected",
-    "realised": "realised decrement",
+    "realised": "realized decrement",
     "second_over_first": r"kept $(\star)$ / first order",
     "deferred_over_kept": r"deferred / kept $(\star)$",
     "switched": r"share with another $a^*$",
-    "same_sign": "sign as realised",
+    "same_sign": "sign as realized",
     "lr": r"learning rate $\eta$",
     "step": "gradient step",
     "weight_norm": r"$\|(W, b)\|$",
@@ -103,7 +103,7 @@ WORDS = {
     "effective_lr": "effective learning rate",
     "grad_norm2": "squared norm of the gradient",
     "injected_gi2": "GI\u2082, LN injected",
-    "realised": "realised decrement",
+    "realised": "realized decrement",
     "first_order": "first-order decrement",
     "hessian": "second-order decrement",
     "stable_rank": "stable rank of the features",

@@ -134,7 +134,7 @@ def checks(first: pd.DataFrame, by_hand: float, task: str, lr: float) -> str:
     removed = (layer["injected_gi2"] / none["gi2"] - 1).abs().max()
     return (
         f"For {task}, \u03b7 = {number(lr, 2)} and seed 0 the first checkpoint differs from the "
-        f"number above by a relative {number(hand, 1)}. Over "
+        f"number above by {number(hand, 1)} of its size. Over "
         f"{count(len(none), 'pair')} of runs the largest relative difference is "
         f"{number(injected, 1)}, and {number(removed, 1)} for LN removed."
     )
@@ -146,7 +146,7 @@ def exceptions(by_optimizer: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     **Arguments** `by_optimizer`: one row a run each; empty ones are left out.
 
     **Returns** by (optimizer, measure): at how many learning rates the interval is above 0, below
-    it, or on both sides; others raised; exception, "yes", "no", or "open" where it is undecided.
+    it, or on both sides; others raised; exception, "yes", "no", or "undecided".
     Empty without MountainCar.
     """
     rows = {}
@@ -169,8 +169,8 @@ def exceptions(by_optimizer: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def exception(found: pd.Series) -> str:
     """ "yes" where LN raises the mean in every task but MountainCar, and there it does not.
 
-    "no" where it does there, too, or does not in another task, else "open": in a task with more
-    than half of its learning rates undecided, it is not known.
+    "no" where it does there, too, or does not in another task, else
+    "undecided": in a task with more than half of its learning rates undecided, it is not known.
 
     **Arguments** `found`: `rates.Sides` by task.
     """
@@ -179,7 +179,7 @@ def exception(found: pd.Series) -> str:
     if raised[CAR] or not_raised.drop(CAR).any():
         return "no"
     alone = len(found) > 1 and raised.drop(CAR).all() and not_raised[CAR]
-    return "yes" if alone else "open"
+    return "yes" if alone else "undecided"
 
 
 def exceptions_in_words(cases: pd.DataFrame) -> str:
@@ -191,13 +191,13 @@ def exceptions_in_words(cases: pd.DataFrame) -> str:
         return "MountainCar is not shown here."
     yes, no, left = (
         [f"{name} with {optimizer}" for optimizer, name in cases.index[cases["exception"] == word]]
-        for word in ("yes", "no", "open")
+        for word in ("yes", "no", "undecided")
     )
     rest = case((left, f" By {listed(left)} this is undecided."), "")
     return case(
         (yes and no, f"It is an exception by {listed(yes)}, but not by {listed(no)}.{rest}"),
         (yes, f"It is an exception by {listed(yes)}.{rest}"),
-        (no, f"It is not an exception by {listed(no)}.{rest}"),
+        (no, f"By {listed(no)} it is no exception.{rest}"),
         "With these runs the rule decides nothing.",
     )
 

@@ -67,9 +67,9 @@ def example(hidden: np.ndarray, iso: Mapping[str, float]) -> pd.DataFrame:
     moved = centred(hidden)
     rows = {
         "the hidden vectors themselves": (_vectors(hidden), isometry_of_rows(hidden)),
-        "behind the ReLU": (_vectors(np.maximum(hidden, 0)), iso["relu"]),
+        "after the ReLU": (_vectors(np.maximum(hidden, 0)), iso["relu"]),
         "scaled to length one before it": ("multiples of these", iso["scaled"]),
-        f"centred, {_vectors(moved)}, and scaled": (
+        f"centered, {_vectors(moved)}, and scaled": (
             f"multiples of {_vectors(np.maximum(moved, 0))}",
             iso["centred"],
         ),

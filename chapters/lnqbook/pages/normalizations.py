@@ -16,7 +16,7 @@ from ..numbers import number
 from ..stats import clear, point_summary
 
 PARTS = {
-    "center": "Centring alone",
+    "center": "Centering alone",
     "rms": "Scaling alone",
     "layer_affine": "Affine LN",
     "layer_after_relu": "LN after the ReLU",
@@ -32,7 +32,7 @@ NAMED = {
     "batch": "batch normalization",
     "weight": "weight normalization",
     "untrained": "an untrained network",
-    "uniform": "uniform actions",
+    "uniform": "random actions",
 }
 
 
@@ -82,12 +82,14 @@ def which_part(scaling: pd.Series, over_none: pd.DataFrame, over_ln: pd.Series) 
         (
             len(more) == of and helps["rms"],
             "Of LN's two operations, dividing by the spread does the work: on its own it returns "
-            f"more than None and more than subtracting the mean on its own {in_tasks(more, of)}",
+            "more than the network without LN and more than subtracting the mean on its own "
+            f"{in_tasks(more, of)}",
         ),
         (
             len(less) == of and helps["center"],
             "Of LN's two operations, subtracting the mean does the work: on its own it returns "
-            f"more than None and more than dividing by the spread on its own {in_tasks(less, of)}",
+            "more than the network without LN and more than dividing by the spread on its own "
+            f"{in_tasks(less, of)}",
         ),
         (
             more and less,
@@ -203,9 +205,9 @@ def same_table(compared: pd.DataFrame, seeds: int) -> str:
     return told + case(
         (
             miss > 0,
-            " An experiment of its size on the same quantity would put its mean outside an "
-            f"interval from as many seeds as ours in about {miss:.0%} of all cells; misses beyond "
-            "that say that the experiments differ.",
+            " If an experiment of its size measured the same quantity, its mean would lie outside "
+            f"our interval in about {miss:.0%} of all cells; more misses than that mean that the "
+            "experiments differ.",
         ),
         "",
     )
@@ -220,8 +222,8 @@ def order(cells: pd.DataFrame, turned: list[str]) -> str:
     return f"**Is the order the same?** {_highest(cells)}" + case(
         (
             turned,
-            " One caution: these averages contain learning rates at which networks diverged. Over "
-            f"those at which none did, LN returns less than the network without LN in "
+            " One caution: these averages contain learning rates at which runs were clamped. Over "
+            f"those without a clamped run LN returns less than the network without LN in "
             f"{listed(turned)}, as shown below.",
         ),
         "",
@@ -267,11 +269,11 @@ def two_readings(gaps: pd.Series, compared: pd.DataFrame) -> str:
     told = case(
         (
             more and less,
-            f"Uniform actions return more than an untrained network in {listed(more)} and less in "
+            f"Random actions return more than an untrained network in {listed(more)} and less in "
             f"{listed(less)}.",
         ),
-        (more, f"Uniform actions return more than an untrained network in {listed(more)}."),
-        (less, f"Uniform actions return less than an untrained network in {listed(less)}."),
+        (more, f"Random actions return more than an untrained network in {listed(more)}."),
+        (less, f"Random actions return less than an untrained network in {listed(less)}."),
         "The two do not differ clearly in the tasks shown.",
     )
     known = compared[compared["agrees"].isin(["yes", "no"])]

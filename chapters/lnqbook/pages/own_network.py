@@ -39,7 +39,7 @@ SEEDS, STEPS, EVERY = range(5), 50_000, 2_500
 SHOWN = {
     "return": "the return",
     "sgi": "SGI",
-    "gi2_scaled": "GI₂ over the loss",
+    "gi2_scaled": "GI₂ / loss",
     "iso_3": "ISO₃",
     "stable_rank": "the stable rank",
     "dormant": "the share of dormant units",

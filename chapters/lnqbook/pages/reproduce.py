@@ -98,7 +98,7 @@ def one_sweep(
     """How long a sweep takes such as most chapters show."""
     minutes = 60 * hours(specs, cores)
     return (
-        "A sweep such as most chapters show, with LN and without at every learning rate of the "
+        "A sweep such as most pages show, with LN and without at every learning rate of the "
         f"paper, here of {listed(envs)} with {optimizer}, {specs[0].steps:,} steps and "
         f"{count(seeds, 'seed')}, is {len(specs):,} runs and a predicted {minutes:.1f} minutes."
     )
@@ -107,7 +107,7 @@ def one_sweep(
 def not_covered() -> str:
     """What a run costs that the engine does not cover."""
     return (
-        "Runs that the engine does not cover take the torch reference, about "
+        "Runs that the compiled engine does not cover are trained with PyTorch, about "
         f"{_slower():.0f} times slower by the same costs; the sweep says so when it starts."
     )
 

@@ -46,7 +46,7 @@
   }
 
   const LABELS = { study: "Study", env: "Task", norm: "Network", optimizer: "Optimizer", x: "Horizontal (x)",
-    y: "Vertical (y)", color: "Colour", statistic: "Over seeds", clamped: "Clamped runs", xscale: "Scale of x",
+    y: "Vertical (y)", color: "Color", statistic: "Over seeds", clamped: "Clamped runs", xscale: "Scale of x",
     yscale: "Scale of y" };
 
   function controls() {

@@ -12,13 +12,13 @@ from ...stats import by_env, spearman_interval
 RATIOS = {
     "second_over_first": "kept second-order term over first-order term",
     "deferred_over_kept": "deferred second-order term over the kept one",
-    "realised_over_gi2": "realised decrement over GI2",
-    "realised_over_whole": "realised decrement over all of Eq. (10)",
-    "held_over_gi2": "realised decrement with the greedy next actions held, over GI2",
+    "realised_over_gi2": "realized decrement over GI2",
+    "realised_over_whole": "realized decrement over all of Eq. (10)",
+    "held_over_gi2": "realized decrement with the greedy next actions held, over GI2",
     "held_over_whole": "the same over all of Eq. (10)",
-    "same_sign": "share of checkpoints at which GI2 has the realised decrement's sign",
+    "same_sign": "share of checkpoints at which GI2 has the realized decrement's sign",
     "same_sign_held": "the same of the decrement with the greedy next actions held",
-    "lowers": "share of checkpoints at which the realised decrement is above 0",
+    "lowers": "share of checkpoints at which the realized decrement is above 0",
 }
 """Columns of `ratios` and what they are."""
 
@@ -62,9 +62,9 @@ CHAIN = {
     "minus_kept": f"{MINUS}kept",
     "gi2": "GI\u2082",
     "whole": "all of Eq. (10)",
-    "realised_held": "realised, a* held",
-    "realised": "realised",
-    "realised_minibatch": "realised, batch",
+    "realised_held": "realized, a* held",
+    "realised": "realized",
+    "realised_minibatch": "realized, batch",
 }
 """From the cosine to the effect of a step. Each differs from the one before in one thing, except
 the kept term: it stands alone to make the sum below it readable."""

@@ -16,7 +16,7 @@ from .words import GI2
 CHAIN = (
     "Spearman's \u03c1 with the loss. Each row changes one thing from the row before, except the "
     "kept second-order term, which stands alone so that the sum below it can be read. *Held* "
-    "means that the greedy next actions are kept as they were before the step."
+    "means that the greedy next actions a* are kept as they were before the step."
 )
 
 
@@ -53,8 +53,8 @@ def batch_step(first: int, second: int, tasks: int) -> str:
     """
     return (
         "The step of a whole batch has a smaller quadratic term (erratum 8). "
-        f"\u03c1 of what it realises lies on the same side of 0 as that of 2\u03b7\u202fDGI in "
-        f"{first} and as that of {GI2} in {second} of {count(tasks, 'task')}."
+        f"In {first} of {count(tasks, 'task')} \u03c1 of the decrement that it realizes lies on "
+        f"the same side of 0 as that of 2\u03b7\u202fDGI, and in {second} on that of {GI2}'s."
     )
 
 
@@ -99,9 +99,10 @@ def size_predicted(shares: Mapping[str, float]) -> str:
     """
     return (
         f"The size is right to within a tenth at {shares['near']:.0%} of the points, and with the "
-        f"deferred part at {shares['near_whole']:.0%}. With the greedy next actions held at what "
-        f"they were before the step it is {shares['held']:.0%} and {shares['held_whole']:.0%}, and "
-        f"the sign is right at {shares['same_sign_held']:.1%} of the checkpoints."
+        f"deferred part at {shares['near_whole']:.0%}. With the greedy next actions held as "
+        f"they were before the step these are {shares['held']:.0%} and "
+        f"{shares['held_whole']:.0%}, and the sign is right at "
+        f"{shares['same_sign_held']:.1%} of the checkpoints."
     )
 
 
@@ -112,12 +113,13 @@ def measured(terms: pd.DataFrame, checkpoints: int, optimizer: str, other: str) 
     """
     if terms.empty:
         return (
-            "No finished run with these parameters measured it. `python -m lnqlib run second_order "
-            f"--optimizer {optimizer}` trains those of the usual length."
+            "No finished run with these parameters measured all of Eq. (10). `python -m lnqlib run "
+            f"second_order --optimizer {optimizer}` trains those of the usual length."
         )
     seeds = terms["seed"].nunique()
     return (
-        f"These runs measured it at {checkpoints} checkpoints, with {count(seeds, 'seed')} and "
+        f"These runs measured all of Eq. (10) at {checkpoints} checkpoints, "
+        f"with {count(seeds, 'seed')} and "
         f"{optimizer} (`-p optimizer {other}` asks the same of {other}). {few_seeds(seeds)}"
     ).strip()
 

@@ -43,7 +43,7 @@ def across_rates(rhos: pd.DataFrame) -> str:
         for some, sign in ((all_, -1), (calm, -1), (calm, 1))
     )
     lost = [env for env in below if env not in still]
-    calm_told = "without the points at which a run diverged,"
+    calm_told = "without the points at which a run was clamped,"
     told = case(
         (
             below,
@@ -52,7 +52,7 @@ def across_rates(rhos: pd.DataFrame) -> str:
         f"In no task does more {GI2} clearly go with a lower loss across learning rates",
     )
     if _counts(calm) == _counts(all_):
-        return f"{told}; no run diverged."
+        return f"{told}; no run was clamped."
     told += case(
         (below and not lost, f", also {calm_told[:-1]}"),
         (below and len(lost) == len(below), f"; {calm_told} in none of these"),
@@ -75,8 +75,8 @@ def at_most_rates(found: pd.DataFrame) -> str:
     )
     return told + case(
         (calm.equals(all_), "."),
-        (calm.any(), f"; at over half of those at which no run diverged, it {sided(calm, **way)}."),
-        "; at those at which no run diverged, it clearly does neither.",
+        (calm.any(), f"; at over half of those without a clamped run it {sided(calm, **way)}."),
+        "; at those without a clamped run it clearly does neither.",
     )
 
 
@@ -176,7 +176,7 @@ def diverged(rho: pd.DataFrame) -> str:
     return case(
         (
             hangs,
-            f"In {listed(hangs)} the correlation depends on diverged runs: it says that a run "
+            f"In {listed(hangs)} the correlation depends on clamped runs: it says that a run "
             "whose loss exploded overshot, and little about the runs that learned.",
         ),
         "",

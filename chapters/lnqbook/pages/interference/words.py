@@ -30,7 +30,7 @@ def clamped_points(runs: pd.DataFrame, rho: pd.DataFrame) -> str:
     few = max(free.min() - 1, 1)
     return (
         f"At {hit.sum()} of the {count(len(hit), 'point')} a seed was clamped. Leaving these out "
-        f"moves {moved}. The intervals resample seeds and know nothing of how few points are left: "
+        f"moves {moved}. The intervals resample seeds and do not show how few points are left: "
         f"{free.idxmin()} keeps {free.min()}, and \u03c1 of so many ranks in random order has a "
         f"standard deviation of {few**-0.5:.2f} around 0."
     )

@@ -46,7 +46,8 @@ def answer(laws: pd.DataFrame, networks: pd.DataFrame, p: Parameters) -> list[st
         ),
         f"Over {p.steps:,} steps with {p.optimizer} on the features of networks without LN, the "
         f"final loss with a constant norm, compared with the features' own norms, is {lower}.",
-        "Before any training the squared norms of a task's features have a spread of "
+        "Before any training the squared norms of a task's features have a spread (standard "
+        "deviation over mean) of "
         f"{_span(none)} without LN, and of at most {layer['spread'].max():.2f} with it.",
         stats.few_seeds(p.seeds),
     ]
@@ -56,8 +57,9 @@ def parabolas(laws: pd.DataFrame, dimension: int) -> str:
     """Whether a step from every atom agrees with the two parabolas."""
     distance, loss = (laws[name].abs().max() for name in ("distance_residual", "loss_residual"))
     return (
-        f"On all {len(laws):,} of them, in {dimension} dimensions, taking the step from every atom "
-        f"and averaging agrees with the two parabolas up to {number(distance, 1)} of R and "
+        f"On all {len(laws):,} of them, in {dimension} dimensions, taking the step on every "
+        f"possible sample and averaging agrees with the two parabolas up to "
+        f"{number(distance, 1)} of R and "
         f"{number(loss, 1)} of L, which is rounding."
     )
 
@@ -175,7 +177,7 @@ def constant_norms(networks: pd.DataFrame) -> list[str]:
     for letter, name in (("R", "distance"), ("L", "loss")):
         for kind in regression.INPUTS[:-1]:
             once, end = (
-                sided(_sides(networks, x, kind), "worse", "better", "not decided")
+                sided(_sides(networks, x, kind), "worse", "better", "undecided")
                 for x in (f"one_step_{name}", name)
             )
             told.append(

@@ -90,11 +90,13 @@ def exactness(env: str, gradient_gap: float, by_lr: pd.DataFrame) -> str:
     large = exact[exact["lr"] >= 0.01 - 1e-9]  # below, rounding shows beside the growth
     length = (exact["direction"] / exact["expected"] - 1).abs().max()
     return (
-        f"On {env} this $f$ has the training gradient up to a relative {number(gradient_gap, 1)}. "
+        f"On {env} this $f$ has the training gradient up to a relative error of "
+        f"{number(gradient_gap, 1)}. "
         "Without $\\epsilon$ the growth of $\\|(W, b)\\|^2$ is the lemma's up to a relative "
-        f"{number(large['norm'].abs().max(), 1)} ($\\eta \\ge 0.01$; at smaller ones rounding "
+        f"error of {number(large['norm'].abs().max(), 1)} "
+        f"($\\eta \\ge 0.01$; at smaller ones rounding "
         f"shows), the direction's error falls with order {order(exact):.2f}, and its length is "
-        f"$\\sqrt{{1 + \\rho^2}} - 1$ up to a relative {number(length, 1)}."
+        f"$\\sqrt{{1 + \\rho^2}} - 1$ up to a relative error of {number(length, 1)}."
     )
 
 
@@ -185,8 +187,8 @@ def norms(grown: pd.DataFrame, fell: pd.Series) -> str:
 def checked(strays: Mapping[str, float], lr: float) -> str:
     """Whether the controls do what they say, from `measured.strays`."""
     return (
-        f"At $\\eta$ = {number(lr, 2)} the norm of projected LN strays from its start by at most a "
-        f"relative {number(strays['norm'], 1)} (float32's rounding), the own decay is "
+        f"At $\\eta$ = {number(lr, 2)} the norm of projected LN strays from its start by at most "
+        f"{number(strays['norm'], 1)} of it (float32's rounding), the own decay is "
         f"$\\|w_0\\|^2 / \\|w_t\\|^2$ up to {number(strays['own'], 1)}, and LN's decay is that of "
         f"the LN run up to {number(strays['paired'], 1)}, at {strays['compared']:,} checkpoints "
         "that both have."

@@ -16,7 +16,7 @@ ARMS = {
     "none": "None",
     "layer": "LN",
     "rms": "scaling (RMS)",
-    "center": "centring",
+    "center": "centering",
     "forward": "F",
     "backward": "B",
     "bounded": "C",
@@ -88,7 +88,7 @@ def returns(scores: dict[str, Scores], runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def anchors(scores: dict[str, Scores], judged: bool) -> pd.DataFrame:
-    """The shares of LN's gain that scaling and centring alone bring, at 95%."""
+    """The shares of LN's gain that scaling and centering alone bring, at 95%."""
 
     def found_of(value: float, draws: np.ndarray) -> Interval | float:
         return interval(value, draws, LEVEL) if judged else value

@@ -71,9 +71,9 @@ def shifts_in_words(shifts: pd.DataFrame, half: pd.Series) -> str:
         for row in largest.itertuples()
     ]
     return (
-        f"**How far?** Of {len(shifts)} returns under a change, {_differ(clear)} from the "
-        f"defaults' by an interval clear of 0, and {beyond or 'none'} by more than half the width "
-        f"of the interval that the defaults' own seeds give. The largest shifts: {listed(parts)}."
+        f"**How far?** Of {len(shifts)} returns under a change, {_differ(clear)} clearly from "
+        f"the defaults', and {beyond or 'none'} by more than half the width of the defaults' own "
+        f"interval. The largest shifts: {listed(parts)}."
     )
 
 

@@ -32,11 +32,12 @@ def pair(runs: pd.DataFrame, lr: float) -> str:
     )
     told += case((more and less, f", and lower in {listed(less)}"), "")
     hit = int((runs["clamped_steps"] > 0).sum())
+    link = "[clamped](glossary.md#term-clamped)"
     return (
         "Two runs in each task that share data, initial weights and batches, one with LN and one "
-        f"without: at $\\eta$ = {number(lr, 2)} {told}. "
+        f"without: at the learning rate {number(lr, 2)} {told}. "
         + case(
-            (hit, f"{hit} of these {len(runs)} runs diverged so far that weights were clamped."),
+            (hit, f"{hit} of these {len(runs)} runs diverged so far that weights were {link}."),
             "No weight was clamped.",
         )
         + " One pair of runs proves nothing, which is why every figure that a verdict rests on "
