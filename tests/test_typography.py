@@ -49,3 +49,11 @@ def test_a_name_such_as_q_learning_stays_on_one_line_but_code_stays_as_it_is():
     assert [span.astext() for span in whole.findall(nodes.inline)] == ["Q-learning", "Q-network"]
     assert whole[0].astext() == "Deep Q-learning, again"
     assert code.astext() == "Q-learning"
+
+
+def test_every_term_that_is_linked_is_in_the_glossary():
+    sources = [p for p in (ROOT / "chapters").rglob("*") if p.suffix in {".md", ".ipynb", ".py"}]
+    linked = re.findall(r"glossary\.md#(term-[\w-]+)", "".join(p.read_text() for p in sources))
+    assert len(linked) > 50
+    anchors = re.findall(r"^\((term-[\w-]+)\)=", (ROOT / "chapters/glossary.md").read_text(), re.M)
+    assert set(linked) <= set(anchors)
