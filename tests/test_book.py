@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import ROOT, tool
 from from_data import SAID
+from from_data_tables import TABLES, cells_of, wrong
 from PIL import Image
 from playwright.sync_api import Browser
 
@@ -375,3 +376,12 @@ def plain(text: str) -> str:
 def test_a_finding_says_what_the_data_say(book, page, name):
     article = html(book, f"chapters/{page}").select_one("article")
     assert plain(SAID[page][name]()) in plain(article.get_text())
+
+
+@pytest.mark.parametrize("shown", TABLES, ids=lambda shown: f"{shown.page}-{shown.heads[0]}")
+def test_a_table_shows_what_the_data_say(book, shown):
+    article = html(book, f"chapters/{shown.page}").select_one("article")
+    cells = [(*at, text, shown.cell(*at)) for *at, text in cells_of(article, shown)]
+    compared = [cell for cell in cells if cell[-1] is not None]
+    assert len(compared) >= 4
+    assert not [cell for cell in compared if wrong(*cell[-2:])]
