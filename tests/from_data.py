@@ -459,17 +459,6 @@ def change(x: str, other: str) -> float:
     return (rho(x, "loss") - rho(other, "loss")).mean()
 
 
-def first_order(x: str) -> str:
-    """A row of the table: LN lowers it, moves with the loss, moves against the return."""
-    shares = ln_moves(x, -1), ln_moves_both(x, "loss", 1), ln_moves_both(x, "return", -1)
-    return " ".join(f"{share:.0%}" for share in shares)
-
-
-def isometric(x: str) -> str:
-    """The same: LN raises it, moves with the return."""
-    return f"{ln_moves(x, 1):.0%} {ln_moves_both(x, 'return', 1):.0%}"
-
-
 def few_points() -> str:
     left = (~points()["clamped"]).groupby("env").sum().min()
     chance = (
@@ -613,10 +602,6 @@ SAID = {
     },
     "protocol": {"survives": surviving, "largest": largest_shifts, "without_end": without_end},
     "interference": {
-        "qgi": lambda: f"QGI\u208a {first_order('qgi_plus')}",
-        "sgi": lambda: f"SGI {first_order('sgi')}",
-        "mgi": lambda: f"MGI {first_order('mgi')}",
-        "dgi": lambda: f"DGI {first_order('dgi')}",
         "clamped": lambda: f"At {points()['clamped'].sum()} of the {len(points())} points a",
         "moved": lambda: (
             f"moves \u03c1(QGI\u208a, loss) by {moved_by('qgi_plus')}; "
@@ -640,10 +625,6 @@ SAID = {
             f"trained with it lowers GI₂ in {in_tasks(over_half(switch('layer', 'gi2'), sign=-1))}."
         ),
         "both ways": both_ways,
-    },
-    "isometry": {
-        "iso_p": lambda: f"ISO\u209a {isometric('iso_p')}",
-        "iso_3": lambda: f"ISO\u2083 {isometric('iso_3')}",
     },
     "gi2": {
         "shares": gi2_shares,

@@ -13,7 +13,19 @@ import pandas as pd
 from bs4 import Tag
 from conftest import ROOT
 from from_data import RESULTS, TASKS, shown_seeds
-from from_data_verdicts import NETWORKS, calm, draws, effect, of, pair, placebo, points, returns
+from from_data_verdicts import (
+    NETWORKS,
+    calm,
+    draws,
+    effect,
+    ends,
+    of,
+    pair,
+    placebo,
+    points,
+    returns,
+    rho,
+)
 
 METRICS = {"QGI₊": "qgi_plus", "SGI": "sgi", "MGI": "mgi", "DGI": "dgi", "GI₂": "gi2"}
 METRICS |= {"GI₂ / loss": "gi2_scaled", "batch loss": "td_loss"}
@@ -87,8 +99,7 @@ def by_seed(env: str, seeds: int) -> pd.DataFrame:
 def ended(values: pd.Series) -> tuple[float, float, float]:
     """A mean over seeds with its interval."""
     some = values.dropna().to_numpy()
-    low, high = np.quantile(some[draws(len(some))].mean(axis=1), [0.025, 0.975])
-    return some.mean(), low, high
+    return some.mean(), *ends(some[draws(len(some))].mean(axis=1))
 
 
 def variants(keys: tuple[str, ...], head: str):
@@ -169,12 +180,6 @@ def decay(keys: tuple[str, ...], head: str):
     return (mean[more] - mean[less]) / (mean["layer"] - mean["none"])
 
 
-def correlation(x: str, y: str, runs: pd.DataFrame, view: str = "") -> float | None:
-    some = points(runs, "median" if view == "medians" else "mean")
-    some = some[~some["hit"]] if "without clamped" in view else some
-    return some[x].corr(some[y], method="spearman")
-
-
 def of_gi2(keys: tuple[str, ...], head: str):
     x, y, view = {
         "GI₂, loss": ("gi2", "loss", ""),
@@ -184,7 +189,7 @@ def of_gi2(keys: tuple[str, ...], head: str):
         "GI₂ / loss, loss": ("gi2_scaled", "loss", ""),
         "that without clamped": ("gi2_scaled", "loss", "without clamped"),
     }[keys[0]]
-    return correlation(x, y, pair(head, "SGD", True), view)
+    return rho(x, y, view, pair(head, "SGD", True))
 
 
 def correlated(optimizer: str) -> Callable:
@@ -194,7 +199,7 @@ def correlated(optimizer: str) -> Callable:
             hit = points(runs)["hit"]
             return f"{(~hit).sum()} of {len(hit)}"
         y, _, view = head.partition(", ")
-        return correlation(METRICS[keys[0]], y, runs, view)
+        return rho(METRICS[keys[0]], y, view, runs)
 
     return cell
 
@@ -244,7 +249,7 @@ CHAIN |= {"realized": "realised", "realized, batch": "realised_minibatch"}
 def chain(view: str) -> Callable:
     def cell(keys: tuple[str, ...], head: str):
         runs = second_order_runs()
-        return correlation(CHAIN[keys[0]], "loss", runs[runs["env"] == head], view)
+        return rho(CHAIN[keys[0]], "loss", view, runs[runs["env"] == head])
 
     return cell
 

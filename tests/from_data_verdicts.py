@@ -67,7 +67,8 @@ def points(runs: pd.DataFrame, how: str = "mean") -> pd.DataFrame:
 
 
 def spearman(frame: pd.DataFrame, x: str, y: str) -> float:
-    return scipy.stats.spearmanr(frame[METRICS[x]], frame[METRICS[y]]).statistic
+    columns = (frame[METRICS.get(name, name)] for name in (x, y))
+    return scipy.stats.spearmanr(*columns, nan_policy="omit").statistic
 
 
 def rho(x: str, y: str, view: str, runs: pd.DataFrame) -> float:

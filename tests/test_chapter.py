@@ -87,7 +87,7 @@ def test_badges_where_a_claim_is_not_about_the_task(asked):
     said = chapter.badges(chapter.judged(own, 3, 12))
     assert said == "Claims 3 and 12 are not about what is shown here."
     said = chapter.badges(chapter.judged(own, 3, 8, 25))
-    head = "**[Verdicts](glossary.md#term-verdict) on the paper's claims:** [**25**"
+    head = "**[Verdicts](glossary.md#term-verdict) on the paper's claims, by these runs:** [**25**"
     assert said.startswith(head) and said.endswith(
         "Claims 3 and 8 are not about what is shown here."
     )

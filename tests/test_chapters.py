@@ -134,7 +134,7 @@ def test_it_reads_whole_wherever_it_is_opened(chapter, executed):
     assert "These runs have one seed, and so no intervals." in told
     assert "The paper's runs take 200,000 steps, these 200." in told
     excepted = "Claims 11 and 29 are not about what is shown here."  # in MountainCar
-    badges = excepted in told or "on the paper's claims:** [**" in told
+    badges = excepted in told or "on the paper's claims, by these runs:** [**" in told
     assert badges == (chapter in ANSWERED)
     assert not re.search(r"\bnan\b|in: none|\{\w+\}`", told)
 

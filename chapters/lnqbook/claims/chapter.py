@@ -68,7 +68,7 @@ def badges(pairs: Pairs) -> str:
     one = len(others) == 1
     some = f"Claim{'' if one else 's'} {enumerated(others)} {'is' if one else 'are'}"
     left = case((others, f"{some} not about what is shown here."), "")
-    head = "**[Verdicts](glossary.md#term-verdict) on the paper's claims:**"
+    head = "**[Verdicts](glossary.md#term-verdict) on the paper's claims, by these runs:**"
     shown = case((links, f"{head} {links}."), "")
     note = "As printed, without biases, there are no finished runs with these parameters."
     unprinted = case((networks and not printed, note), "")

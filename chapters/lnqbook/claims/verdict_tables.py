@@ -238,7 +238,7 @@ def _read(unit: Unit, few: bool) -> str:
 
 
 def _primary(unit: Unit, few: bool) -> str:
-    """The word, and the primary statistics; grey where one does not count or need not hold."""
+    """The word, and the primary statistics; gray where one does not count or need not hold."""
     if unit.verdict:
         return mark(unit.verdict)
     alone = few and len(unit.rows) == 1

@@ -152,12 +152,10 @@ def judge(
     return Verdict(claim, scale([unit.word for unit in units if unit.counts]), units)
 
 
-def judge_all(
-    runs: pd.DataFrame, optimizer: str = "SGD", views: bool = True
-) -> list[tuple[Verdict, Verdict]]:
+def judge_all(runs: pd.DataFrame, optimizer: str = "SGD") -> list[tuple[Verdict, Verdict]]:
     """Every claim of `CLAIMS` under both readings, the defaults first."""
     parts = Runs(runs)
-    return [both(claim, parts, optimizer, views) for claim in CLAIMS]
+    return [both(claim, parts, optimizer) for claim in CLAIMS]
 
 
 def both(

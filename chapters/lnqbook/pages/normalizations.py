@@ -71,7 +71,7 @@ def which_part(scaling: pd.Series, over_none: pd.DataFrame, over_ln: pd.Series) 
     """Which of LN's two operations does the work.
 
     **Arguments** by task, paired by seed: `scaling`: the return of scaling alone minus that of
-    centring alone. `over_none`: of rms and of center minus that of no normalization. `over_ln`: of
+    centering alone. `over_none`: of rms and of center minus that of no normalization. `over_ln`: of
     scaling alone minus LN's.
     """
     more, less = clear(scaling)
